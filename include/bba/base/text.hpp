@@ -1,0 +1,38 @@
+// Text for people: sizes, names that were meant, control characters made visible. The only header
+// that includes fmt.
+#pragma once
+
+#include <fmt/format.h>
+
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bba {
+
+// Bytes with a binary unit and one decimal: "0 B", "17 B", "1.5 KiB", "3.2 GiB".
+std::string format_bytes(std::uint64_t bytes);
+// "80%", "12.5k" are not sizes; "64MiB", "10GB", "512" are. nullopt where it is none.
+std::optional<std::uint64_t> parse_bytes(std::string_view text);
+
+// `text` on one line: control characters and bytes that are not UTF-8 as \n, \t, \x1b.
+std::string printable(std::string_view text);
+
+// The up to `most` names nearest to `wanted` by edit distance, nearest first; names too far to be a
+// slip of the finger are left out.
+std::vector<std::string> nearest(std::string_view wanted, std::span<const std::string> names,
+                                 std::size_t most);
+
+std::string join(std::span<const std::string> parts, std::string_view separator);
+std::string_view trimmed(std::string_view text);
+std::vector<std::string_view> split(std::string_view text, char separator);
+// Shell-quoted argv, for people who paste it: 'a b' c.
+std::string shell_quoted(std::span<const std::string> argv);
+// Shell-style pattern match with * and ? (no classes, no slashes rule).
+bool glob_match(std::string_view pattern, std::string_view text);
+
+}  // namespace bba

@@ -1,0 +1,60 @@
+// The platform as its files describe it: modules/<id>/module.yaml, compose/{apps,core,edge,base}/
+// compose.yaml, modules/<id>/runbook.md. Reading is strict about types (file, line and column), indifferent
+// to unknown keys, and bounded: a file over 10 MiB, an alias bomb or a cycle is an error, not a hang.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bba::conf {
+
+enum class Statefulness { unknown, stateful, stateless, sidecar_bound };
+
+struct Module {  // modules/<id>/module.yaml
+  std::string id;  // the directory's name
+  Statefulness statefulness = Statefulness::unknown;
+  std::string host;            // spec.runtime.host
+  std::string expected_state;  // spec.runtime.expected_state: running, exited-success, ...
+  std::string image_observed;  // spec.runtime.image_observed
+  std::vector<std::string> backup_ref_modules;  // spec.release.backup_ref_modules
+  std::string rollback_capability;
+  std::string migration_policy;
+};
+
+struct ComposeVolume {
+  std::string source;  // volume name, host path, or empty for an anonymous one
+  std::string target;
+  bool read_only = false;
+  std::string type;  // volume, bind, tmpfs; short syntax: bind where the source is a path
+};
+
+struct ComposeService {
+  std::string name;
+  std::string container_name;  // empty where it is not set
+  std::string image;
+  std::vector<ComposeVolume> volumes;
+  std::string file;  // where it stands
+  std::string stack; // apps, core, edge, base
+};
+
+struct Platform {
+  std::string root;
+  std::map<std::string, Module> modules;
+  std::vector<ComposeService> services;
+  std::vector<std::string> problems;  // files that could not be read: "file:line:column: what"
+};
+
+// One module alone; nullopt where modules/<id>/module.yaml is not there. Throws Error{config}.
+std::optional<Module> load_module(const std::string& root, const std::string& id);
+// The compose services of the four stacks, `include` followed. Throws Error{config}.
+std::vector<ComposeService> load_compose(const std::string& root);
+// Everything, for audit; what is broken becomes a problem instead of an error.
+Platform load_platform(const std::string& root);
+// Names that modules/<id>/runbook.md uses in `docker exec|logs|inspect|restart NAME`, in order, once each.
+std::vector<std::string> runbook_containers(const std::string& root, const std::string& id);
+// The ids that have a directory below <root>/modules, sorted.
+std::vector<std::string> module_ids(const std::string& root);
+
+}  // namespace bba::conf

@@ -1,0 +1,45 @@
+// The bounded buffer between the thread that reads a socket and the one that compresses and writes, so
+// that reading waits for the disk only once the whole buffer is full. One producer, one consumer.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "bba/base/bytes.hpp"
+
+namespace bba::pipe {
+
+class BoundedBuffer {
+ public:
+  explicit BoundedBuffer(std::size_t capacity_bytes) : capacity_(capacity_bytes) {}
+
+  // Producer: waits while the buffer is full. False: the consumer has gone, nothing more is wanted.
+  bool push(Chunk chunk);
+  // Producer: no more will come; what is inside is still delivered.
+  void end();
+  // Producer: no more will come and what is inside no longer matters.
+  void abort();
+
+  // Consumer: the next chunk; nullopt at the end. Check aborted() then.
+  std::optional<Chunk> pop();
+  // Consumer: stops wanting; wakes the producer.
+  void leave();
+
+  bool aborted() const;
+  // Nanoseconds that the producer has waited for room: what the reader lost to the disk.
+  std::uint64_t waited_ns() const;
+
+ private:
+  const std::size_t capacity_;
+  mutable std::mutex mutex_;
+  std::condition_variable room_, filled_;
+  std::deque<Chunk> chunks_;
+  std::size_t bytes_ = 0;
+  bool ended_ = false, aborted_ = false, left_ = false;
+  std::uint64_t waited_ns_ = 0;
+};
+
+}  // namespace bba::pipe

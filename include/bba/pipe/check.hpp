@@ -1,0 +1,67 @@
+// The format checks: each proves, from the bytes that pass by, that a dump or snapshot is whole. backup,
+// verify and drill use the same ones. They throw Error{artifact} at the first thing that is wrong.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bba/pipe/stage.hpp"
+
+namespace bba::pipe {
+
+// pg_dumpall's output: it must end with exactly
+// "--\n-- PostgreSQL database cluster dump complete\n--\n\n" (PostgreSQL, pg_dumpall.c). A COPY row can
+// hold the line, so only the very end counts. Notes the databases of the \connect lines on the way.
+class SqlTailCheck : public Stage {
+ public:
+  void write(const Chunk& chunk) override;
+  void finish() override;
+  std::uint64_t bytes() const noexcept { return bytes_; }
+  // Databases connected to, in order, once each (at most 10,000 are kept).
+  const std::vector<std::string>& databases() const noexcept { return databases_; }
+
+ private:
+  std::uint64_t bytes_ = 0;
+  std::vector<std::string> databases_;
+  std::string line_;  // the start of an unfinished line, as far as it can matter
+  std::string tail_;
+};
+
+// A Redis or Valkey RDB file: magic and version, and at the end 0xFF with the CRC64 of everything before
+// it (RDB version 5 and later; 0 means that the server wrote none). Source: redis/redis src/rdb.c, crc64.c.
+class RdbCheck : public Stage {
+ public:
+  RdbCheck();
+  ~RdbCheck() override;
+  void write(const Chunk& chunk) override;
+  void finish() override;
+  std::uint64_t bytes() const noexcept;
+  int version() const noexcept;        // of the format: 10 for Redis 7.0
+  bool checksum_off() const noexcept;  // the server wrote 0: only the frame of the file is proven
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A raft snapshot of Vault or OpenBao: gzip(tar) with meta.json, state.bin, SHA256SUMS and
+// SHA256SUMS.sealed. Proves both sums, meta.json's Size, a sealed file that is not empty, the gzip trailer.
+// Source: hashicorp/raft-snapshot archive.go.
+class SnapshotCheck : public Stage {
+ public:
+  SnapshotCheck();
+  ~SnapshotCheck() override;
+  void write(const Chunk& chunk) override;
+  void finish() override;
+  std::uint64_t index() const noexcept;       // meta.json's Index
+  std::uint64_t term() const noexcept;
+  std::uint64_t state_bytes() const noexcept; // the size of state.bin
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bba::pipe

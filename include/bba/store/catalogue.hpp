@@ -1,0 +1,36 @@
+// What is in the backup directory: sets (a manifest and its artifacts), orphans, receipts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bba/store/artifact_file.hpp"
+#include "bba/store/manifest.hpp"
+
+namespace bba::store {
+
+struct BackupSet {
+  std::string manifest_file;
+  std::string manifest_sha256;
+  Manifest manifest;
+  std::vector<std::string> missing;  // artifacts that the manifest names and the directory lacks
+  std::optional<Json> receipt;       // of the drill, where there is one
+};
+
+struct Orphan {
+  std::string file;
+  std::string why;  // "no manifest names it", "its manifest cannot be read: ..."
+};
+
+struct Catalogue {
+  std::vector<BackupSet> sets;  // by module, newest first
+  std::vector<Orphan> orphans;
+};
+
+// Reads every manifest (at most 16 MiB each) of `module`, or of all where it is empty. A broken file is an
+// orphan, never an error.
+Catalogue read_catalogue(const BackupDirectory& directory, const std::string& module = {});
+
+}  // namespace bba::store

@@ -1,0 +1,54 @@
+// What a run has changed in the world and must put back: containers paused or stopped, execs started,
+// scratch containers made. Each is written down before it happens and crossed out once it is undone, so
+// that `recover` can finish the work of a run that was killed together with its guard.
+// One file for each run: <state-dir>/<pid>-<start>.journal, held with flock while the run lives.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bba/base/fd.hpp"
+#include "bba/base/json.hpp"
+
+namespace bba::store {
+
+enum class Debt { paused, stopped, exec, scratch, scratch_volume };
+std::string_view name(Debt debt);
+
+struct JournalEntry {
+  Debt debt;
+  std::string id;    // container or exec id, volume name
+  std::string name;  // for messages
+  friend bool operator==(const JournalEntry&, const JournalEntry&) = default;
+};
+
+class Journal {
+ public:
+  // Opens a new journal, locked. `host` is the engine's address, noted in it.
+  Journal(const std::string& state_directory, const std::string& host);
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+  ~Journal();  // removes the file where every debt is paid; otherwise it stays for recover
+
+  void owe(const JournalEntry& entry);     // on disk when it returns
+  void settle(const JournalEntry& entry);
+  const std::vector<JournalEntry>& open() const noexcept { return open_; }
+
+ private:
+  std::string path_;
+  Fd fd_;
+  std::string host_;
+  std::vector<JournalEntry> open_;
+};
+
+struct Leftover {
+  std::string path;
+  std::string host;
+  std::vector<JournalEntry> debts;
+};
+// Journals whose run is dead. A torn last line (the machine died while it was written) is no error.
+std::vector<Leftover> leftovers(const std::string& state_directory);
+void forget(const Leftover& leftover);
+
+}  // namespace bba::store

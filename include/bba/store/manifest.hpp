@@ -1,0 +1,91 @@
+// The manifest: the commit record of one set. An artifact that no manifest names is no backup.
+// docs/manifest.md describes the JSON; to_json and from_json are its only writer and reader.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bba/base/json.hpp"
+#include "bba/base/time.hpp"
+
+namespace bba::store {
+
+inline constexpr int manifest_schema = 1;
+
+struct ArtifactRecord {
+  std::string part;                  // "" where the set has one artifact
+  std::string file;                  // name, in the manifest's own directory
+  std::string kind;                  // sql, tar, rdb-directory, raft-snapshot, objects, host-directory: the check
+  std::string compression;           // none, gzip, zstd
+  std::string source;                // what it holds: "/var/lib/data of kuma", "pg_dumpall"
+  std::uint64_t bytes = 0;           // as stored
+  std::string sha256;                // of the stored bytes
+  std::uint64_t uncompressed_bytes = 0;
+  Json found;                        // what the check found: databases, keys, entries, objects, index
+  std::vector<std::string> restore;  // commands that restore it by hand, in order
+};
+
+struct ContainerRecord {
+  std::string id;
+  std::string name;
+  std::string image;         // the name it was created by
+  std::string image_id;      // sha256:...
+  std::string image_digest;  // repo@sha256:..., empty for an image that came from no registry
+  Json compose;              // project, service, number, working_dir where the labels say so
+};
+
+struct PausedRecord {
+  std::string name;
+  std::string id;
+  double seconds = 0;
+};
+
+struct ConsistencyRecord {
+  std::string mode;  // live, pause, stop, stopped (it was not running), paused (it was already)
+  std::vector<PausedRecord> paused;
+};
+
+struct Manifest {
+  int schema = manifest_schema;
+  std::string tool_version;
+  std::string module;
+  std::string module_class;  // "A".."G"
+  std::string rule;          // which rule chose the class
+  std::string strategy;
+  std::optional<std::string> fallback;  // why the class's own procedure was not used
+  Timestamp started{};
+  Timestamp finished{};
+  std::string host;
+  Json engine;  // version, api_version
+  ContainerRecord container;
+  ConsistencyRecord consistency;
+  std::vector<ArtifactRecord> artifacts;
+  Json facts;  // what the service said of itself: version, databases, row counts, keys
+  std::vector<std::string> warnings;
+  std::vector<std::string> follow_ups;
+  std::vector<std::string> members;  // file names of the manifests of the same set (sidecar-bound)
+};
+
+Json to_json(const Manifest& manifest);
+// Throws Error{artifact}: not JSON, a newer schema (its own message), a field missing or of the wrong type, a
+// file name with a slash.
+Manifest manifest_from_json(std::string_view text);
+
+// The names: <module>-<YYYYMMDDTHHMMSSZ>[.<part>].<suffix> and <module>-<ts>.manifest.json.
+std::string artifact_name(const std::string& module, Timestamp time, const std::string& part,
+                          const std::string& suffix);
+std::string manifest_name(const std::string& module, Timestamp time);
+std::string receipt_name(const std::string& module, Timestamp time);  // .drill.json
+struct ParsedName {
+  std::string module;
+  Timestamp time;
+  std::string rest;  // "sql.gz", "data.tar.gz", "manifest.json", "drill.json"
+};
+std::optional<ParsedName> parse_name(std::string_view file);
+
+// [a-z0-9][a-z0-9._-]*, at most 100 characters, no "..": a module id that can stand in a file name.
+bool valid_module_id(std::string_view id);
+
+}  // namespace bba::store

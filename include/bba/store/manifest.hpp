@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bba/base/json.hpp"
+#include "bba/base/module_id.hpp"
 #include "bba/base/time.hpp"
 
 namespace bba::store {
@@ -84,8 +85,5 @@ struct ParsedName {
   std::string rest;  // "sql.gz", "data.tar.gz", "manifest.json", "drill.json"
 };
 std::optional<ParsedName> parse_name(std::string_view file);
-
-// [a-z0-9][a-z0-9._-]*, at most 100 characters, no "..": a module id that can stand in a file name.
-bool valid_module_id(std::string_view id);
 
 }  // namespace bba::store

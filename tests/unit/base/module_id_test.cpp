@@ -1,0 +1,25 @@
+#include "bba/base/module_id.hpp"
+
+#include <string>
+
+#include <doctest/doctest.h>
+
+using bba::valid_module_id;
+
+TEST_CASE("module ids that can stand in a file name") {
+  for (const char* id : {"postgres", "n8n-worker", "a", "7zip", "git.mirror", "audio_mcp"}) {
+    CAPTURE(id);
+    CHECK(valid_module_id(id));
+  }
+  CHECK(valid_module_id(std::string(100, 'a')));
+}
+
+TEST_CASE("anything that could leave its directory, or hide in it, is no module id") {
+  for (const char* id : {"", ".", "..", ".hidden", "-rf", "a/b", "/etc", "../x", "a..b", "a\\b",
+                         "A", "a b", "a\n", "caf\xC3\xA9", "a*", "_x"}) {
+    CAPTURE(id);
+    CHECK_FALSE(valid_module_id(id));
+  }
+  CHECK_FALSE(valid_module_id(std::string(101, 'a')));
+  CHECK_FALSE(valid_module_id(std::string_view("a\0b", 3)));
+}

@@ -1,10 +1,10 @@
 // A client of the Docker Engine over its unix socket: the program's only network code.
 //
-// Calls block, and a call ends early in three ways only: its time limit (Error{timeout}), a request to
-// stop (Error{interrupted|terminated}, the connection closed at once), or an engine that breaks off
-// (Error{engine}). Every call opens a connection of its own, so an Engine may be used while one of its
-// bodies is being read. An answer that is an HTTP error throws ApiError with the engine's message.
-// Each Engine, and what it handed out, belongs to one thread.
+// Calls block, and a call ends early in three ways only: its time limit (Error{timeout}), a request
+// to stop (Error{interrupted|terminated}, the connection closed at once), or an engine that breaks
+// off (Error{engine}). Every call opens a connection of its own, so an Engine may be used while one
+// of its bodies is being read. An answer that is an HTTP error throws ApiError with the engine's
+// message. Each Engine, and what it handed out, belongs to one thread.
 #pragma once
 
 #include <chrono>
@@ -40,7 +40,8 @@ struct Limits {
   std::optional<std::chrono::milliseconds> total;
 };
 
-// "unix:///path", or a bare absolute path, as a socket's path. Throws Error{usage} for another scheme.
+// "unix:///path", or a bare absolute path, as a socket's path. Throws Error{usage} for another
+// scheme.
 std::string socket_path(const std::string& host);
 
 // A response body that is being streamed.
@@ -52,8 +53,8 @@ class Body {
   Body& operator=(Body&&) noexcept;
   ~Body();  // closes the connection
 
-  // The next bytes; nullopt at the end that HTTP itself proves (last chunk, Content-Length) or, where the
-  // engine frames by closing, at the close. Throws where the body ends before that.
+  // The next bytes; nullopt at the end that HTTP itself proves (last chunk, Content-Length) or,
+  // where the engine frames by closing, at the close. Throws where the body ends before that.
   std::optional<Chunk> read();
   // Closes the connection now: the engine then lets go of the container.
   void close() noexcept;
@@ -71,8 +72,8 @@ class Attached {
   Attached& operator=(Attached&&) noexcept;
   ~Attached();
 
-  // Writes all of `bytes` to stdin. What the program prints meanwhile is handed to `output` (raw frames),
-  // so that a program that prints while it reads never blocks both sides.
+  // Writes all of `bytes` to stdin. What the program prints meanwhile is handed to `output` (raw
+  // frames), so that a program that prints while it reads never blocks both sides.
   void write(ByteView bytes, const std::function<void(Chunk)>& output);
   // Half-closes: the program sees the end of its stdin.
   void close_stdin();
@@ -113,12 +114,13 @@ class Engine {
   Body start_exec(const std::string& exec);       // Tty false: the body is frames (wire/frame.hpp)
   Attached attach_exec(const std::string& exec);  // for ExecConfig::attach_stdin
   wire::ExecStatus inspect_exec(const std::string& exec);
-  // The exit status of an exec whose stream ended: polls for at most `patience` for Running:false with a
-  // non-null ExitCode. nullopt: it is not known.
+  // The exit status of an exec whose stream ended: polls for at most `patience` for Running:false
+  // with a non-null ExitCode. nullopt: it is not known.
   std::optional<std::int64_t> exit_code(const std::string& exec,
                                         std::chrono::milliseconds patience);
-  // Runs a small command to its end. Output beyond `output_limit` bytes for each of stdout and stderr is an
-  // Error{capture}; an exit status that is not known is an Error{engine}; any known one is returned.
+  // Runs a small command to its end. Output beyond `output_limit` bytes for each of stdout and
+  // stderr is an Error{capture}; an exit status that is not known is an Error{engine}; any known
+  // one is returned.
   ExecResult run(const std::string& container, const wire::ExecConfig& config,
                  std::size_t output_limit = 4 << 20);
 

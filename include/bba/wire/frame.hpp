@@ -16,10 +16,10 @@ enum class FrameStream : std::uint8_t { in = 0, out = 1, err = 2 };
 
 enum class FrameError {
   none,
-  unknown_stream,    // the first byte is not 0, 1 or 2
-  nonzero_padding,   // bytes 1 to 3 are not zero: this is not a frame
-  cut_in_header,     // the stream ended inside a header
-  cut_in_payload,    // the stream ended inside a payload
+  unknown_stream,   // the first byte is not 0, 1 or 2
+  nonzero_padding,  // bytes 1 to 3 are not zero: this is not a frame
+  cut_in_header,    // the stream ended inside a header
+  cut_in_payload,   // the stream ended inside a payload
 };
 std::string_view describe(FrameError error);
 

@@ -1,6 +1,6 @@
-// The Docker Engine API's messages as far as this program uses them, typed. Parsing never throws and
-// never trusts: a field that is missing or of another type gives an empty value, except where its
-// lack makes the message useless, and then the whole parse is nullopt. Names are the API's.
+// The Docker Engine API's messages as far as this program uses them, typed. Parsing never throws
+// and never trusts: a field that is missing or of another type gives an empty value, except where
+// its lack makes the message useless, and then the whole parse is nullopt. Names are the API's.
 // Source: Docker Engine API v1.41 .. v1.51 (moby/moby api/swagger.yaml).
 #pragma once
 
@@ -16,19 +16,19 @@
 
 namespace bba::wire {
 
-struct Version {               // GET /version
-  std::string version;         // "20.10.24"
-  std::string api_version;     // "1.41"
-  std::string min_api_version; // "1.12"
-  std::string platform;        // Platform.Name, or the first component's name ("Engine", "Podman Engine")
+struct Version {                // GET /version
+  std::string version;          // "20.10.24"
+  std::string api_version;      // "1.41"
+  std::string min_api_version;  // "1.12"
+  std::string platform;  // Platform.Name, or the first component's name ("Engine", "Podman Engine")
 };
 std::optional<Version> parse_version(std::string_view body);
 
 // "1.41" < "1.44"; what is no pair of numbers compares as 0.0.
 int compare_api_versions(std::string_view a, std::string_view b);
 
-struct Info {                               // GET /info
-  std::string name;                         // the host's name
+struct Info {        // GET /info
+  std::string name;  // the host's name
   std::string docker_root_dir;
   std::vector<std::string> security_options;  // "name=userns", "name=rootless", ...
 };
@@ -44,11 +44,11 @@ struct Mount {
 
 using Labels = std::map<std::string, std::string>;
 
-struct ContainerSummary {          // GET /containers/json
+struct ContainerSummary {  // GET /containers/json
   std::string id;
   std::vector<std::string> names;  // without the leading slash
   std::string image;
-  std::string state;               // created, running, paused, restarting, removing, exited, dead
+  std::string state;  // created, running, paused, restarting, removing, exited, dead
   Labels labels;
   std::vector<Mount> mounts;
 };
@@ -62,21 +62,21 @@ struct Container {  // GET /containers/{id}/json
   bool running = false;
   bool paused = false;
   bool restarting = false;
-  std::int64_t pid = 0;        // State.Pid: on the host
-  std::string started_at;      // State.StartedAt, as the engine wrote it
-  std::string created;         // Created
+  std::int64_t pid = 0;    // State.Pid: on the host
+  std::string started_at;  // State.StartedAt, as the engine wrote it
+  std::string created;     // Created
   std::int64_t restart_count = 0;
-  bool auto_remove = false;    // HostConfig.AutoRemove
+  bool auto_remove = false;  // HostConfig.AutoRemove
   bool readonly_rootfs = false;
-  std::string config_image;    // Config.Image: the name it was created by
-  std::string user;            // Config.User
-  std::string working_dir;     // Config.WorkingDir
-  std::vector<std::string> env;          // "NAME=value"
+  std::string config_image;      // Config.Image: the name it was created by
+  std::string user;              // Config.User
+  std::string working_dir;       // Config.WorkingDir
+  std::vector<std::string> env;  // "NAME=value"
   std::vector<std::string> entrypoint;
   std::vector<std::string> cmd;
   Labels labels;
   std::vector<Mount> mounts;
-  Json config;       // Config and HostConfig as they came, for a clone of the container
+  Json config;  // Config and HostConfig as they came, for a clone of the container
   Json host_config;
 };
 std::optional<Container> parse_container(std::string_view body);
@@ -117,17 +117,19 @@ std::optional<std::string> parse_id(std::string_view body);
 
 struct PathStat {  // X-Docker-Container-Path-Stat
   std::string name;
-  std::uint64_t size = 0;   // bytes
-  std::uint32_t mode = 0;   // Go's os.FileMode bits
+  std::uint64_t size = 0;  // bytes
+  std::uint32_t mode = 0;  // Go's os.FileMode bits
   bool is_directory = false;
   std::string link_target;
 };
 std::optional<PathStat> parse_path_stat(std::string_view base64_header);
 
-// The engine's own words in an error body: {"message": "..."} or raw text, one line, at most 500 bytes.
+// The engine's own words in an error body: {"message": "..."} or raw text, one line, at most 500
+// bytes.
 std::string error_message(std::string_view body);
 
-// application/x-www-form-urlencoded for a query value or a path segment (RFC 3986 percent encoding).
+// application/x-www-form-urlencoded for a query value or a path segment (RFC 3986 percent
+// encoding).
 std::string percent_encoded(std::string_view text);
 
 }  // namespace bba::wire

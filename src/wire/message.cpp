@@ -1,0 +1,306 @@
+#include "bba/wire/message.hpp"
+
+#include <charconv>
+
+#include "bba/base/text.hpp"
+
+namespace bba::wire {
+
+namespace {
+
+std::string text_of(const Json& object, std::string_view key) {
+  return string_member(object, key).value_or("");
+}
+
+bool flag_of(const Json& object, std::string_view key) {
+  return bool_member(object, key).value_or(false);
+}
+
+std::vector<std::string> texts_of(const Json& object, std::string_view key) {
+  std::vector<std::string> texts;
+  const Json* list = member(object, key);
+  if (list == nullptr || !list->is_array()) return texts;
+  for (const Json& item : *list) {
+    if (item.is_string()) texts.push_back(item.get<std::string>());
+  }
+  return texts;
+}
+
+Json object_of(const Json& object, std::string_view key) {
+  const Json* value = member(object, key);
+  return value != nullptr && value->is_object() ? *value : Json::object();
+}
+
+Labels labels_of(const Json& object) {
+  Labels labels;
+  const Json* values = member(object, "Labels");
+  if (values == nullptr || !values->is_object()) return labels;
+  for (const auto& [key, value] : values->items()) {
+    if (value.is_string()) labels.insert_or_assign(key, value.get<std::string>());
+  }
+  return labels;
+}
+
+std::vector<Mount> mounts_of(const Json& object) {
+  std::vector<Mount> mounts;
+  const Json* list = member(object, "Mounts");
+  if (list == nullptr || !list->is_array()) return mounts;
+  for (const Json& item : *list) {
+    if (!item.is_object()) continue;
+    mounts.push_back({.type = text_of(item, "Type"),
+                      .name = text_of(item, "Name"),
+                      .source = text_of(item, "Source"),
+                      .destination = text_of(item, "Destination"),
+                      .rw = bool_member(item, "RW").value_or(true)});
+  }
+  return mounts;
+}
+
+std::string without_slash(std::string name) {
+  if (name.starts_with('/')) name.erase(0, 1);
+  return name;
+}
+
+// The object that `body` is, if it is one.
+std::optional<Json> parse_object(std::string_view body) {
+  std::optional<Json> value = parse_json(body);
+  if (value && !value->is_object()) value.reset();
+  return value;
+}
+
+struct ApiVersion {
+  unsigned major = 0;
+  unsigned minor = 0;
+  auto operator<=>(const ApiVersion&) const = default;
+};
+
+std::optional<ApiVersion> parse_api_version(std::string_view text) {
+  ApiVersion version;
+  const char* const end = text.data() + text.size();
+  const auto major = std::from_chars(text.data(), end, version.major);
+  if (major.ec != std::errc{} || major.ptr == end || *major.ptr != '.') return std::nullopt;
+  const auto minor = std::from_chars(major.ptr + 1, end, version.minor);
+  if (minor.ec != std::errc{} || minor.ptr != end) return std::nullopt;
+  return version;
+}
+
+// Both alphabets: the Docker Engine writes the standard one, Podman the one for URLs.
+std::optional<unsigned> base64_digit(char c) {
+  if (c >= 'A' && c <= 'Z') return static_cast<unsigned>(c - 'A');
+  if (c >= 'a' && c <= 'z') return static_cast<unsigned>(c - 'a' + 26);
+  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0' + 52);
+  if (c == '+' || c == '-') return 62U;
+  if (c == '/' || c == '_') return 63U;
+  return std::nullopt;
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  while (text.ends_with('=')) text.remove_suffix(1);
+  if (text.size() % 4 == 1) return std::nullopt;
+  std::string bytes;
+  bytes.reserve(text.size() * 3 / 4);
+  std::uint32_t bits = 0;
+  unsigned count = 0;
+  for (const char c : text) {
+    const std::optional<unsigned> digit = base64_digit(c);
+    if (!digit) return std::nullopt;
+    bits = bits << 6 | *digit;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes.push_back(static_cast<char>(bits >> count & 0xffU));
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::optional<Version> parse_version(std::string_view body) {
+  const std::optional<Json> object = parse_object(body);
+  if (!object) return std::nullopt;
+  Version version{.version = text_of(*object, "Version"),
+                  .api_version = text_of(*object, "ApiVersion"),
+                  .min_api_version = text_of(*object, "MinAPIVersion"),
+                  .platform = text_of(object_of(*object, "Platform"), "Name")};
+  if (!parse_api_version(version.api_version)) return std::nullopt;
+  if (version.platform.empty()) {
+    const Json* components = member(*object, "Components");
+    if (components != nullptr && components->is_array() && !components->empty()) {
+      version.platform = text_of(components->front(), "Name");
+    }
+  }
+  return version;
+}
+
+int compare_api_versions(std::string_view a, std::string_view b) {
+  const ApiVersion left = parse_api_version(a).value_or(ApiVersion{});
+  const ApiVersion right = parse_api_version(b).value_or(ApiVersion{});
+  if (left == right) return 0;
+  return left < right ? -1 : 1;
+}
+
+std::optional<Info> parse_info(std::string_view body) {
+  const std::optional<Json> object = parse_object(body);
+  if (!object) return std::nullopt;
+  return Info{.name = text_of(*object, "Name"),
+              .docker_root_dir = text_of(*object, "DockerRootDir"),
+              .security_options = texts_of(*object, "SecurityOptions")};
+}
+
+std::optional<std::vector<ContainerSummary>> parse_container_list(std::string_view body) {
+  const std::optional<Json> list = parse_json(body);
+  if (!list || !list->is_array()) return std::nullopt;
+  std::vector<ContainerSummary> containers;
+  for (const Json& item : *list) {
+    ContainerSummary container{.id = text_of(item, "Id"),
+                               .names = texts_of(item, "Names"),
+                               .image = text_of(item, "Image"),
+                               .state = text_of(item, "State"),
+                               .labels = labels_of(item),
+                               .mounts = mounts_of(item)};
+    if (container.id.empty()) return std::nullopt;
+    for (std::string& name : container.names) name = without_slash(std::move(name));
+    containers.push_back(std::move(container));
+  }
+  return containers;
+}
+
+std::optional<Container> parse_container(std::string_view body) {
+  const std::optional<Json> object = parse_object(body);
+  if (!object) return std::nullopt;
+  const Json state = object_of(*object, "State");
+  Container container;
+  container.id = text_of(*object, "Id");
+  // Whether it runs decides what is paused: an answer that does not say is no answer.
+  if (container.id.empty() || !bool_member(state, "Running")) return std::nullopt;
+  container.name = without_slash(text_of(*object, "Name"));
+  container.image = text_of(*object, "Image");
+  container.created = text_of(*object, "Created");
+  container.restart_count = int_member(*object, "RestartCount").value_or(0);
+  container.state = text_of(state, "Status");
+  container.running = flag_of(state, "Running");
+  container.paused = flag_of(state, "Paused");
+  container.restarting = flag_of(state, "Restarting");
+  container.pid = int_member(state, "Pid").value_or(0);
+  container.started_at = text_of(state, "StartedAt");
+  container.mounts = mounts_of(*object);
+  container.host_config = object_of(*object, "HostConfig");
+  container.auto_remove = flag_of(container.host_config, "AutoRemove");
+  container.readonly_rootfs = flag_of(container.host_config, "ReadonlyRootfs");
+  container.config = object_of(*object, "Config");
+  container.config_image = text_of(container.config, "Image");
+  container.user = text_of(container.config, "User");
+  container.working_dir = text_of(container.config, "WorkingDir");
+  container.env = texts_of(container.config, "Env");
+  container.entrypoint = texts_of(container.config, "Entrypoint");
+  container.cmd = texts_of(container.config, "Cmd");
+  container.labels = labels_of(container.config);
+  return container;
+}
+
+std::optional<std::string> env_value(const Container& container, std::string_view name) {
+  std::optional<std::string> value;
+  for (const std::string& entry : container.env) {
+    if (entry.size() > name.size() && entry[name.size()] == '=' && entry.starts_with(name)) {
+      value = entry.substr(name.size() + 1);
+    }
+  }
+  return value;
+}
+
+std::optional<Image> parse_image(std::string_view body) {
+  const std::optional<Json> object = parse_object(body);
+  if (!object) return std::nullopt;
+  Image image{.id = text_of(*object, "Id"),
+              .repo_tags = texts_of(*object, "RepoTags"),
+              .repo_digests = texts_of(*object, "RepoDigests")};
+  if (image.id.empty()) return std::nullopt;
+  return image;
+}
+
+std::string to_body(const ExecConfig& config) {
+  Json body = {{"AttachStdin", config.attach_stdin},
+               {"AttachStdout", true},
+               {"AttachStderr", true},
+               {"Tty", false},
+               {"Cmd", config.argv}};
+  if (!config.env.empty()) {
+    Json env = Json::array();
+    for (const EnvVar& variable : config.env) env.push_back(variable.name + "=" + variable.value);
+    body["Env"] = std::move(env);
+  }
+  if (!config.user.empty()) body["User"] = config.user;
+  if (!config.working_dir.empty()) body["WorkingDir"] = config.working_dir;
+  return dump_json(body);
+}
+
+std::optional<ExecStatus> parse_exec_status(std::string_view body) {
+  const std::optional<Json> object = parse_object(body);
+  if (!object) return std::nullopt;
+  const std::optional<bool> running = bool_member(*object, "Running");
+  if (!running) return std::nullopt;
+  return ExecStatus{.running = *running,
+                    .exit_code = int_member(*object, "ExitCode"),
+                    .pid = int_member(*object, "Pid").value_or(0),
+                    .container_id = text_of(*object, "ContainerID")};
+}
+
+std::optional<std::string> parse_id(std::string_view body) {
+  const std::optional<Json> object = parse_object(body);
+  if (!object) return std::nullopt;
+  std::optional<std::string> id = string_member(*object, "Id");
+  if (id && id->empty()) id.reset();
+  return id;
+}
+
+std::optional<PathStat> parse_path_stat(std::string_view base64_header) {
+  const std::optional<std::string> text = decode_base64(trimmed(base64_header));
+  if (!text) return std::nullopt;
+  const std::optional<Json> object = parse_object(*text);
+  if (!object) return std::nullopt;
+  const std::optional<std::string> name = string_member(*object, "name");
+  const std::optional<std::uint64_t> mode = size_member(*object, "mode");
+  if (!name || !mode || *mode > UINT32_MAX) return std::nullopt;
+  constexpr std::uint32_t go_mode_dir = 1U << 31;
+  return PathStat{.name = *name,
+                  .size = size_member(*object, "size").value_or(0),
+                  .mode = static_cast<std::uint32_t>(*mode),
+                  .is_directory = (*mode & go_mode_dir) != 0,
+                  .link_target = text_of(*object, "linkTarget")};
+}
+
+std::string error_message(std::string_view body) {
+  constexpr std::size_t longest = 500;
+  std::string text(body);
+  if (const std::optional<Json> object = parse_object(body)) {
+    if (std::optional<std::string> message = string_member(*object, "message")) {
+      text = std::move(*message);
+    }
+  }
+  text = printable(trimmed(text));
+  if (text.size() > longest) {
+    // printable() gives whole UTF-8 sequences: step back to the start of one.
+    std::size_t end = longest;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
+    text.resize(end);
+  }
+  return text;
+}
+
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view unreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  std::string encoded;
+  encoded.reserve(text.size());
+  for (const char c : text) {
+    if (unreserved.find(c) != std::string_view::npos) {
+      encoded.push_back(c);
+    } else {
+      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return encoded;
+}
+
+}  // namespace bba::wire

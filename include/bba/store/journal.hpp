@@ -1,11 +1,13 @@
-// What a run has changed in the world and must put back: containers paused or stopped, execs started,
-// scratch containers made. Each is written down before it happens and crossed out once it is undone, so
-// that `recover` can finish the work of a run that was killed together with its guard.
-// One file for each run: <state-dir>/<pid>-<start>.journal, held with flock while the run lives.
+// What a run has changed in the world and must put back: containers paused or stopped, execs
+// started, scratch containers made. Each is written down before it happens and crossed out once it
+// is undone, so that `recover` can finish the work of a run that was killed together with its
+// guard. One file for each run: <state-dir>/<pid>-<start>.journal, held with flock while the run
+// lives.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bba/base/fd.hpp"
@@ -32,13 +34,13 @@ class Journal {
   ~Journal();  // removes the file where every debt is paid; otherwise it stays for recover
 
   void owe(const JournalEntry& entry);     // on disk when it returns
-  void settle(const JournalEntry& entry);
+  void settle(const JournalEntry& entry);  // the same; an entry that is not owed is no error
   const std::vector<JournalEntry>& open() const noexcept { return open_; }
+  const std::string& path() const noexcept { return path_; }
 
  private:
   std::string path_;
   Fd fd_;
-  std::string host_;
   std::vector<JournalEntry> open_;
 };
 
@@ -46,8 +48,10 @@ struct Leftover {
   std::string path;
   std::string host;
   std::vector<JournalEntry> debts;
+  Fd lock;  // while this lives, no other run is shown the same leftover
 };
-// Journals whose run is dead. A torn last line (the machine died while it was written) is no error.
+// Journals whose run is dead and that owe something; those that owe nothing are removed. A torn
+// line (the machine died, or the disk was full, while it was written) is no error. Error{storage}.
 std::vector<Leftover> leftovers(const std::string& state_directory);
 void forget(const Leftover& leftover);
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "bba/base/bytes.hpp"
@@ -32,8 +33,10 @@ class Fd {
 // Writes all of `bytes`, going on after short writes and EINTR. Throws Error{kind}.
 void write_all(int fd, ByteView bytes, ErrorKind kind, std::string_view what);
 
-// The whole of a file that is expected to be small. Throws Error{kind} where it cannot be read or
-// holds more than `limit` bytes.
+// The rest of an open file that is expected to be small. Throws Error{kind} where it cannot be read
+// or holds more than `limit` bytes.
+std::string read_rest(int fd, std::size_t limit, ErrorKind kind, std::string_view what);
+// The whole of such a file.
 std::string read_small_file(const std::string& path, std::size_t limit, ErrorKind kind);
 
 }  // namespace bba

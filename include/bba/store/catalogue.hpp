@@ -13,7 +13,7 @@ namespace bba::store {
 
 struct BackupSet {
   std::string manifest_file;
-  std::string manifest_sha256;
+  std::string manifest_text;  // as read, byte by byte: for its digest
   Manifest manifest;
   std::vector<std::string> missing;  // artifacts that the manifest names and the directory lacks
   std::optional<Json> receipt;       // of the drill, where there is one
@@ -29,8 +29,9 @@ struct Catalogue {
   std::vector<Orphan> orphans;
 };
 
-// Reads every manifest (at most 16 MiB each) of `module`, or of all where it is empty. A broken file is an
-// orphan, never an error.
+// Reads every manifest (at most 16 MiB each) of `module`, or of all where it is empty. A broken
+// file is an orphan, never an error. Files that are not named like ours are left out, and so are
+// hidden ones, save the dot-files of runs that were killed.
 Catalogue read_catalogue(const BackupDirectory& directory, const std::string& module = {});
 
 }  // namespace bba::store

@@ -1,5 +1,5 @@
-// One run at a time for a module: flock(2) on <state-dir>/<module>.lock, gone with the process whatever
-// kills it.
+// One run at a time for a module: flock(2) on <state-dir>/<module>.lock, gone with the process
+// whatever kills it.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@ namespace bba::store {
 
 class ModuleLock {
  public:
-  // Throws Error{busy} with the holder's pid where another run has it, Error{storage} where the state
-  // directory (made 0700) cannot be used.
+  // Throws Error{busy} with the holder's pid where another run has it, Error{storage} where the
+  // state directory (made 0700) cannot be used.
   ModuleLock(const std::string& state_directory, const std::string& module);
 
  private:

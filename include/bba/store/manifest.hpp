@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bba/base/json.hpp"
@@ -16,25 +17,27 @@ namespace bba::store {
 inline constexpr int manifest_schema = 1;
 
 struct ArtifactRecord {
-  std::string part;                  // "" where the set has one artifact
-  std::string file;                  // name, in the manifest's own directory
-  std::string kind;                  // sql, tar, rdb-directory, raft-snapshot, objects, host-directory: the check
-  std::string compression;           // none, gzip, zstd
-  std::string source;                // what it holds: "/var/lib/data of kuma", "pg_dumpall"
-  std::uint64_t bytes = 0;           // as stored
-  std::string sha256;                // of the stored bytes
+  std::string part;  // "" where the set has one artifact
+  std::string file;  // name, in the manifest's own directory
+  // Which check it has to pass: sql, tar, rdb-directory, raft-snapshot, objects, host-directory.
+  std::string kind;
+  std::string compression;  // none, gzip, zstd
+  std::string source;       // what it holds: "/var/lib/data of kuma", "pg_dumpall"
+  std::uint64_t bytes = 0;  // as stored
+  std::string sha256;       // of the stored bytes
   std::uint64_t uncompressed_bytes = 0;
-  Json found;                        // what the check found: databases, keys, entries, objects, index
+  // What the check found, an object: databases, keys, entries, objects, snapshot index.
+  Json found = Json::object();
   std::vector<std::string> restore;  // commands that restore it by hand, in order
 };
 
 struct ContainerRecord {
   std::string id;
   std::string name;
-  std::string image;         // the name it was created by
-  std::string image_id;      // sha256:...
-  std::string image_digest;  // repo@sha256:..., empty for an image that came from no registry
-  Json compose;              // project, service, number, working_dir where the labels say so
+  std::string image;              // the name it was created by
+  std::string image_id;           // sha256:...
+  std::string image_digest;       // repo@sha256:..., empty for an image that came from no registry
+  Json compose = Json::object();  // project, service, number, working_dir where the labels say so
 };
 
 struct PausedRecord {
@@ -59,22 +62,25 @@ struct Manifest {
   Timestamp started{};
   Timestamp finished{};
   std::string host;
-  Json engine;  // version, api_version
+  Json engine = Json::object();  // version, api_version
   ContainerRecord container;
   ConsistencyRecord consistency;
   std::vector<ArtifactRecord> artifacts;
-  Json facts;  // what the service said of itself: version, databases, row counts, keys
+  // What the service said of itself: version, databases, row counts, keys.
+  Json facts = Json::object();
   std::vector<std::string> warnings;
   std::vector<std::string> follow_ups;
   std::vector<std::string> members;  // file names of the manifests of the same set (sidecar-bound)
 };
 
 Json to_json(const Manifest& manifest);
-// Throws Error{artifact}: not JSON, a newer schema (its own message), a field missing or of the wrong type, a
-// file name with a slash.
+// Throws Error{artifact} that names the field: not JSON, a newer schema (its own message), a field
+// missing or of the wrong type, a file name with a slash. Fields that it does not know are no
+// error.
 Manifest manifest_from_json(std::string_view text);
 
-// The names: <module>-<YYYYMMDDTHHMMSSZ>[.<part>].<suffix> and <module>-<ts>.manifest.json.
+// The names: <module>-<YYYYMMDDTHHMMSSZ>[.<part>].<suffix> and <module>-<ts>.manifest.json. A
+// module id or part that cannot stand in one is Error{internal}.
 std::string artifact_name(const std::string& module, Timestamp time, const std::string& part,
                           const std::string& suffix);
 std::string manifest_name(const std::string& module, Timestamp time);

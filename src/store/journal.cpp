@@ -1,0 +1,166 @@
+#include "bba/store/journal.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+#include "bba/base/text.hpp"
+#include "bba/store/artifact_file.hpp"
+
+namespace bba::store {
+
+namespace {
+
+constexpr ErrorKind storage = ErrorKind::storage;
+constexpr std::string_view suffix = ".journal";
+constexpr std::size_t most_bytes = 16 << 20;
+
+constexpr std::array<std::pair<Debt, std::string_view>, 5> debts{
+    {{Debt::paused, "paused"},
+     {Debt::stopped, "stopped"},
+     {Debt::exec, "exec"},
+     {Debt::scratch, "scratch"},
+     {Debt::scratch_volume, "scratch-volume"}}};
+
+std::optional<Debt> debt_named(std::string_view text) {
+  for (const auto& [debt, debt_name] : debts) {
+    if (debt_name == text) return debt;
+  }
+  return std::nullopt;
+}
+
+// Each record begins a line of its own, so that a torn one before it spoils nothing; and it is an
+// object, so that no part of one is mistaken for the whole.
+void append(int fd, const Json& record, const std::string& path) {
+  write_all(fd, as_bytes('\n' + dump_json(record)), storage, "writing " + path);
+  if (::fdatasync(fd) != 0) throw system_error(storage, "syncing " + path, errno);
+}
+
+Json record_of(std::string_view verb, const JournalEntry& entry) {
+  return Json{
+      {std::string(verb), std::string(name(entry.debt))}, {"id", entry.id}, {"name", entry.name}};
+}
+
+std::optional<JournalEntry> entry_of(const Json& record, std::string_view verb) {
+  const auto debt_name = string_member(record, verb);
+  const auto debt = debt_name ? debt_named(*debt_name) : std::nullopt;
+  const auto id = string_member(record, "id");
+  if (!debt || !id) return std::nullopt;
+  return JournalEntry{*debt, *id, string_member(record, "name").value_or("")};
+}
+
+void cross_out(std::vector<JournalEntry>& open, const JournalEntry& entry) {
+  const auto found = std::find(open.begin(), open.end(), entry);
+  if (found != open.end()) open.erase(found);
+}
+
+void replay(std::string_view content, Leftover& leftover) {
+  for (const std::string_view line : split(content, '\n')) {
+    const auto record = parse_json(line);
+    if (!record) continue;
+    if (const auto host = string_member(*record, "host")) leftover.host = *host;
+    if (const auto owed = entry_of(*record, "owe")) leftover.debts.push_back(*owed);
+    if (const auto settled = entry_of(*record, "settle")) cross_out(leftover.debts, *settled);
+  }
+}
+
+// Its lock; nullopt where a run that lives, or another recover, has it, or where it is gone.
+std::optional<Fd> take_over(const std::string& path) {
+  Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file) {
+    if (errno == ENOENT) return std::nullopt;
+    throw system_error(storage, path, errno);
+  }
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return std::nullopt;
+    throw system_error(storage, "locking " + path, errno);
+  }
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) throw system_error(storage, path, errno);
+  if (status.st_nlink == 0) return std::nullopt;
+  return file;
+}
+
+std::vector<std::string> journals_in(const std::string& directory) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
+    std::string path = it->path().string();
+    if (path.ends_with(suffix)) paths.push_back(std::move(path));
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw system_error(storage, directory, error.value());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+}  // namespace
+
+std::string_view name(Debt debt) {
+  const auto found = std::find_if(debts.begin(), debts.end(),
+                                  [debt](const auto& entry) { return entry.first == debt; });
+  return found->second;
+}
+
+Journal::Journal(const std::string& state_directory, const std::string& host) {
+  const BackupDirectory directory = BackupDirectory::open_or_create(state_directory);
+  const auto start = std::chrono::system_clock::now().time_since_epoch().count();
+  const std::string file_name = fmt::format("{}-{}{}", ::getpid(), start, suffix);
+  path_ = directory.path() + '/' + file_name;
+  // It gets its name once it is locked: to leftovers() a journal without a lock is a dead one.
+  ArtifactFile file(directory);
+  if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) throw system_error(storage, path_, errno);
+  file.write(as_bytes(dump_json(Json{{"host", host}})));
+  file.sync();
+  file.publish(file_name);
+  directory.sync();
+  fd_ = Fd(::fcntl(file.fd(), F_DUPFD_CLOEXEC, 0));  // shares the lock and the position
+  if (!fd_) throw system_error(ErrorKind::internal, "dup", errno);
+}
+
+Journal::~Journal() {
+  if (open_.empty()) ::unlink(path_.c_str());
+}
+
+void Journal::owe(const JournalEntry& entry) {
+  append(fd_.get(), record_of("owe", entry), path_);
+  open_.push_back(entry);
+}
+
+void Journal::settle(const JournalEntry& entry) {
+  cross_out(open_, entry);
+  append(fd_.get(), record_of("settle", entry), path_);
+}
+
+std::vector<Leftover> leftovers(const std::string& state_directory) {
+  std::vector<Leftover> found;
+  for (const std::string& path : journals_in(state_directory)) {
+    std::optional<Fd> lock = take_over(path);
+    if (!lock) continue;
+    Leftover leftover{path, {}, {}, std::move(*lock)};
+    replay(read_rest(leftover.lock.get(), most_bytes, storage, path), leftover);
+    if (leftover.debts.empty()) {
+      forget(leftover);
+    } else {
+      found.push_back(std::move(leftover));
+    }
+  }
+  return found;
+}
+
+void forget(const Leftover& leftover) {
+  if (::unlink(leftover.path.c_str()) != 0 && errno != ENOENT) {
+    throw system_error(storage, "removing " + leftover.path, errno);
+  }
+}
+
+}  // namespace bba::store

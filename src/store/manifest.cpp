@@ -1,0 +1,316 @@
+#include "bba/store/manifest.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <initializer_list>
+
+#include "bba/base/error.hpp"
+#include "bba/base/text.hpp"
+
+namespace bba::store {
+
+namespace {
+
+constexpr std::size_t longest_file_name = 255;  // NAME_MAX
+constexpr std::size_t longest_module_id = 100;
+constexpr std::string_view manifest_rest = "manifest.json";
+constexpr std::string_view receipt_rest = "drill.json";
+
+Json object_or_empty(const Json& value) {
+  return value.is_null() ? Json::object() : value;
+}
+
+Error bad(const std::string& field, std::string_view what) {
+  return Error(ErrorKind::artifact, fmt::format("field \"{}\" {}", field, what));
+}
+
+bool is_file_name(std::string_view name) {
+  return !name.empty() && name.size() <= longest_file_name && name.front() != '.' &&
+         std::none_of(name.begin(), name.end(), [](char c) {
+           return c == '/' || c == '\x7f' || static_cast<unsigned char>(c) < 0x20;
+         });
+}
+
+bool is_sha256(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+// One object of the manifest, and the way to it, so that an error can name the field.
+class Fields {
+ public:
+  Fields(const Json& value, std::string path) : value_(value), path_(std::move(path)) {
+    if (!value_.is_object()) throw wrong(path_, "an object", value_);
+  }
+
+  std::string text(const char* key) const { return text_of(at(key), field(key)); }
+
+  std::string file_name(const char* key) const { return file_name_of(at(key), field(key)); }
+
+  std::string one_of(const char* key, std::initializer_list<std::string_view> values) const {
+    std::string value = text(key);
+    if (std::find(values.begin(), values.end(), value) == values.end()) {
+      throw bad(field(key), fmt::format("must be one of {}, not \"{}\"",
+                                        fmt::join(values.begin(), values.end(), ", "), value));
+    }
+    return value;
+  }
+
+  std::optional<std::string> text_or_null(const char* key) const {
+    const Json& value = at(key);
+    if (value.is_null()) return std::nullopt;
+    if (!value.is_string()) throw wrong(field(key), "a string or null", value);
+    return value.get<std::string>();
+  }
+
+  std::uint64_t size(const char* key) const {
+    const Json& value = at(key);
+    if (!value.is_number_unsigned()) {
+      throw wrong(field(key), "a whole number, not negative,", value);
+    }
+    return value.get<std::uint64_t>();
+  }
+
+  double seconds(const char* key) const {
+    const Json& value = at(key);
+    if (!value.is_number() || !(value.get<double>() >= 0)) {
+      throw wrong(field(key), "a number, not negative,", value);
+    }
+    return value.get<double>();
+  }
+
+  Timestamp time(const char* key) const {
+    const auto time = parse_rfc3339(text(key));
+    if (!time) throw bad(field(key), "must be a time like 2026-11-23T08:42:32Z");
+    return *time;
+  }
+
+  Json object(const char* key) const { return Fields(at(key), field(key)).value_; }
+
+  Fields inside(const char* key) const { return {at(key), field(key)}; }
+
+  // `read(element, path)` for each element of an array.
+  template <class Read>
+  auto list(const char* key, Read read) const {
+    const Json& array = at(key);
+    if (!array.is_array()) throw wrong(field(key), "an array", array);
+    std::vector<decltype(read(array, std::string()))> out;
+    out.reserve(array.size());
+    for (std::size_t i = 0; i < array.size(); ++i) {
+      out.push_back(read(array[i], fmt::format("{}[{}]", field(key), i)));
+    }
+    return out;
+  }
+
+  std::vector<std::string> texts(const char* key) const { return list(key, text_of); }
+  std::vector<std::string> file_names(const char* key) const { return list(key, file_name_of); }
+
+  std::string field(const char* key) const { return path_.empty() ? key : path_ + '.' + key; }
+
+ private:
+  const Json& at(const char* key) const {
+    const auto found = value_.find(key);
+    if (found == value_.end()) {
+      throw Error(ErrorKind::artifact, fmt::format("missing field \"{}\"", field(key)));
+    }
+    return *found;
+  }
+
+  static Error wrong(const std::string& field, std::string_view wanted, const Json& value) {
+    return bad(field, fmt::format("must be {} not {}", wanted, value.type_name()));
+  }
+
+  static std::string text_of(const Json& value, const std::string& field) {
+    if (!value.is_string()) throw wrong(field, "a string", value);
+    return value.get<std::string>();
+  }
+
+  static std::string file_name_of(const Json& value, const std::string& field) {
+    std::string name = text_of(value, field);
+    if (!is_file_name(name)) {
+      throw bad(field, fmt::format("must be a plain file name, not \"{}\"", name));
+    }
+    return name;
+  }
+
+  const Json& value_;
+  std::string path_;
+};
+
+ArtifactRecord read_artifact(const Json& value, const std::string& path) {
+  const Fields fields(value, path);
+  ArtifactRecord record;
+  record.part = fields.text("part");
+  record.file = fields.file_name("file");
+  record.kind = fields.text("kind");
+  record.compression = fields.one_of("compression", {"none", "gzip", "zstd"});
+  record.source = fields.text("source");
+  record.bytes = fields.size("bytes");
+  record.sha256 = fields.text("sha256");
+  if (!is_sha256(record.sha256)) {
+    throw bad(fields.field("sha256"), "must be 64 lower-case hexadecimal digits");
+  }
+  record.uncompressed_bytes = fields.size("uncompressed_bytes");
+  record.found = fields.object("found");
+  record.restore = fields.texts("restore");
+  return record;
+}
+
+ContainerRecord read_container(const Fields& fields) {
+  return {fields.text("id"),       fields.text("name"),         fields.text("image"),
+          fields.text("image_id"), fields.text("image_digest"), fields.object("compose")};
+}
+
+PausedRecord read_paused(const Json& value, const std::string& path) {
+  const Fields fields(value, path);
+  return {fields.text("name"), fields.text("id"), fields.seconds("seconds")};
+}
+
+// First of all: what a newer version wrote may look like anything.
+int read_schema(const Fields& fields) {
+  const std::uint64_t schema = fields.size("schema");
+  if (schema > manifest_schema) {
+    throw Error(
+        ErrorKind::artifact,
+        fmt::format("was written by a newer version of backup-before-apply (schema {}; this "
+                    "version reads up to {})",
+                    schema, manifest_schema),
+        "use the version that wrote it, or a later one");
+  }
+  if (schema == 0) throw bad("schema", "must be 1 or more");
+  return static_cast<int>(schema);
+}
+
+Json to_json(const ArtifactRecord& record) {
+  return {{"part", record.part},
+          {"file", record.file},
+          {"kind", record.kind},
+          {"compression", record.compression},
+          {"source", record.source},
+          {"bytes", record.bytes},
+          {"sha256", record.sha256},
+          {"uncompressed_bytes", record.uncompressed_bytes},
+          {"found", object_or_empty(record.found)},
+          {"restore", Json(record.restore)}};
+}
+
+Json to_json(const ContainerRecord& record) {
+  return {{"id", record.id},
+          {"name", record.name},
+          {"image", record.image},
+          {"image_id", record.image_id},
+          {"image_digest", record.image_digest},
+          {"compose", object_or_empty(record.compose)}};
+}
+
+Json to_json(const ConsistencyRecord& record) {
+  Json paused = Json::array();
+  for (const PausedRecord& entry : record.paused) {
+    paused.push_back(Json{{"name", entry.name}, {"id", entry.id}, {"seconds", entry.seconds}});
+  }
+  return {{"mode", record.mode}, {"paused", std::move(paused)}};
+}
+
+std::string file_name(const std::string& module, Timestamp time, const std::string& rest) {
+  std::string name = fmt::format("{}-{}.{}", module, format_compact(time), rest);
+  if (!valid_module_id(module) || !is_file_name(name)) {
+    throw Error(ErrorKind::internal, fmt::format("\"{}\" is no name for an artifact", name));
+  }
+  return name;
+}
+
+}  // namespace
+
+Json to_json(const Manifest& manifest) {
+  Json artifacts = Json::array();
+  for (const ArtifactRecord& record : manifest.artifacts) artifacts.push_back(to_json(record));
+  return {{"schema", manifest.schema},
+          {"tool_version", manifest.tool_version},
+          {"module", manifest.module},
+          {"class", manifest.module_class},
+          {"rule", manifest.rule},
+          {"strategy", manifest.strategy},
+          {"fallback", manifest.fallback ? Json(*manifest.fallback) : Json()},
+          {"started", format_rfc3339(manifest.started)},
+          {"finished", format_rfc3339(manifest.finished)},
+          {"host", manifest.host},
+          {"engine", object_or_empty(manifest.engine)},
+          {"container", to_json(manifest.container)},
+          {"consistency", to_json(manifest.consistency)},
+          {"artifacts", std::move(artifacts)},
+          {"facts", object_or_empty(manifest.facts)},
+          {"warnings", Json(manifest.warnings)},
+          {"follow_ups", Json(manifest.follow_ups)},
+          {"members", Json(manifest.members)}};
+}
+
+Manifest manifest_from_json(std::string_view text) {
+  const auto json = parse_json(text);
+  if (!json) throw Error(ErrorKind::artifact, "not JSON");
+  if (!json->is_object()) throw Error(ErrorKind::artifact, "not a JSON object");
+  const Fields fields(*json, "");
+  Manifest manifest;
+  manifest.schema = read_schema(fields);
+  manifest.tool_version = fields.text("tool_version");
+  manifest.module = fields.text("module");
+  if (!valid_module_id(manifest.module)) {
+    throw bad("module", fmt::format("must be a module id, not \"{}\"", manifest.module));
+  }
+  manifest.module_class = fields.one_of("class", {"A", "B", "C", "D", "E", "F", "G"});
+  manifest.rule = fields.text("rule");
+  manifest.strategy = fields.text("strategy");
+  manifest.fallback = fields.text_or_null("fallback");
+  manifest.started = fields.time("started");
+  manifest.finished = fields.time("finished");
+  manifest.host = fields.text("host");
+  manifest.engine = fields.object("engine");
+  manifest.container = read_container(fields.inside("container"));
+  const Fields consistency = fields.inside("consistency");
+  manifest.consistency = {consistency.text("mode"), consistency.list("paused", read_paused)};
+  manifest.artifacts = fields.list("artifacts", read_artifact);
+  manifest.facts = fields.object("facts");
+  manifest.warnings = fields.texts("warnings");
+  manifest.follow_ups = fields.texts("follow_ups");
+  manifest.members = fields.file_names("members");
+  if (manifest.artifacts.empty() && manifest.members.empty()) {
+    throw bad("artifacts", "names nothing, and \"members\" neither");
+  }
+  return manifest;
+}
+
+std::string artifact_name(const std::string& module, Timestamp time, const std::string& part,
+                          const std::string& suffix) {
+  return file_name(module, time, part.empty() ? suffix : part + '.' + suffix);
+}
+
+std::string manifest_name(const std::string& module, Timestamp time) {
+  return file_name(module, time, std::string(manifest_rest));
+}
+
+std::string receipt_name(const std::string& module, Timestamp time) {
+  return file_name(module, time, std::string(receipt_rest));
+}
+
+std::optional<ParsedName> parse_name(std::string_view file) {
+  constexpr std::string_view form = "-YYYYMMDDTHHMMSSZ.";
+  // Ids may hold dashes, digits and dots, but no capitals: so no id can hold a timestamp, and the
+  // first one in the name is the only one that ends a valid id.
+  for (std::size_t dash = file.find('-'); dash != file.npos; dash = file.find('-', dash + 1)) {
+    const std::string_view stamp = file.substr(dash + 1, form.size() - 2);
+    const auto time = parse_compact(stamp);
+    if (!time || format_compact(*time) != stamp) continue;
+    const std::string_view module = file.substr(0, dash);
+    const std::string_view rest = file.substr(dash + form.size() - 1);
+    if (!valid_module_id(module) || rest.size() < 2 || rest.front() != '.') return std::nullopt;
+    return ParsedName{std::string(module), *time, std::string(rest.substr(1))};
+  }
+  return std::nullopt;
+}
+
+bool valid_module_id(std::string_view id) {
+  constexpr std::string_view first = "abcdefghijklmnopqrstuvwxyz0123456789";
+  constexpr std::string_view all = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !id.empty() && id.size() <= longest_module_id && first.find(id.front()) != first.npos &&
+         id.find_first_not_of(all) == id.npos && id.find("..") == id.npos;
+}
+
+}  // namespace bba::store

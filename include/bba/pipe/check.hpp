@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bba/pipe/stage.hpp"
@@ -12,8 +13,8 @@
 namespace bba::pipe {
 
 // pg_dumpall's output: it must end with exactly
-// "--\n-- PostgreSQL database cluster dump complete\n--\n\n" (PostgreSQL, pg_dumpall.c). A COPY row can
-// hold the line, so only the very end counts. Notes the databases of the \connect lines on the way.
+// "--\n-- PostgreSQL database cluster dump complete\n--\n\n" (PostgreSQL, pg_dumpall.c), and not inside the
+// rows of a COPY: rows can hold these very lines. Notes the databases of the \connect lines on the way.
 class SqlTailCheck : public Stage {
  public:
   void write(const Chunk& chunk) override;
@@ -23,9 +24,20 @@ class SqlTailCheck : public Stage {
   const std::vector<std::string>& databases() const noexcept { return databases_; }
 
  private:
+  // pg_dump announces the rows of a table with a comment, an empty line, and "COPY ... FROM stdin;". A
+  // function's body can hold such a COPY, but hardly all three lines.
+  enum class Before { other, comment_end, empty_line };
+
+  void line(std::string_view line);
+  void hold(std::string_view part);
+  void note_database(std::string_view arguments);
+
   std::uint64_t bytes_ = 0;
   std::vector<std::string> databases_;
-  std::string line_;  // the start of an unfinished line, as far as it can matter
+  std::string line_;           // the start of an unfinished line
+  bool line_too_long_ = false;  // ... of which nothing is kept: it is none that matters
+  bool in_copy_ = false;
+  Before before_ = Before::other;
   std::string tail_;
 };
 

@@ -1,6 +1,7 @@
-// The configuration, /etc/backup-before-apply.yaml: every default of the program, the class rules, and
-// settings for single modules. docs/configuration.md describes it; fixtures/config/example.yaml shows all
-// of it. Unknown keys are errors with the nearest name; every error names file, line and column.
+// The configuration, /etc/backup-before-apply.yaml: every default of the program, the class rules,
+// and settings for single modules. docs/configuration.md describes it; fixtures/config/example.yaml
+// shows all of it. Unknown keys are errors with the nearest name; every error names file, line and
+// column.
 #pragma once
 
 #include <chrono>
@@ -11,12 +12,13 @@
 
 namespace bba::conf {
 
-// What a class is chosen by. Patterns are globs (* and ?); the first rule that matches wins, and module
-// names are tried before images (all rules' modules first, then all rules' images).
+// What a class is chosen by. Patterns are globs (* and ?); the first rule that matches wins, and
+// module names are tried before images (all rules' modules first, then all rules' images).
 struct ClassRule {
-  char module_class = 'E';            // 'A'..'G'
-  std::vector<std::string> modules;   // globs for module ids
-  std::vector<std::string> images;    // globs for image names, less registry, tag and digest: "postgres", "bitnami/*"
+  char module_class = 'E';           // 'A'..'G'
+  std::vector<std::string> modules;  // globs for module ids
+  std::vector<std::string>
+      images;  // globs for image names, less registry, tag and digest: "postgres", "bitnami/*"
 };
 
 struct ModuleSettings {
@@ -26,8 +28,9 @@ struct ModuleSettings {
   std::vector<std::string> excludes;  // globs on paths inside the container, left out of archives
   std::optional<std::string> consistency;  // auto, pause, stop, live
   std::optional<std::string> user;         // database user, or ACL user
-  std::vector<std::string> env;            // names of the operator's environment to pass into the exec
-  std::optional<std::string> compose_root; // class G: the project's directory, where labels do not say it
+  std::vector<std::string> env;  // names of the operator's environment to pass into the exec
+  std::optional<std::string>
+      compose_root;  // class G: the project's directory, where labels do not say it
 };
 
 struct Config {
@@ -40,10 +43,10 @@ struct Config {
   std::string consistency = "auto";
   std::chrono::seconds connect_timeout{5};
   std::chrono::seconds silence_timeout{60};
-  std::optional<std::chrono::seconds> timeout;       // for a whole command
-  std::chrono::seconds lock_wait_timeout{60};        // pg_dumpall --lock-wait-timeout
-  double max_shrink = 0.8;                           // gate: a set smaller by more than this share is refused
-  std::vector<ClassRule> class_rules;                // empty: the contract's table
+  std::optional<std::chrono::seconds> timeout;  // for a whole command
+  std::chrono::seconds lock_wait_timeout{60};   // pg_dumpall --lock-wait-timeout
+  double max_shrink = 0.8;             // gate: a set smaller by more than this share is refused
+  std::vector<ClassRule> class_rules;  // empty: the contract's table
   std::map<std::string, ModuleSettings> modules;
 };
 
@@ -53,5 +56,16 @@ Config parse_config(const std::string& text, const std::string& file_name);
 
 // The contract's table.
 const std::vector<ClassRule>& default_class_rules();
+
+struct ClassChoice {
+  char module_class = 'E';
+  std::string why;  // "module name matches *postgres (class A)"
+};
+// The first rule that matches; class E where none does. No rules: the contract's table. `image` is
+// a name as containers have it ("docker.io/library/postgres:16@sha256:...").
+ClassChoice choose_class(const std::vector<ClassRule>& rules, const std::string& module_id,
+                         const std::string& image);
+// Less registry host, "library/", tag and digest: "postgres".
+std::string image_repository(const std::string& image);
 
 }  // namespace bba::conf

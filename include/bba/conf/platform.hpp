@@ -1,18 +1,20 @@
 // The platform as its files describe it: modules/<id>/module.yaml, compose/{apps,core,edge,base}/
-// compose.yaml, modules/<id>/runbook.md. Reading is strict about types (file, line and column), indifferent
-// to unknown keys, and bounded: a file over 10 MiB, an alias bomb or a cycle is an error, not a hang.
+// compose.yaml, modules/<id>/runbook.md. Reading is strict about types (file, line and column),
+// indifferent to unknown keys, and bounded: a file over 10 MiB, an alias bomb or a cycle is an
+// error, not a hang.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace bba::conf {
 
 enum class Statefulness { unknown, stateful, stateless, sidecar_bound };
 
-struct Module {  // modules/<id>/module.yaml
+struct Module {    // modules/<id>/module.yaml
   std::string id;  // the directory's name
   Statefulness statefulness = Statefulness::unknown;
   std::string host;            // spec.runtime.host
@@ -35,8 +37,8 @@ struct ComposeService {
   std::string container_name;  // empty where it is not set
   std::string image;
   std::vector<ComposeVolume> volumes;
-  std::string file;  // where it stands
-  std::string stack; // apps, core, edge, base
+  std::string file;   // where it stands
+  std::string stack;  // apps, core, edge, base
 };
 
 struct Platform {
@@ -50,10 +52,15 @@ struct Platform {
 std::optional<Module> load_module(const std::string& root, const std::string& id);
 // The compose services of the four stacks, `include` followed. Throws Error{config}.
 std::vector<ComposeService> load_compose(const std::string& root);
+// The same, as far as it can be read; what is broken becomes a problem.
+std::vector<ComposeService> load_compose(const std::string& root,
+                                         std::vector<std::string>& problems);
 // Everything, for audit; what is broken becomes a problem instead of an error.
 Platform load_platform(const std::string& root);
-// Names that modules/<id>/runbook.md uses in `docker exec|logs|inspect|restart NAME`, in order, once each.
+// Names that modules/<id>/runbook.md uses in `docker exec|logs|inspect|restart NAME`, in order,
+// once each.
 std::vector<std::string> runbook_containers(const std::string& root, const std::string& id);
+std::vector<std::string> containers_in_runbook(std::string_view text);
 // The ids that have a directory below <root>/modules, sorted.
 std::vector<std::string> module_ids(const std::string& root);
 

@@ -1,11 +1,10 @@
 #include "bba/base/stop.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace bba {
 

@@ -78,10 +78,16 @@ constexpr std::array units{Unit{"w", 604800}, Unit{"d", 86400}, Unit{"h", 3600},
 
 }  // namespace
 
-Timestamp now() { return floor<seconds>(system_clock::now()); }
+Timestamp now() {
+  return floor<seconds>(system_clock::now());
+}
 
-std::string format_compact(Timestamp time) { return format_fields(time, compact); }
-std::string format_rfc3339(Timestamp time) { return format_fields(time, rfc3339); }
+std::string format_compact(Timestamp time) {
+  return format_fields(time, compact);
+}
+std::string format_rfc3339(Timestamp time) {
+  return format_fields(time, rfc3339);
+}
 
 std::optional<Timestamp> parse_compact(std::string_view text) {
   const auto time = take_fields(text, compact);

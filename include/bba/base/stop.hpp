@@ -14,8 +14,8 @@ class Stop {
   Stop(const Stop&) = delete;
   Stop& operator=(const Stop&) = delete;
 
-  // Asks for the end, as the signal `number` does. Safe in a signal handler and from any thread; the
-  // first request counts.
+  // Asks for the end, as the signal `number` does. Safe in a signal handler and from any thread;
+  // the first request counts.
   void request(int number) noexcept;
   // The signal that asked, if one did.
   std::optional<int> requested() const noexcept;

@@ -19,7 +19,8 @@ std::string format_bytes(std::uint64_t bytes);
 // "80%", "12.5k" are not sizes; "64MiB", "10GB", "512" are. nullopt where it is none.
 std::optional<std::uint64_t> parse_bytes(std::string_view text);
 
-// The length of the UTF-8 sequence (RFC 3629) that the non-empty `text` begins with, 0 where it is none.
+// The length of the UTF-8 sequence (RFC 3629) that the non-empty `text` begins with, 0 where it is
+// none.
 std::size_t utf8_length(std::string_view text);
 // `text` on one line: control characters and bytes that are not UTF-8 as \n, \t, \x1b.
 std::string printable(std::string_view text);

@@ -16,8 +16,8 @@ Timestamp now();
 std::string format_compact(Timestamp time);
 std::optional<Timestamp> parse_compact(std::string_view text);
 
-// "2026-11-23T08:42:32Z" (RFC 3339), the form in manifests. parse_rfc3339 takes fractions and numeric
-// offsets too, as the Docker Engine writes them, and drops the fraction.
+// "2026-11-23T08:42:32Z" (RFC 3339), the form in manifests. parse_rfc3339 takes fractions and
+// numeric offsets too, as the Docker Engine writes them, and drops the fraction.
 std::string format_rfc3339(Timestamp time);
 std::optional<Timestamp> parse_rfc3339(std::string_view text);
 

@@ -1,0 +1,14 @@
+// Class E, everything else, and class F, engines whose own dump is not proven: the mounted data as
+// archives, taken while every container that writes to it is held still.
+#pragma once
+
+#include "bba/classes/mounts.hpp"
+
+namespace bba::classes {
+
+// What all archive strategies share: parts, who is held still, how. `running` lists the engine's
+// containers. Throws Error{container} where there is nothing to archive.
+Capture mounted_archive(const Target& target, const std::vector<MountChoice>& mounts,
+                        const std::vector<wire::ContainerSummary>& all, Consistency wanted);
+
+}  // namespace bba::classes

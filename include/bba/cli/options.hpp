@@ -1,0 +1,39 @@
+// The command line as a value: which command, with what. The only room that knows CLI11.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bba/cli/terminal.hpp"
+
+namespace bba::cli {
+
+struct Options {
+  std::string command;  // backup, plan, ...; empty where only text was asked for (help, version)
+  std::string text;     // what --help or --version prints
+
+  // Global.
+  std::optional<std::string> platform_root, backup_dir, config, host, state_dir, proof_dir;
+  bool json = false;
+  Terminal::Style style;
+  std::optional<std::chrono::seconds> timeout;
+
+  // Of the commands.
+  std::vector<std::string> modules;  // module ids, or references (artifacts, manifests)
+  bool dry_run = false;
+  std::optional<std::string> container;
+  std::optional<char> module_class;
+  std::optional<std::string> consistency;
+  std::optional<std::string> compression;
+  std::vector<std::string> paths;
+
+  // __guard: the state directory, the engine's address, the journal.
+  std::vector<std::string> guard;
+};
+
+// Throws Error{usage} with a hint.
+Options parse_options(int argc, const char* const* argv);
+
+}  // namespace bba::cli

@@ -1,0 +1,8 @@
+// The program but for main(): arguments in, exit code out.
+#pragma once
+
+namespace bba::cli {
+
+int run(int argc, const char* const* argv);
+
+}  // namespace bba::cli

@@ -1,0 +1,47 @@
+// What the operator sees on standard error: a live line on a terminal, a plain line now and then
+// elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+
+#include "bba/ops/session.hpp"
+
+namespace bba::cli {
+
+enum class Color { automatic, always, never };
+
+class Terminal : public ops::Reporter {
+ public:
+  struct Style {
+    bool quiet = false;
+    bool verbose = false;
+    Color color = Color::automatic;
+  };
+  Terminal(std::FILE* stream, Style style);
+
+  void progress(const ops::Progress& progress) override;
+  void progress_end() override;
+  void note(const std::string& text) override;
+  void detail(const std::string& text) override;
+  void warning(const std::string& text) override;
+  void error(const Error& error);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void line(const char* color, const std::string& head, const std::string& text);
+  void clear_live();
+
+  std::FILE* stream_;
+  Style style_;
+  bool terminal_;
+  bool colored_;
+  bool live_ = false;  // a live line stands on the screen
+  std::string label_;  // of the progress being shown
+  std::uint64_t bytes_ = 0;
+  Clock::time_point started_{};
+  Clock::time_point shown_{};
+};
+
+}  // namespace bba::cli

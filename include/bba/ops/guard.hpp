@@ -1,0 +1,19 @@
+// The guard: this program once more, in a session of its own, that outlives whatever kills the run
+// and then pays the run's debts. The run holds a lock on its journal (flock) as long as it lives;
+// the guard waits for it.
+#pragma once
+
+#include <string>
+
+namespace bba::ops {
+
+// Starts the guard of the run that holds `journal`. Throws Error{internal}.
+void start_guard(const std::string& state_directory, const std::string& host,
+                 const std::string& journal);
+
+// The guard process's whole life (`backup-before-apply __guard STATE_DIR HOST JOURNAL`): waits
+// until the run has ended and pays what is left of its debts.
+int guard_main(const std::string& state_directory, const std::string& host,
+               const std::string& journal);
+
+}  // namespace bba::ops

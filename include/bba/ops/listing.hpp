@@ -1,0 +1,126 @@
+// The independent listing: what this host itself sees of the data, compared with the tar that the
+// engine sent. The engine loses files without a word (engine-facts in docs/design.md), so this is
+// what makes "done" true.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <sys/stat.h>
+#include <vector>
+
+#include "bba/base/fd.hpp"
+#include "bba/base/time.hpp"
+#include "bba/pipe/check.hpp"
+#include "bba/pipe/tar.hpp"
+
+namespace bba::ops {
+
+struct HostEntry {
+  std::string path;  // below the root; "" is the root itself
+  struct stat status {};
+  std::string link;        // target of a symlink
+  std::string capability;  // security.capability, raw
+  bool user_xattrs = false;
+  bool acl = false;
+};
+
+// Walks a tree of this host depth first, names sorted by byte, as the engine does: so the two
+// listings run side by side and memory does not grow with the number of files.
+class HostWalk {
+ public:
+  // `skip` is asked for each path below the root; a directory that is skipped is not entered. A
+  // directory for which `shallow` holds is listed but not entered.
+  using Predicate = std::function<bool(const std::string&)>;
+  HostWalk(const std::string& root, Predicate skip, Predicate shallow);
+  // The next entry; nullopt at the end. Throws Error{capture} where something cannot be read.
+  std::optional<HostEntry> next();
+  // What a path is, without following links; nullopt where it is not there.
+  std::optional<struct stat> status(const std::string& path) const;
+
+ private:
+  struct Level {
+    Fd directory;
+    std::string path;
+    std::vector<std::string> names;  // the last is next
+  };
+  HostEntry look(int directory, const std::string& name, const std::string& path) const;
+  void enter(Fd directory, const std::string& path);
+
+  std::string root_;
+  Predicate skip_, shallow_;
+  std::vector<Level> levels_;
+  bool started_ = false;
+};
+
+// What a set's archive holds, and what the engine's tar could not carry of it.
+struct ArchiveCounts {
+  std::uint64_t files = 0, directories = 0, symlinks = 0, hard_links = 0, others = 0;
+  std::uint64_t content_bytes = 0;
+  std::uint64_t sockets = 0;      // left out: a socket is no data
+  std::uint64_t user_xattrs = 0;  // entries whose user.* xattrs are lost
+  std::uint64_t acls = 0;         // entries whose POSIX ACLs are lost
+  std::uint64_t sparse = 0;       // files that come expanded
+  std::uint64_t changed = 0;      // live only: entries that changed while they were read
+  std::string first_changed;
+};
+
+// What belongs to one archive.
+struct ArchiveRules {
+  std::string path;                   // in the container, as asked of the engine
+  std::string host_path;              // the same data on this host
+  std::vector<std::string> excludes;  // globs on container paths: left out, with what is below
+  std::vector<std::string> nested;    // container paths whose content is no part of this archive
+  std::string rdb_file;               // below `path`; checked as it passes
+  bool compare_owners = true;         // false where the engine remaps users
+  bool live = false;                  // entries changed since `started` are counted, not refused
+  Timestamp started{};
+
+  // `below` is a path relative to `path`: as the container names it, and whether it is left out.
+  std::string in_container(const std::string& below) const;
+  bool excluded(const std::string& below) const;
+  bool is_nested_mount(const std::string& below) const;
+};
+
+// About how many bytes an archive of `rules.host_path` will hold; nullopt where this host cannot
+// say.
+std::optional<std::uint64_t> measure(const ArchiveRules& rules);
+
+// Checks the passing tar against the host's listing. Throws Error{capture} that names the first
+// entry that is missing, unexpected or different.
+class ArchiveCheck : public pipe::TarVisitor {
+ public:
+  explicit ArchiveCheck(ArchiveRules rules);
+  ~ArchiveCheck() override;
+  bool entry(const pipe::TarEntry& entry) override;
+  void data(const Chunk& chunk) override;
+  void entry_end() override;
+  // After the tar's own end: nothing may be left on the host that the tar does not have.
+  void finish();
+
+  const ArchiveCounts& counts() const noexcept { return counts_; }
+  bool rdb_seen() const noexcept { return rdb_seen_; }
+  int rdb_version() const noexcept { return rdb_version_; }
+
+ private:
+  void meet(const HostEntry& host, const pipe::TarEntry& tar);
+  std::optional<HostEntry> next_host();
+  std::string difference(const HostEntry& host, const pipe::TarEntry& tar) const;
+  std::string shown(const std::string& below) const;
+  bool changed_lately(const HostEntry& host) const;
+  void count_change(const std::string& below);
+
+  ArchiveRules rules_;
+  HostWalk walk_;
+  std::string base_;
+  ArchiveCounts counts_;
+  std::map<std::string, HostEntry> only_host_;
+  std::map<std::string, pipe::TarEntry> only_tar_;
+  std::unique_ptr<pipe::RdbCheck> rdb_;
+  bool rdb_seen_ = false;
+  int rdb_version_ = 0;
+};
+
+}  // namespace bba::ops

@@ -1,0 +1,31 @@
+// Finding a module's container: the contract's steps in their order, as a pure function of what the
+// engine lists and the platform's files say. docs/lookup.md describes the steps for operators.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bba/wire/message.hpp"
+
+namespace bba::ops {
+
+struct LookupClues {
+  std::string module;
+  std::optional<std::string> option;       // --container
+  std::optional<std::string> configured;   // modules.<id>.container
+  std::vector<std::string> compose_names;  // container_name of the compose service <id>
+  std::vector<std::string> runbook_names;
+};
+
+struct FoundContainer {
+  wire::ContainerSummary container;
+  std::string step;  // "label com.docker.compose.service=postgres"
+};
+
+// The first step that finds anything decides. Running ones before stopped ones, one-off containers
+// never. Throws Error{container}: none (with the nearest names), or several (with all of them).
+FoundContainer find_container(const LookupClues& clues,
+                              const std::vector<wire::ContainerSummary>& all);
+
+}  // namespace bba::ops

@@ -1,0 +1,168 @@
+#include "bba/classes/capture.hpp"
+
+#include <array>
+
+#include "bba/base/text.hpp"
+
+namespace bba::classes {
+
+namespace {
+
+template <class... Cases>
+struct Match : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Match(Cases...) -> Match<Cases...>;
+
+struct ConsistencyName {
+  Consistency consistency;
+  std::string_view name;
+};
+constexpr std::array consistency_names{
+    ConsistencyName{Consistency::automatic, "auto"}, ConsistencyName{Consistency::pause, "pause"},
+    ConsistencyName{Consistency::stop, "stop"}, ConsistencyName{Consistency::live, "live"}};
+
+std::string exec_line(const std::string& container, const wire::ExecConfig& exec) {
+  std::string line = fmt::format("POST /containers/{}/exec", container);
+  if (!exec.user.empty()) line += " as " + exec.user;
+  std::vector<std::string> names;
+  for (const wire::EnvVar& variable : exec.env) names.push_back(variable.name);
+  if (!names.empty()) line += fmt::format(" with {}", join(names, ", "));
+  return line + ": " + shell_quoted(exec.argv);
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
+}
+
+std::string unpack(const std::string& file) {
+  const std::string quoted = shell_quoted(std::array{file});
+  if (file.ends_with(".gz")) return "gunzip -c -- " + quoted;
+  if (file.ends_with(".zst")) return "zstd -dc -- " + quoted;
+  return "cat -- " + quoted;
+}
+
+}  // namespace
+
+std::string_view name(Consistency consistency) {
+  for (const ConsistencyName& one : consistency_names) {
+    if (one.consistency == consistency) return one.name;
+  }
+  return "auto";
+}
+
+std::optional<Consistency> consistency_by_name(std::string_view text) {
+  for (const ConsistencyName& one : consistency_names) {
+    if (one.name == text) return one.consistency;
+  }
+  return std::nullopt;
+}
+
+std::string Part::kind() const {
+  return std::visit(Match{[](const ExecDump& dump) -> std::string {
+                            return dump.format == ExecDump::Format::sql ? "sql" : "raft-snapshot";
+                          },
+                          [](const PathArchive& archive) -> std::string {
+                            return archive.rdb_file.empty() ? "tar" : "rdb-directory";
+                          },
+                          [](const HostDirectory&) -> std::string { return "host-directory"; },
+                          [](const ObjectMirror&) -> std::string { return "objects"; }},
+                    what);
+}
+
+std::string Part::source() const {
+  return std::visit(Match{[](const ExecDump& dump) { return shell_quoted(dump.exec.argv); },
+                          [](const PathArchive& archive) { return archive.path; },
+                          [](const HostDirectory& directory) { return "host:" + directory.path; },
+                          [](const ObjectMirror& mirror) { return "objects of " + mirror.alias; }},
+                    what);
+}
+
+std::string Part::label() const {
+  if (const auto* dump = std::get_if<ExecDump>(&what)) {
+    const std::string& program = dump->exec.argv.front();
+    return program.substr(program.find_last_of('/') + 1);
+  }
+  return source();
+}
+
+std::vector<std::string> requests(const Capture& capture) {
+  const std::string& container = capture.target.container.name;
+  std::vector<std::string> lines;
+  if (capture.save_first) {
+    wire::ExecConfig save = capture.save_first->cli;
+    save.argv.push_back("BGSAVE");
+    lines.push_back(exec_line(container, save));
+  }
+  const bool stops = capture.consistency == Consistency::stop;
+  for (const Quiesced& one : capture.quiesce) {
+    lines.push_back(fmt::format("POST /containers/{}/{}", one.name, stops ? "stop" : "pause"));
+  }
+  for (const Part& part : capture.parts) {
+    lines.push_back(std::visit(
+        Match{[&](const ExecDump& dump) { return exec_line(container, dump.exec); },
+              [&](const PathArchive& archive) {
+                return fmt::format("GET /containers/{}/archive?path={}", container,
+                                   wire::percent_encoded(archive.path));
+              },
+              [&](const HostDirectory& directory) {
+                return fmt::format("read {} on this host", directory.path);
+              },
+              [&](const ObjectMirror& mirror) {
+                wire::ExecConfig list = mirror.mc;
+                list.argv.insert(list.argv.end(), {"ls", "--recursive", "--json", mirror.alias});
+                return exec_line(container, list) + ", then mc cat of every object";
+              }},
+        part.what));
+  }
+  for (auto one = capture.quiesce.rbegin(); one != capture.quiesce.rend(); ++one) {
+    lines.push_back(fmt::format("POST /containers/{}/{}", one->name, stops ? "start" : "unpause"));
+  }
+  return lines;
+}
+
+std::vector<std::string> restore_commands(const Capture& capture, const Part& part,
+                                          const std::string& file) {
+  const std::string target = "TARGET=${TARGET:-" + capture.target.container.name + "}";
+  return std::visit(
+      Match{[&](const ExecDump& dump) -> std::vector<std::string> {
+              if (dump.format == ExecDump::Format::raft_snapshot) {
+                return {
+                    target,
+                    "docker exec -i -e VAULT_TOKEN \"$TARGET\" sh -c 'cat > /tmp/restore.snap && " +
+                        dump.exec.argv.front() +
+                        " operator raft snapshot restore -force /tmp/restore.snap; rm -f "
+                        "/tmp/restore.snap' < " +
+                        shell_quoted(std::array{file})};
+              }
+              const std::string role = string_member(capture.facts, "role").value_or("postgres");
+              // A fresh cluster has its superuser already; the one line that makes it again is left
+              // out.
+              const std::string user = dump.exec.user.empty() ? "" : "-u " + dump.exec.user + " ";
+              return {target, unpack(file) + " | sed '1,/^\\\\connect /{/^CREATE ROLE \"\\{0,1\\}" +
+                                  role + "\"\\{0,1\\};$/d}' | docker exec -i " + user +
+                                  "\"$TARGET\" psql -X -q -v ON_ERROR_STOP=1 -U " +
+                                  shell_quoted(std::array{role}) + " -d postgres"};
+            },
+            [&](const PathArchive& archive) -> std::vector<std::string> {
+              return {target, "docker stop \"$TARGET\"",
+                      unpack(file) + " | docker cp - \"$TARGET\":" +
+                          shell_quoted(std::array{parent_of(archive.path)}),
+                      "docker start \"$TARGET\""};
+            },
+            [&](const HostDirectory& directory) -> std::vector<std::string> {
+              return {unpack(file) + " | tar -x --numeric-owner -p -C " +
+                      shell_quoted(std::array{parent_of(directory.path)})};
+            },
+            [&](const ObjectMirror& mirror) -> std::vector<std::string> {
+              return {"mkdir -p restored && " + unpack(file) + " | tar -x -C restored",
+                      "for b in restored/objects/*/; do mc mb --ignore-existing " + mirror.alias +
+                          "/\"$(basename \"$b\")\"; done",
+                      "mc mirror restored/objects " + mirror.alias};
+            }},
+      part.what);
+}
+
+}  // namespace bba::classes

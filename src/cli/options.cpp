@@ -1,0 +1,263 @@
+#include "bba/cli/options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <CLI/CLI.hpp>
+
+#include "bba/base/text.hpp"
+#include "bba/base/time.hpp"
+#include "bba/classes/capture.hpp"
+#include "bba/pipe/compress.hpp"
+
+namespace bba::cli {
+
+namespace {
+
+constexpr std::string_view guard_command = "__guard";
+
+constexpr const char* description =
+    "Takes a complete, checked backup of one service in its Docker container before you change "
+    "it,\n"
+    "or says exactly why it could not, leaves nothing behind, and leaves the service as it found "
+    "it.";
+
+constexpr const char* footer = R"(Examples:
+  backup-before-apply postgres            back up module postgres
+  backup-before-apply plan postgres       what that would do; reads only
+  backup-before-apply recover             put right what a killed run left
+
+The artifacts' paths go to standard output, one a line; everything else to standard error.
+Exit codes: 0 done, 2 wrong use, 3 configuration or module, 4 container, 5 engine, 6 capture failed,
+7 artifact damaged, 8 storage, 9 another run holds the module, 10 gate refuses, 11 good but needs a hand,
+124 time limit, 130/143 interrupted. `backup-before-apply COMMAND --help` tells more of each command.)";
+
+std::string seconds_validator(const std::string& text) {
+  return parse_duration(text) ? std::string()
+                              : "'" + text + "' is no time span: use 90s, 15m, 1h, 14d";
+}
+
+std::string consistency_validator(const std::string& text) {
+  return classes::consistency_by_name(text) ? std::string()
+                                            : "'" + text + "' is none of auto, pause, stop, live";
+}
+
+std::string compression_validator(const std::string& text) {
+  const auto compression = pipe::compression_by_name(text);
+  return compression && *compression != pipe::Compression::none
+             ? std::string()
+             : "'" + text + "' is none of gzip, zstd";
+}
+
+std::string class_validator(const std::string& text) {
+  return text.size() == 1 && text[0] >= 'A' && text[0] <= 'G'
+             ? std::string()
+             : "'" + text + "' is none of the classes A to G";
+}
+
+// What CLI11 fills; spans and classes are converted once it is done.
+struct Raw {
+  Options options;
+  std::string timeout, color, module_class;
+};
+
+void add_globals(CLI::App& app, Raw& raw) {
+  Options& o = raw.options;
+  const std::string group = "Global options";
+  app.add_option("--platform-root", o.platform_root, "Where modules/ and compose/ are")
+      ->type_name("DIR")
+      ->group(group);
+  app.add_option("--backup-dir", o.backup_dir,
+                 "Where artifacts go (default <platform-root>/backups)")
+      ->type_name("DIR")
+      ->group(group);
+  app.add_option("--config", o.config, "Configuration (default /etc/backup-before-apply.yaml)")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("--host", o.host,
+                 "The Docker Engine (default $DOCKER_HOST, else unix:///var/run/docker.sock)")
+      ->type_name("URL")
+      ->group(group);
+  app.add_option("--state-dir", o.state_dir,
+                 "Locks and journals (default /run/backup-before-apply)")
+      ->type_name("DIR")
+      ->group(group);
+  app.add_option("--proof-dir", o.proof_dir,
+                 "Public proofs (default /var/lib/backup-before-apply/proofs)")
+      ->type_name("DIR")
+      ->group(group);
+  app.add_option("--timeout", raw.timeout, "End the command after this long: 90s, 15m, 1h")
+      ->type_name("SPAN")
+      ->check(seconds_validator)
+      ->group(group);
+  app.add_flag("--json", o.json, "Print the result as JSON")->group(group);
+  app.add_flag("-q,--quiet", o.style.quiet, "Only warnings and errors on standard error")
+      ->group(group);
+  app.add_flag("-v,--verbose", o.style.verbose, "Tell more of what happens")->group(group);
+  app.add_option("--color", raw.color, "auto, always or never")
+      ->type_name("WHEN")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->group(group);
+}
+
+void add_selection(CLI::App& app, Raw& raw) {
+  Options& o = raw.options;
+  app.add_option("--container", o.container, "The container, instead of looking it up")
+      ->type_name("NAME");
+  app.add_option("--class", raw.module_class, "The class A..G, instead of the rules' choice")
+      ->type_name("CLASS")
+      ->check(class_validator);
+  app.add_option("--consistency", o.consistency,
+                 "auto, pause, stop or live: what holds the files still")
+      ->type_name("MODE")
+      ->check(consistency_validator);
+  app.add_option("--path", o.paths,
+                 "Archive this path of the container instead of its mounts (may be given again)")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+}
+
+void add_modules(CLI::App& app, Raw& raw, bool several) {
+  CLI::Option* modules =
+      app.add_option("module-id", raw.options.modules,
+                     "The module: a directory below <platform-root>/modules, or a compose service")
+          ->required();
+  if (!several) modules->expected(1);
+}
+
+struct Command {
+  const char* name;
+  const char* summary;
+  void (*add)(CLI::App&, Raw&);
+};
+
+constexpr std::array commands{
+    Command{"backup", "Take a backup; `backup-before-apply MODULE` is short for it",
+            [](CLI::App& app, Raw& raw) {
+              add_modules(app, raw, true);
+              add_selection(app, raw);
+              app.add_option("--compression", raw.options.compression, "gzip (default) or zstd")
+                  ->type_name("KIND")
+                  ->check(compression_validator);
+              app.add_flag("--dry-run", raw.options.dry_run, "Show the plan instead");
+            }},
+    Command{"plan", "Show what a backup would do; reads only",
+            [](CLI::App& app, Raw& raw) {
+              add_modules(app, raw, false);
+              add_selection(app, raw);
+            }},
+    Command{"recover", "Put right what a killed run left: a paused container, a running exec",
+            [](CLI::App&, Raw&) {}},
+};
+
+// The first word that is neither an option nor an option's value.
+std::size_t first_word(const CLI::App& app, const std::vector<std::string>& words) {
+  std::set<std::string> with_value;
+  const auto note_options = [&](const CLI::App& one) {
+    for (const CLI::Option* option : one.get_options()) {
+      if (option->get_items_expected_max() == 0) continue;
+      for (const std::string& name : option->get_lnames()) with_value.insert("--" + name);
+    }
+  };
+  note_options(app);
+  for (const CLI::App* command : app.get_subcommands({})) note_options(*command);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (with_value.count(words[i]) != 0) {
+      ++i;
+    } else if (!words[i].starts_with('-')) {
+      return i;
+    }
+  }
+  return words.size();
+}
+
+std::string usage_hint(const CLI::App& app, const std::vector<std::string>& words) {
+  std::vector<std::string> names;
+  const auto note_options = [&](const CLI::App& one) {
+    for (const CLI::Option* option : one.get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  };
+  note_options(app);
+  std::string command;
+  for (const CLI::App* one : app.get_subcommands()) {
+    note_options(*one);
+    command = one->get_name() + " ";
+  }
+  for (const std::string& word : words) {
+    if (!word.starts_with("--")) continue;
+    const std::string name = word.substr(0, word.find('='));
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const std::vector<std::string> close = nearest(name, names, 1);
+    if (!close.empty()) return "did you mean " + close.front() + "?";
+  }
+  return "see `backup-before-apply " + command + "--help`";
+}
+
+}  // namespace
+
+Options parse_options(int argc, const char* const* argv) {
+  Raw raw;
+  CLI::App app(description, "backup-before-apply");
+  app.footer(footer);
+  app.set_version_flag("--version", std::string("backup-before-apply ") + BBA_VERSION);
+  app.set_help_flag("-h,--help", "Show this help");
+  app.get_formatter()->column_width(30);
+  add_globals(app, raw);
+  for (const Command& command : commands) {
+    CLI::App* one = app.add_subcommand(command.name, command.summary);
+    one->fallthrough();
+    command.add(*one, raw);
+  }
+  app.require_subcommand(0, 1);
+
+  std::vector<std::string> words(argv + 1, argv + argc);
+  Options& options = raw.options;
+  if (words.size() == 4 && words.front() == guard_command) {
+    options.command = guard_command;
+    options.guard.assign(words.begin() + 1, words.end());
+    return options;
+  }
+  // A first word that is no command is a module: `backup-before-apply postgres`.
+  const std::size_t first = first_word(app, words);
+  const bool names_command = first < words.size() &&
+                             std::any_of(commands.begin(), commands.end(), [&](const Command& one) {
+                               return words[first] == one.name;
+                             });
+  const bool asks_for_text = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+    return word == "--help" || word == "-h" || word == "--version";
+  });
+  if (first < words.size() && !names_command) {
+    words.insert(words.begin(), "backup");
+  } else if (first == words.size() && !asks_for_text) {
+    throw Error(ErrorKind::usage, "no module and no command given",
+                "`backup-before-apply MODULE` takes a backup; see `backup-before-apply --help`");
+  }
+
+  try {
+    std::vector<std::string> reversed(words.rbegin(), words.rend());
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    options.text = chosen.empty() ? app.help() : chosen.front()->help();
+    return options;
+  } catch (const CLI::CallForAllHelp&) {
+    options.text = app.help("", CLI::AppFormatMode::All);
+    return options;
+  } catch (const CLI::CallForVersion&) {
+    options.text = app.version() + "\n";
+    return options;
+  } catch (const CLI::ParseError& error) {
+    throw Error(ErrorKind::usage, error.what(), usage_hint(app, words));
+  }
+
+  options.command = app.get_subcommands().front()->get_name();
+  if (!raw.timeout.empty()) options.timeout = parse_duration(raw.timeout);
+  if (!raw.module_class.empty()) options.module_class = raw.module_class.front();
+  if (raw.color == "always") options.style.color = Color::always;
+  if (raw.color == "never") options.style.color = Color::never;
+  return options;
+}
+
+}  // namespace bba::cli

@@ -1,0 +1,190 @@
+#include "bba/cli/run.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "bba/base/text.hpp"
+#include "bba/cli/exit_code.hpp"
+#include "bba/cli/options.hpp"
+#include "bba/ops/backup.hpp"
+#include "bba/ops/debts.hpp"
+#include "bba/ops/guard.hpp"
+
+extern char** environ;
+
+namespace bba::cli {
+
+namespace {
+
+constexpr const char* default_config = "/etc/backup-before-apply.yaml";
+constexpr const char* default_host = "unix:///var/run/docker.sock";
+
+// The handler's way to the one Stop of the process; set before the handler is installed.
+Stop* signalled = nullptr;
+
+void on_signal(int number) {
+  signalled->request(number);
+}
+
+void install_signal_handlers(Stop& stop) {
+  signalled = &stop;
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  ::sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
+  // A terminal that is closed asks for the end like SIGTERM; a reader of our output that leaves
+  // does not kill.
+  ::sigaction(SIGHUP, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+// Deep trees are walked with one descriptor a level.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::map<std::string, std::string> environment() {
+  std::map<std::string, std::string> variables;
+  for (char** one = environ; *one != nullptr; ++one) {
+    const std::string_view text = *one;
+    const std::size_t equals = text.find('=');
+    if (equals != text.npos) variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return variables;
+}
+
+ops::Settings settings_of(const Options& options) {
+  ops::Settings settings;
+  settings.config =
+      conf::load_config(options.config.value_or(default_config), options.config.has_value());
+  const conf::Config& config = settings.config;
+  settings.environment = environment();
+  settings.platform_root = options.platform_root.value_or(config.platform_root);
+  settings.backup_dir =
+      options.backup_dir.value_or(config.backup_dir.value_or(settings.platform_root + "/backups"));
+  settings.state_dir = options.state_dir.value_or(config.state_dir);
+  settings.proof_dir = options.proof_dir.value_or(config.proof_dir);
+  const auto docker_host = settings.environment.find("DOCKER_HOST");
+  settings.host = options.host ? *options.host
+                  : docker_host != settings.environment.end() && !docker_host->second.empty()
+                      ? docker_host->second
+                      : config.host.value_or(default_host);
+  settings.limits.connect = config.connect_timeout;
+  settings.limits.silence = config.silence_timeout;
+  if (options.timeout) {
+    settings.limits.total = *options.timeout;
+  } else if (config.timeout) {
+    settings.limits.total = *config.timeout;
+  }
+  return settings;
+}
+
+ops::Wish wish_of(const Options& options, const std::string& module) {
+  return {module, options.container, options.module_class, options.consistency, options.paths};
+}
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+int plan(ops::Session& session, const Options& options) {
+  for (const std::string& asked : options.modules) {
+    for (const std::string& module : ops::modules_to_back_up(session, wish_of(options, asked))) {
+      const auto capture = ops::make_capture(session, wish_of(options, module));
+      print(options.json ? pretty_json(ops::plan_json(capture, session))
+                         : ops::plan_text(capture, session));
+    }
+  }
+  return exit_done;
+}
+
+int backup(ops::Session& session, const Options& options) {
+  if (options.dry_run) return plan(session, options);
+  const auto compression =
+      pipe::compression_by_name(options.compression.value_or(session.settings.config.compression));
+  if (!compression) throw Error(ErrorKind::config, "compression is neither gzip nor zstd");
+  bool needs_hand = false;
+  for (const std::string& module : options.modules) {
+    const ops::BackupResult result = ops::backup(session, wish_of(options, module), *compression);
+    needs_hand = needs_hand || !result.needs_hand.empty();
+    for (const store::Manifest& manifest : result.sets) {
+      if (options.json) print(pretty_json(store::to_json(manifest)));
+      for (const store::ArtifactRecord& artifact : manifest.artifacts) {
+        const std::string path = session.settings.backup_dir + "/" + artifact.file;
+        if (!options.json) print(path + "\n");
+        session.reporter.note(fmt::format("{} from {}, sha256 {}", format_bytes(artifact.bytes),
+                                          format_bytes(artifact.uncompressed_bytes),
+                                          artifact.sha256.substr(0, 16)));
+      }
+      for (const std::string& follow_up : manifest.follow_ups) {
+        session.reporter.warning(manifest.module + ": " + follow_up);
+      }
+    }
+  }
+  return needs_hand ? exit_needs_hand : exit_done;
+}
+
+int recover(ops::Session& session) {
+  const ops::Recovered recovered = ops::recover(session.engine, session.settings.state_dir);
+  for (const std::string& done : recovered.done) print(done + "\n");
+  for (const std::string& failed : recovered.failed) session.reporter.warning(failed);
+  if (recovered.done.empty() && recovered.failed.empty())
+    session.reporter.note("nothing to recover");
+  return recovered.failed.empty() ? exit_done : exit_needs_hand;
+}
+
+int dispatch(ops::Session& session, const Options& options) {
+  if (options.command == "backup") return backup(session, options);
+  if (options.command == "plan") return plan(session, options);
+  if (options.command == "recover") return recover(session);
+  throw Error(ErrorKind::internal, "no code for the command " + options.command);
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv) {
+  Options options;
+  try {
+    options = parse_options(argc, argv);
+  } catch (const Error& error) {
+    Terminal(stderr, {}).error(error);
+    return exit_code(error.kind());
+  }
+  if (!options.guard.empty()) {
+    return ops::guard_main(options.guard[0], options.guard[1], options.guard[2]);
+  }
+  if (options.command.empty()) {
+    print(options.text);
+    return exit_done;
+  }
+
+  Terminal terminal(stderr, options.style);
+  try {
+    Stop stop;
+    install_signal_handlers(stop);
+    raise_descriptor_limit();
+    ops::Settings settings = settings_of(options);
+    docker::Engine engine(docker::socket_path(settings.host), settings.limits, &stop);
+    ops::Session session{std::move(settings), stop, terminal, std::move(engine)};
+    return dispatch(session, options);
+  } catch (const Error& error) {
+    terminal.progress_end();
+    terminal.error(error);
+    return exit_code(error.kind());
+  } catch (const std::bad_alloc&) {
+    terminal.error(Error(ErrorKind::internal, "out of memory"));
+  } catch (const std::exception& error) {
+    terminal.error(Error(ErrorKind::internal, error.what(), "this is a defect: please report it"));
+  }
+  return exit_code(ErrorKind::internal);
+}
+
+}  // namespace bba::cli

@@ -1,0 +1,118 @@
+#include "bba/cli/terminal.hpp"
+
+#include <algorithm>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "bba/base/text.hpp"
+#include "bba/base/time.hpp"
+
+namespace bba::cli {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto live_every = 200ms;
+constexpr auto plain_every = 10s;
+constexpr const char* yellow = "\x1b[33m";
+constexpr const char* red = "\x1b[31m";
+constexpr const char* cyan = "\x1b[36m";
+constexpr const char* dim = "\x1b[2m";
+constexpr const char* reset = "\x1b[0m";
+
+std::size_t columns(std::FILE* stream) {
+  winsize size{};
+  if (::ioctl(::fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+std::string describe(const ops::Progress& progress, std::chrono::duration<double> elapsed) {
+  const double seconds = std::max(elapsed.count(), 0.001);
+  const auto rate = static_cast<std::uint64_t>(static_cast<double>(progress.bytes) / seconds);
+  std::string text = fmt::format(
+      "{}  {}  {}/s  {}", progress.label, format_bytes(progress.bytes), format_bytes(rate),
+      format_duration(std::chrono::duration_cast<std::chrono::seconds>(elapsed)));
+  if (progress.expected && *progress.expected > 0) {
+    // What is expected is an estimate: it never shows more than it can know.
+    const double share =
+        static_cast<double>(progress.bytes) / static_cast<double>(*progress.expected);
+    text += fmt::format("  {:.0f}%", std::min(share, 0.99) * 100);
+  }
+  return text;
+}
+
+}  // namespace
+
+Terminal::Terminal(std::FILE* stream, Style style)
+    : stream_(stream), style_(style), terminal_(::isatty(::fileno(stream)) == 1) {
+  colored_ = style.color == Color::always || (style.color == Color::automatic && terminal_);
+}
+
+void Terminal::clear_live() {
+  if (!live_) return;
+  std::fputs("\r\x1b[2K", stream_);
+  live_ = false;
+}
+
+void Terminal::line(const char* color, const std::string& head, const std::string& text) {
+  clear_live();
+  const std::string shown = printable(text);
+  if (colored_) {
+    fmt::print(stream_, "{}{}{}{}\n", color, head, reset, shown);
+  } else {
+    fmt::print(stream_, "{}{}\n", head, shown);
+  }
+  std::fflush(stream_);
+}
+
+void Terminal::progress(const ops::Progress& progress) {
+  if (style_.quiet) return;
+  const auto time = Clock::now();
+  if (progress.label != label_ || progress.bytes < bytes_) {
+    label_ = progress.label;
+    started_ = shown_ = time;
+  }
+  bytes_ = progress.bytes;
+  if (time - shown_ < (terminal_ ? Clock::duration(live_every) : Clock::duration(plain_every))) {
+    return;
+  }
+  shown_ = time;
+  const std::string text = printable(describe(progress, time - started_));
+  if (terminal_) {
+    const std::size_t width = columns(stream_);
+    fmt::print(stream_, "\r\x1b[2K{}", std::string_view(text).substr(0, width - 1));
+    live_ = true;
+  } else {
+    fmt::print(stream_, "{}\n", text);
+  }
+  std::fflush(stream_);
+}
+
+void Terminal::progress_end() {
+  clear_live();
+  if (!style_.quiet && !label_.empty()) {
+    line(dim, "", describe({label_, bytes_, std::nullopt}, Clock::now() - started_));
+  }
+  label_.clear();
+  bytes_ = 0;
+}
+
+void Terminal::note(const std::string& text) {
+  if (!style_.quiet) line(dim, "", text);
+}
+
+void Terminal::detail(const std::string& text) {
+  if (style_.verbose) line(dim, "", text);
+}
+
+void Terminal::warning(const std::string& text) {
+  line(yellow, "warning: ", text);
+}
+
+void Terminal::error(const Error& error) {
+  line(red, "error: ", error.what());
+  if (!error.hint().empty()) line(cyan, "hint: ", error.hint());
+}
+
+}  // namespace bba::cli

@@ -1,0 +1,113 @@
+#include "bba/ops/debts.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "bba/base/text.hpp"
+#include "bba/ops/exec_end.hpp"
+#include "bba/ops/guard.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+void unpause(docker::Engine& engine, const std::string& id) {
+  // A pause may still be under way in the engine when its client dies, so "not paused" is believed
+  // only after a while.
+  constexpr int looks = 5;
+  for (int look = 0; look < looks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(100ms);
+    const wire::Container container = engine.inspect(id);
+    if (!container.running) return;
+    if (!container.paused) continue;
+    engine.unpause(id);
+    return;
+  }
+}
+
+void pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
+  switch (entry.debt) {
+    case store::Debt::paused:
+      unpause(engine, entry.id);
+      return;
+    case store::Debt::stopped:
+      engine.start(entry.id);
+      return;
+    case store::Debt::exec:
+      if (!end_exec(engine, entry.id)) {
+        throw Error(ErrorKind::engine,
+                    fmt::format("{} may still run: its process is not on this host", entry.name));
+      }
+      return;
+    case store::Debt::scratch:
+      engine.remove_container(entry.id);
+      return;
+    case store::Debt::scratch_volume:
+      engine.remove_volume(entry.id);
+      return;
+  }
+}
+
+}  // namespace
+
+void pay(docker::Engine& engine, const store::JournalEntry& entry) {
+  // The engine may be busy with the very request that this run broke off, so a refusal is tried
+  // again.
+  constexpr int tries = 4;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      pay_once(engine, entry);
+      return;
+    } catch (const docker::ApiError& error) {
+      if (error.status() == 404) return;  // it is gone, and with it the debt
+      if (attempt == tries) throw;
+    } catch (const Error&) {
+      if (attempt == tries) throw;
+    }
+    std::this_thread::sleep_for(attempt * 250ms);
+  }
+}
+
+Debts::Debts(const std::string& state_directory, const std::string& host)
+    : state_directory_(state_directory), host_(host), journal_(state_directory, host) {}
+
+void Debts::owe(const store::JournalEntry& entry) {
+  if (!guarded_) {
+    start_guard(state_directory_, host_, journal_.path());
+    guarded_ = true;
+  }
+  journal_.owe(entry);
+}
+
+void Debts::settle(const store::JournalEntry& entry) {
+  journal_.settle(entry);
+}
+
+bool Debts::owes(const store::JournalEntry& entry) const {
+  const auto& open = journal_.open();
+  return std::find(open.begin(), open.end(), entry) != open.end();
+}
+
+Recovered recover(docker::Engine& engine, const std::string& state_directory) {
+  Recovered recovered;
+  for (const store::Leftover& leftover : store::leftovers(state_directory)) {
+    bool all_paid = true;
+    for (const store::JournalEntry& entry : leftover.debts) {
+      try {
+        pay(engine, entry);
+        recovered.done.push_back(fmt::format("{}: {}", store::name(entry.debt), entry.name));
+      } catch (const Error& error) {
+        all_paid = false;
+        recovered.failed.push_back(
+            fmt::format("{}: {}: {}", store::name(entry.debt), entry.name, error.what()));
+      }
+    }
+    if (all_paid) store::forget(leftover);
+  }
+  return recovered;
+}
+
+}  // namespace bba::ops

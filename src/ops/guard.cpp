@@ -1,0 +1,61 @@
+#include "bba/ops/guard.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "bba/docker/engine.hpp"
+#include "bba/ops/debts.hpp"
+
+namespace bba::ops {
+
+void start_guard(const std::string& state_directory, const std::string& host,
+                 const std::string& journal) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  // It holds nothing of the run's open: whoever reads the run's output must see it end with the
+  // run.
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+  }
+  // A session of its own: no signal to the run's process group or terminal reaches it.
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+
+  std::string program = "backup-before-apply";
+  std::string command = "__guard";
+  std::string state = state_directory;
+  std::string engine = host;
+  std::string lock = journal;
+  char* const argv[] = {program.data(), command.data(), state.data(),
+                        engine.data(),  lock.data(),    nullptr};
+  // The operator's environment may hold secrets; the guard needs none of it.
+  char* const environment[] = {nullptr};
+  pid_t pid = 0;
+  const int error = ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, argv, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0) throw system_error(ErrorKind::internal, "starting the guard", error);
+}
+
+int guard_main(const std::string& state_directory, const std::string& host,
+               const std::string& journal) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, SIG_IGN);
+  {
+    const Fd file(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
+    if (!file) return 0;  // the run has ended, and owed nothing
+    while (::flock(file.get(), LOCK_EX) != 0) {
+      if (errno != EINTR) return 1;
+    }
+  }
+  docker::Limits limits;
+  limits.silence = std::chrono::seconds(20);
+  docker::Engine engine(docker::socket_path(host), limits, nullptr);
+  return recover(engine, state_directory).failed.empty() ? 0 : 1;
+}
+
+}  // namespace bba::ops

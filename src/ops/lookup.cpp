@@ -1,0 +1,151 @@
+#include "bba/ops/lookup.hpp"
+
+#include <algorithm>
+
+#include "bba/base/error.hpp"
+#include "bba/base/text.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+using Containers = std::vector<wire::ContainerSummary>;
+
+std::string label(const wire::ContainerSummary& container, const std::string& key) {
+  const auto found = container.labels.find(key);
+  return found == container.labels.end() ? std::string() : found->second;
+}
+
+bool has_name(const wire::ContainerSummary& container, const std::string& name) {
+  return std::find(container.names.begin(), container.names.end(), name) != container.names.end();
+}
+
+std::string name_of(const wire::ContainerSummary& container) {
+  return container.names.empty() ? container.id.substr(0, 12) : container.names.front();
+}
+
+// "<project>-<id>-N" or "<project>_<id>_N", as Compose names its containers.
+bool compose_style_name(std::string_view name, std::string_view id) {
+  for (const char separator : {'-', '_'}) {
+    const std::size_t number = name.rfind(separator);
+    if (number == name.npos || number + 1 == name.size() ||
+        name.find_first_not_of("0123456789", number + 1) != name.npos) {
+      continue;
+    }
+    const std::string_view service = name.substr(0, number);
+    if (service.size() > id.size() + 1 && service.ends_with(id) &&
+        service[service.size() - id.size() - 1] == separator) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// By name, or by an id of at least 12 characters, as `docker` takes them.
+Containers by_reference(const Containers& all, const std::string& reference) {
+  Containers found;
+  for (const wire::ContainerSummary& one : all) {
+    if (has_name(one, reference) || (reference.size() >= 12 && one.id.starts_with(reference))) {
+      found.push_back(one);
+    }
+  }
+  return found;
+}
+
+template <class Predicate>
+Containers matching(const Containers& all, Predicate predicate) {
+  Containers found;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(found), predicate);
+  return found;
+}
+
+bool is_up(const wire::ContainerSummary& container) {
+  return container.state == "running" || container.state == "paused" ||
+         container.state == "restarting";
+}
+
+FoundContainer only_one(Containers found, const std::string& step, const std::string& module) {
+  if (std::any_of(found.begin(), found.end(), is_up)) found = matching(found, is_up);
+  if (found.size() == 1) return {found.front(), step};
+  std::vector<std::string> names;
+  for (const auto& one : found) names.push_back(fmt::format("{} ({})", name_of(one), one.state));
+  std::sort(names.begin(), names.end());
+  throw Error(ErrorKind::container,
+              fmt::format("{} containers could be module {} by {}: {}", found.size(), module, step,
+                          join(names, ", ")),
+              "name the one that is meant with --container, or in the configuration with modules." +
+                  module + ".container");
+}
+
+}  // namespace
+
+FoundContainer find_container(const LookupClues& clues, const Containers& listed) {
+  const Containers all = matching(listed, [](const wire::ContainerSummary& container) {
+    const std::string oneoff = label(container, "com.docker.compose.oneoff");
+    return oneoff != "True" && oneoff != "true";
+  });
+  std::vector<std::string> names;
+  for (const wire::ContainerSummary& one : all) {
+    names.push_back(name_of(one));
+    const std::string service = label(one, "com.docker.compose.service");
+    if (!service.empty()) names.push_back(service);
+  }
+  const auto none = [&](const std::string& what, const std::string& wanted) {
+    const std::vector<std::string> close = nearest(wanted, names, 5);
+    std::string hint = close.empty() ? "see `docker ps -a` for what there is"
+                                     : "did you mean " + join(close, ", ") + "?";
+    return Error(ErrorKind::container, what, std::move(hint));
+  };
+
+  // A name that somebody wrote down is meant: where it is not there, no other step may guess.
+  if (clues.option) {
+    Containers found = by_reference(all, *clues.option);
+    if (found.empty()) throw none("there is no container " + *clues.option, *clues.option);
+    return only_one(std::move(found), "--container " + *clues.option, clues.module);
+  }
+  if (clues.configured) {
+    Containers found = by_reference(all, *clues.configured);
+    if (found.empty()) {
+      throw none(fmt::format("the configuration says {} is in container {}, and there is none",
+                             clues.module, *clues.configured),
+                 *clues.configured);
+    }
+    return only_one(std::move(found), "configuration modules." + clues.module + ".container",
+                    clues.module);
+  }
+
+  Containers found = matching(all, [&](const wire::ContainerSummary& one) {
+    return label(one, "com.docker.compose.service") == clues.module;
+  });
+  if (!found.empty()) {
+    return only_one(std::move(found), "label com.docker.compose.service=" + clues.module,
+                    clues.module);
+  }
+  for (const std::string& name : clues.compose_names) {
+    found = by_reference(all, name);
+    if (!found.empty()) {
+      return only_one(std::move(found), "container_name " + name + " in the compose files",
+                      clues.module);
+    }
+  }
+  for (const std::string& name : clues.runbook_names) {
+    found = by_reference(all, name);
+    if (!found.empty()) {
+      return only_one(std::move(found), "name " + name + " in the module's runbook", clues.module);
+    }
+  }
+  found =
+      matching(all, [&](const wire::ContainerSummary& one) { return has_name(one, clues.module); });
+  if (!found.empty()) return only_one(std::move(found), "the name " + clues.module, clues.module);
+  found = matching(all, [&](const wire::ContainerSummary& one) {
+    return std::any_of(one.names.begin(), one.names.end(), [&](const std::string& name) {
+      return compose_style_name(name, clues.module);
+    });
+  });
+  if (!found.empty()) {
+    return only_one(std::move(found), "a name like <project>-" + clues.module + "-1", clues.module);
+  }
+  throw none("no container was found for module " + clues.module, clues.module);
+}
+
+}  // namespace bba::ops

@@ -1,0 +1,356 @@
+#include "bba/ops/plan.hpp"
+
+#include <algorithm>
+#include <sys/stat.h>
+
+#include "bba/base/module_id.hpp"
+#include "bba/base/text.hpp"
+#include "bba/classes/archive.hpp"
+#include "bba/classes/postgres.hpp"
+#include "bba/conf/platform.hpp"
+#include "bba/ops/listing.hpp"
+#include "bba/ops/lookup.hpp"
+#include "bba/store/artifact_file.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+using classes::Capture;
+using classes::Consistency;
+using classes::Target;
+
+const conf::ModuleSettings* settings_of(const Session& session, const std::string& module) {
+  const auto& modules = session.settings.config.modules;
+  const auto found = modules.find(module);
+  return found == modules.end() ? nullptr : &found->second;
+}
+
+void require_valid_id(const std::string& id) {
+  if (valid_module_id(id)) return;
+  throw Error(
+      ErrorKind::config, fmt::format("'{}' is no module id", id),
+      "a module id is the name of a directory below <platform-root>/modules: lower-case letters, "
+      "digits, '.', '_' and '-'");
+}
+
+void collect(const Session& session, const std::string& id, std::vector<std::string>& path,
+             std::vector<std::string>& found) {
+  require_valid_id(id);
+  if (std::find(path.begin(), path.end(), id) != path.end()) {
+    throw Error(
+        ErrorKind::config,
+        fmt::format("backup_ref_modules goes round in a circle: {} -> {}", join(path, " -> "), id));
+  }
+  path.push_back(id);
+  const auto module = conf::load_module(session.settings.platform_root, id);
+  if (module && module->statefulness == conf::Statefulness::stateless) {
+    throw Error(
+        ErrorKind::config, fmt::format("module {} is stateless: there is nothing to back up", id),
+        "where that is wrong, correct spec.runtime.statefulness in its module.yaml, or choose a "
+        "class with --class");
+  }
+  if (module && module->statefulness == conf::Statefulness::sidecar_bound) {
+    if (module->backup_ref_modules.empty()) {
+      throw Error(ErrorKind::config,
+                  fmt::format("module {} is sidecar-bound and names no module to back up", id),
+                  "set spec.release.backup_ref_modules in its module.yaml");
+    }
+    for (const std::string& other : module->backup_ref_modules) {
+      collect(session, other, path, found);
+    }
+  } else if (std::find(found.begin(), found.end(), id) == found.end()) {
+    found.push_back(id);
+  }
+  path.pop_back();
+}
+
+LookupClues clues_of(const Session& session, const Wish& wish) {
+  LookupClues clues;
+  clues.module = wish.module;
+  clues.option = wish.container;
+  if (const auto* settings = settings_of(session, wish.module))
+    clues.configured = settings->container;
+  // A name that somebody wrote down needs no platform files, which may be broken.
+  if (clues.option || clues.configured) return clues;
+  const std::string& root = session.settings.platform_root;
+  for (const conf::ComposeService& service : conf::load_compose(root)) {
+    if (service.name == wish.module && !service.container_name.empty()) {
+      clues.compose_names.push_back(service.container_name);
+    }
+  }
+  clues.runbook_names = conf::runbook_containers(root, wish.module);
+  return clues;
+}
+
+Target find_target(Session& session, const Wish& wish,
+                   const std::vector<wire::ContainerSummary>& all) {
+  Target target;
+  target.module = wish.module;
+  if (const auto* settings = settings_of(session, wish.module)) target.settings = *settings;
+  if (!wish.paths.empty()) target.settings.paths = wish.paths;
+  for (const std::string& name : target.settings.env) {
+    const auto value = session.settings.environment.find(name);
+    if (value != session.settings.environment.end()) {
+      target.operator_env.push_back({name, value->second});
+    }
+  }
+
+  FoundContainer found;
+  try {
+    found = find_container(clues_of(session, wish), all);
+  } catch (Error& error) {
+    const std::vector<std::string> ids = conf::module_ids(session.settings.platform_root);
+    if (!ids.empty() && std::find(ids.begin(), ids.end(), wish.module) == ids.end()) {
+      const std::vector<std::string> close = nearest(wish.module, ids, 5);
+      if (!close.empty())
+        error.with_hint("no such module; did you mean " + join(close, ", ") + "?");
+    }
+    throw;
+  }
+  target.found_by = found.step;
+  target.container = session.engine.inspect(found.container.id);
+
+  if (wish.module_class) {
+    target.module_class = *wish.module_class;
+    target.rule = "asked for with --class";
+  } else if (target.settings.module_class) {
+    target.module_class = *target.settings.module_class;
+    target.rule = "configuration modules." + wish.module + ".class";
+  } else {
+    const conf::ClassChoice choice = conf::choose_class(session.settings.config.class_rules,
+                                                        wish.module, target.container.config_image);
+    target.module_class = choice.module_class;
+    target.rule = choice.why;
+  }
+  return target;
+}
+
+classes::SourceKind source_kind(const std::string& path) {
+  struct stat status {};
+  if (path.empty() || ::stat(path.c_str(), &status) != 0) return classes::SourceKind::unreachable;
+  if (S_ISDIR(status.st_mode)) return classes::SourceKind::directory;
+  if (S_ISREG(status.st_mode)) return classes::SourceKind::file;
+  return classes::SourceKind::other;
+}
+
+std::vector<classes::MountChoice> mounts_of(const Target& target) {
+  std::vector<classes::SourceKind> sources;
+  for (const wire::Mount& mount : target.container.mounts) {
+    sources.push_back(source_kind(mount.source));
+  }
+  return classes::choose_mounts(target.container.mounts, sources);
+}
+
+void require_running(const Target& target, const std::string& why) {
+  const wire::Container& container = target.container;
+  if (container.running && !container.paused && !container.restarting) return;
+  throw Error(ErrorKind::container,
+              fmt::format("container {} is {}: {}", container.name, container.state, why),
+              container.paused ? "unpause it first, or take its files as they are with --class E"
+                               : "start it first, or take its files as they are with --class E");
+}
+
+// The value of the first of `names` that the container's environment holds, itself or as a file
+// (NAME_FILE).
+std::optional<std::string> container_secret(Session& session, const Target& target,
+                                            const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (auto value = wire::env_value(target.container, name); value && !value->empty())
+      return value;
+    const auto file = wire::env_value(target.container, name + "_FILE");
+    if (!file || file->empty()) continue;
+    wire::ExecConfig read;
+    read.argv = {"cat", *file};
+    const docker::ExecResult result = session.engine.run(target.container.id, read, 64 << 10);
+    if (result.exit_code == 0) return std::string(trimmed(result.out));
+    session.reporter.detail(fmt::format("{}_FILE: cat {}: {}", name, *file, trimmed(result.err)));
+  }
+  return std::nullopt;
+}
+
+Capture capture_postgres(Session& session, const Target& target) {
+  require_running(target, "pg_dumpall needs a server that answers");
+  const auto password =
+      container_secret(session, target, classes::postgres_password_variables(target.container));
+  std::string refusals;
+  for (const auto& identity : classes::postgres_identities(target, password)) {
+    const docker::ExecResult result =
+        session.engine.run(target.container.id, classes::postgres_probe(identity));
+    if (result.exit_code == 0) {
+      if (const auto facts = classes::parse_postgres_probe(result.out)) {
+        return classes::postgres_dump(target, identity, *facts,
+                                      session.settings.config.lock_wait_timeout);
+      }
+    }
+    // psql that cannot be started says so on stdout.
+    const std::string_view words = trimmed(result.err.empty() ? result.out : result.err);
+    const std::string refusal =
+        fmt::format("as {}{}: exit code {}: {}", identity.role,
+                    identity.exec_user.empty() ? "" : " (user " + identity.exec_user + ")",
+                    result.exit_code, words.substr(0, 300));
+    session.reporter.detail("psql " + refusal);
+    if (refusals.empty()) refusals = refusal;
+  }
+  throw Error(ErrorKind::capture, "psql could not ask the server anything: " + refusals,
+              "if it is up, name a superuser with modules." + target.module +
+                  ".user in the configuration; -v shows every way that was tried");
+}
+
+void measure_parts(Capture& capture) {
+  for (classes::Part& part : capture.parts) {
+    if (const auto* archive = std::get_if<classes::PathArchive>(&part.what)) {
+      if (archive->host_path.empty()) continue;
+      ArchiveRules rules;
+      rules.path = archive->path;
+      rules.host_path = archive->host_path;
+      rules.excludes = archive->excludes;
+      rules.nested = archive->nested;
+      part.expected_bytes = measure(rules);
+    }
+  }
+}
+
+Consistency wanted_consistency(const Session& session, const Wish& wish, const Target& target) {
+  const std::string text = wish.consistency.value_or(
+      target.settings.consistency.value_or(session.settings.config.consistency));
+  const auto consistency = classes::consistency_by_name(text);
+  if (!consistency) {
+    throw Error(ErrorKind::usage, fmt::format("'{}' is no consistency", text),
+                "use auto, pause, stop or live");
+  }
+  return *consistency;
+}
+
+}  // namespace
+
+std::vector<std::string> modules_to_back_up(const Session& session, const Wish& wish) {
+  require_valid_id(wish.module);
+  if (wish.module_class)
+    return {wish.module};  // a class that is asked for overrides what the module is
+  std::vector<std::string> path;
+  std::vector<std::string> found;
+  collect(session, wish.module, path, found);
+  return found;
+}
+
+Capture make_capture(Session& session, const Wish& wish) {
+  require_valid_id(wish.module);
+  const std::vector<wire::ContainerSummary> all = session.engine.list();
+  const Target target = find_target(session, wish, all);
+  const Consistency wanted = wanted_consistency(session, wish, target);
+  Capture capture;
+  switch (target.module_class) {
+    case 'A':
+      capture = capture_postgres(session, target);
+      break;
+    default:
+      capture = classes::mounted_archive(target, mounts_of(target), all, wanted);
+  }
+  measure_parts(capture);
+  return capture;
+}
+
+std::optional<std::uint64_t> expected_bytes(const Capture& capture) {
+  std::uint64_t sum = 0;
+  for (const classes::Part& part : capture.parts) {
+    if (!part.expected_bytes) return std::nullopt;
+    sum += *part.expected_bytes;
+  }
+  return sum;
+}
+
+std::string plan_text(const Capture& capture, const Session& session) {
+  const wire::Container& container = capture.target.container;
+  std::string text;
+  const auto line = [&](std::string_view key, std::string_view value) {
+    text += fmt::format("{:<12} {}\n", key, value);
+  };
+  line("module", capture.target.module);
+  line("class", fmt::format("{}: {}", capture.target.module_class, capture.target.rule));
+  line("container", fmt::format("{} ({}), found by {}", container.name, container.state,
+                                capture.target.found_by));
+  line("image", container.config_image);
+  line("strategy", capture.strategy);
+  if (capture.fallback) line("fallback", *capture.fallback);
+  line("consistency",
+       fmt::format("{}: {}", classes::name(capture.consistency), capture.consistency_reason));
+  for (const classes::Quiesced& one : capture.quiesce) {
+    line("", fmt::format("{} is {} meanwhile", one.name,
+                         capture.consistency == Consistency::stop ? "stopped" : "paused"));
+  }
+  for (const classes::MountChoice& choice : capture.mounts) {
+    line(choice.taken ? "take" : "leave out",
+         fmt::format("{} ({} {}): {}", choice.mount.destination, choice.mount.type,
+                     choice.mount.name.empty() ? choice.mount.source : choice.mount.name,
+                     choice.why));
+  }
+  for (const classes::Part& part : capture.parts) {
+    line(
+        "artifact",
+        fmt::format(
+            "{}{}: {}{}", part.kind(), part.name.empty() ? "" : " " + part.name, part.source(),
+            part.expected_bytes ? ", about " + format_bytes(*part.expected_bytes) : std::string()));
+  }
+  if (const Json* databases = member(capture.facts, "databases")) {
+    for (const Json& one : *databases) {
+      line("database", fmt::format("{} ({})", string_member(one, "name").value_or(""),
+                                   format_bytes(size_member(one, "bytes").value_or(0))));
+    }
+  }
+  try {
+    const auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+    line("goes to",
+         fmt::format("{} ({} free)", directory.path(), format_bytes(directory.free_bytes())));
+  } catch (const Error&) {
+    line("goes to", session.settings.backup_dir + " (not there yet)");
+  }
+  for (const std::string& request : classes::requests(capture)) line("request", request);
+  for (const std::string& warning : capture.warnings) line("warning", warning);
+  for (const std::string& follow_up : capture.follow_ups) line("follow-up", follow_up);
+  return text;
+}
+
+Json plan_json(const Capture& capture, const Session& session) {
+  const wire::Container& container = capture.target.container;
+  Json json = {{"module", capture.target.module},
+               {"class", std::string(1, capture.target.module_class)},
+               {"rule", capture.target.rule},
+               {"container",
+                {{"id", container.id},
+                 {"name", container.name},
+                 {"state", container.state},
+                 {"image", container.config_image},
+                 {"found_by", capture.target.found_by}}},
+               {"strategy", capture.strategy},
+               {"fallback", capture.fallback ? Json(*capture.fallback) : Json()},
+               {"consistency", classes::name(capture.consistency)},
+               {"consistency_reason", capture.consistency_reason}};
+  Json& quiesce = json["quiesce"] = Json::array();
+  for (const auto& one : capture.quiesce) quiesce.push_back({{"id", one.id}, {"name", one.name}});
+  Json& mounts = json["mounts"] = Json::array();
+  for (const auto& choice : capture.mounts) {
+    mounts.push_back({{"type", choice.mount.type},
+                      {"name", choice.mount.name},
+                      {"source", choice.mount.source},
+                      {"destination", choice.mount.destination},
+                      {"taken", choice.taken},
+                      {"why", choice.why}});
+  }
+  Json& artifacts = json["artifacts"] = Json::array();
+  for (const auto& part : capture.parts) {
+    artifacts.push_back(
+        {{"part", part.name},
+         {"kind", part.kind()},
+         {"source", part.source()},
+         {"expected_bytes", part.expected_bytes ? Json(*part.expected_bytes) : Json()}});
+  }
+  json["facts"] = capture.facts;
+  json["backup_dir"] = session.settings.backup_dir;
+  json["requests"] = classes::requests(capture);
+  json["warnings"] = capture.warnings;
+  json["follow_ups"] = capture.follow_ups;
+  return json;
+}
+
+}  // namespace bba::ops

@@ -39,16 +39,18 @@ void sync_directory(int fd, const std::string& path) {
   if (::fsync(fd) != 0) throw system_error(storage, "syncing " + path, errno);
 }
 
-// Makes `path` and the parents that are missing, and puts each new name on the disk.
+// Makes `path`, and first the parents that are missing, and puts each new name on the disk.
 void make_directory(const std::string& path, mode_t mode) {
   const std::string parent = parent_of(path);
-  if (::mkdir(path.c_str(), mode) != 0) {
-    if (errno == EEXIST) return;
-    if (errno != ENOENT || parent == path) throw system_error(storage, "making " + path, errno);
+  int made = ::mkdir(path.c_str(), mode);
+  if (made != 0 && errno == ENOENT && parent != path) {
     make_directory(parent, 0755);
-    if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
-      throw system_error(storage, "making " + path, errno);
-    }
+    made = ::mkdir(path.c_str(), mode);
+  }
+  if (made != 0 && errno == EEXIST) return;
+  // The umask of the caller may have taken bits away.
+  if (made != 0 || ::fchmodat(AT_FDCWD, path.c_str(), mode, AT_SYMLINK_NOFOLLOW) != 0) {
+    throw system_error(storage, "making " + path, errno);
   }
   const Fd directory = open_directory(parent);
   if (!directory) throw system_error(storage, parent, errno);
@@ -192,7 +194,7 @@ ArtifactFile::ArtifactFile(const BackupDirectory& directory)
     fd_ = create_partial(directory.fd(), directory.path(), dot_name_);
     unnamed_ = false;
   }
-  // The umask of the caller may have taken bits away.
+  // The umask, again.
   if (::fchmod(fd_.get(), 0600) != 0) {
     const int error = errno;
     if (!dot_name_.empty()) ::unlinkat(directory.fd(), dot_name_.c_str(), 0);

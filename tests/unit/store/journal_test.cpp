@@ -1,0 +1,225 @@
+#include "bba/store/journal.hpp"
+
+#include <cerrno>
+#include <signal.h>
+#include <string>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "bba/base/text.hpp"
+#include "unit/store/support.hpp"
+
+using namespace bba;
+using namespace bba::store;
+using namespace test;
+using Entries = std::vector<JournalEntry>;
+
+namespace {
+
+const std::string host = "unix:///var/run/docker.sock";
+const JournalEntry kuma{Debt::paused, "c0ffee", "uptime-kuma"};
+const JournalEntry forgejo{Debt::stopped, "beef", "forgejo"};
+
+// What a run leaves that was killed when `content` was in its journal.
+std::string dead_journal(const TempDir& temp, const std::string& content) {
+  const std::string path = temp / "4711-1.journal";
+  write_file(path, content);
+  return path;
+}
+
+}  // namespace
+
+TEST_CASE("a killed run that owed two and settled one leaves exactly one") {
+  const TempDir temp;
+  Child run([&]() -> std::string {
+    static Journal journal(temp / "state", host);
+    journal.owe(kuma);
+    journal.owe(forgejo);
+    journal.settle(kuma);
+    return "ready";
+  });
+  REQUIRE(run.report() == "ready");
+  CHECK(mode_of(temp / "state") == 0700);
+  CHECK(leftovers(temp / "state").empty());  // it is alive
+  run.kill();
+  const auto left = leftovers(temp / "state");
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].host == host);
+  CHECK(left[0].debts == Entries{forgejo});
+  CHECK(left[0].path.starts_with(fmt::format("{}/", temp / "state")));
+  forget(left[0]);
+  CHECK(names_in(temp / "state").empty());
+  forget(left[0]);  // gone already
+}
+
+TEST_CASE("a journal that is alive is shown to nobody, not even to its own process") {
+  const TempDir temp;
+  Journal journal(temp.path(), host);
+  journal.owe(kuma);
+  CHECK(journal.open() == Entries{kuma});
+  CHECK(leftovers(temp.path()).empty());
+  CHECK(names_in(temp.path()).size() == 1);
+}
+
+TEST_CASE("what was paid in full leaves no file; what was not stays for recover") {
+  const TempDir temp;
+  {
+    Journal journal(temp.path(), host);
+    CHECK(names_in(temp.path()).size() == 1);
+    CHECK(mode_of(journal.path()) == 0600);
+    journal.owe(kuma);
+    journal.settle(kuma);
+    CHECK(journal.open().empty());
+  }
+  CHECK(names_in(temp.path()).empty());
+  {
+    Journal journal(temp.path(), host);
+    journal.owe(kuma);
+  }
+  const auto left = leftovers(temp.path());
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].debts == Entries{kuma});
+}
+
+TEST_CASE("two journals of one process are two files") {
+  const TempDir temp;
+  const Journal first(temp.path(), host);
+  const Journal second(temp.path(), host);
+  CHECK(first.path() != second.path());
+  CHECK(names_in(temp.path()).size() == 2);
+}
+
+TEST_CASE("every kind of debt and every odd name comes back as it was") {
+  const TempDir temp;
+  Entries owed;
+  for (const Debt debt :
+       {Debt::paused, Debt::stopped, Debt::exec, Debt::scratch, Debt::scratch_volume}) {
+    CHECK_FALSE(name(debt).empty());
+    owed.push_back({debt, "id\n\"1\"\\", "a name\nof two lines {\"owe\":\"paused\"} \xc3\xa9"});
+  }
+  {
+    Journal journal(temp.path(), "tcp://\"x\"\n");
+    for (const JournalEntry& entry : owed) journal.owe(entry);
+  }
+  const auto left = leftovers(temp.path());
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].debts == owed);
+  CHECK(left[0].host == "tcp://\"x\"\n");
+}
+
+TEST_CASE("settling what is not owed is no error, and one settles one") {
+  const TempDir temp;
+  {
+    Journal journal(temp.path(), host);
+    journal.settle(kuma);
+    journal.owe(kuma);
+    journal.owe(kuma);
+    journal.settle(kuma);
+    CHECK(journal.open() == Entries{kuma});
+  }
+  const auto left = leftovers(temp.path());
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].debts == Entries{kuma});
+}
+
+TEST_CASE("a leftover is taken up by one recover at a time") {
+  const TempDir temp;
+  dead_journal(temp, R"({"owe":"paused","id":"c0ffee","name":"uptime-kuma"})");
+  {
+    const auto first = leftovers(temp.path());
+    REQUIRE(first.size() == 1);
+    CHECK(leftovers(temp.path()).empty());
+  }
+  CHECK(leftovers(temp.path()).size() == 1);
+}
+
+TEST_CASE("a torn line is left out, at the end and in the middle, wherever it was torn") {
+  const std::string torn = R"({"settle":"paused","id":"c0ffee","name":"uptime-kuma"})";
+  const std::string before = R"({"host":"unix:///var/run/docker.sock"})"
+                             "\n"
+                             R"({"owe":"paused","id":"c0ffee","name":"uptime-kuma"})";
+  const std::string after = R"({"owe":"stopped","id":"beef","name":"forgejo"})";
+  for (std::size_t cut = 0; cut < torn.size(); ++cut) {
+    CAPTURE(cut);
+    const TempDir temp;
+    dead_journal(temp, before + "\n" + torn.substr(0, cut));
+    auto left = leftovers(temp.path());
+    REQUIRE(left.size() == 1);
+    CHECK(left[0].host == host);
+    CHECK(left[0].debts == Entries{kuma});
+    left.clear();
+    dead_journal(temp, before + "\n" + torn.substr(0, cut) + "\n" + after);
+    left = leftovers(temp.path());
+    REQUIRE(left.size() == 1);
+    CHECK(left[0].debts == Entries{kuma, forgejo});
+  }
+}
+
+TEST_CASE("a record that was written in part, on a full disk, spoils none after it") {
+  const TempDir temp;
+  Child run([&]() -> std::string {
+    ::signal(SIGXFSZ, SIG_IGN);
+    static Journal journal(temp.path(), host);
+    journal.owe(kuma);
+    journal.owe(forgejo);
+    const rlim_t size = read_file(journal.path()).size();
+    const rlimit tight{size + 10, RLIM_INFINITY};
+    const rlimit wide{RLIM_INFINITY, RLIM_INFINITY};
+    ::setrlimit(RLIMIT_FSIZE, &tight);
+    const std::string error = error_of([&] { journal.owe({Debt::exec, "1", "x"}); });
+    ::setrlimit(RLIMIT_FSIZE, &wide);
+    const auto torn = read_file(journal.path()).size() - size;
+    journal.settle(kuma);
+    return fmt::format("{} {}", torn, error.substr(0, error.find(':')));
+  });
+  REQUIRE(run.report() == "10 error storage");
+  run.kill();
+  const auto left = leftovers(temp.path());
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].debts == Entries{forgejo});
+}
+
+TEST_CASE("a debt that cannot be written down is not owed") {
+  for (const int call : {SYS_write, SYS_fdatasync}) {
+    const TempDir temp;
+    const std::string report = in_child([&]() -> std::string {
+      Journal journal(temp.path(), host);
+      fail_system_call(call, ENOSPC);
+      const std::string error = error_of([&] { journal.owe(kuma); });
+      return fmt::format("{} {}", journal.open().size(), error);
+    });
+    CHECK(report.starts_with("0 error storage: "));
+    CHECK(report.find("No space left on device") != std::string::npos);
+  }
+}
+
+TEST_CASE("dead journals that owe nothing are removed, other files are left alone") {
+  const TempDir temp;
+  for (const std::string& content :
+       {std::string(), std::string("garbage\n\n{]"), std::string(R"({"host":"x"})"),
+        std::string(R"({"owe":"something new","id":"1","name":"x"})"),
+        std::string(R"({"owe":"paused","id":7})"), std::string(R"({"owe":"paused"})"),
+        std::string(R"([["owe","paused"]])"), std::string(100, '[')}) {
+    CAPTURE(content);
+    const std::string path = dead_journal(temp, content);
+    CHECK(leftovers(temp.path()).empty());
+    CHECK(::access(path.c_str(), F_OK) != 0);
+  }
+  write_file(temp / "postgres.lock", R"({"owe":"paused","id":"1","name":"x"})");
+  CHECK(leftovers(temp.path()).empty());
+  CHECK(names_in(temp.path()) == std::vector<std::string>{"postgres.lock"});
+}
+
+TEST_CASE("no state directory, no leftovers; one that cannot be read is an error") {
+  const TempDir temp;
+  CHECK(leftovers(temp / "none").empty());
+  CHECK(names_in(temp.path()).empty());
+  write_file(temp / "file", "");
+  CHECK(error_of([&] { leftovers(temp / "file"); }).starts_with("error storage: "));
+  CHECK(
+      error_of([&] { const Journal journal(temp / "file", host); }).starts_with("error storage: "));
+}

@@ -96,10 +96,10 @@ struct EnvVar {
 };
 
 struct ExecConfig {  // POST /containers/{id}/exec
-  std::vector<std::string> argv;
-  std::vector<EnvVar> env;  // may hold secrets: shown nowhere, names only
-  std::string user;         // empty: the container's own
-  std::string working_dir;
+  std::vector<std::string> argv{};
+  std::vector<EnvVar> env{};  // may hold secrets: shown nowhere, names only
+  std::string user{};         // empty: the container's own
+  std::string working_dir{};
   bool attach_stdin = false;
 };
 std::string to_body(const ExecConfig& config);

@@ -41,6 +41,10 @@ Module module_from(const yaml::Document& document, const std::string& id) {
   module.id = id;
   const std::optional<Node> spec = document.root().find("spec");
   if (!spec) return module;
+  // Nothing in them matters to a backup, but a file that gets these wrong is broken.
+  for (const char* section : {"source", "artifact"}) {
+    if (const auto value = spec->find(section)) value->entries();
+  }
   if (const auto runtime = spec->find("runtime")) {
     if (const auto value = runtime->find("statefulness"))
       module.statefulness = statefulness(*value);
@@ -120,7 +124,7 @@ Platform load_platform(const std::string& root) {
   }
   for (const auto& [id, module] : platform.modules) {
     for (const std::string& reference : module.backup_ref_modules) {
-      if (platform.modules.contains(reference)) continue;
+      if (std::binary_search(names.begin(), names.end(), reference)) continue;
       platform.problems.push_back(fmt::format("{}: backup_ref_modules names {}, which is no module",
                                               module_file(root, id), reference));
     }

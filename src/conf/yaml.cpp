@@ -110,7 +110,13 @@ class Builder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    place(finished(make(mark, Kind::null), anchor));
+    Value& value = make(mark, Kind::null);
+    // Nothing has no place of its own; yaml-cpp gives that of whatever follows.
+    if (!open_.empty() && open_.back().key) {
+      value.line = open_.back().key->line;
+      value.column = open_.back().key->column;
+    }
+    place(finished(value, anchor));
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {

@@ -36,8 +36,9 @@ class Words {
  public:
   explicit Words(std::string_view text) : rest_(text) {}
 
-  // Empty at the end of the command.
+  // Empty at the end of the command, which is nowhere near as long as this allows.
   std::string next() {
+    if (++count_ > 32) return {};
     skip_blanks();
     std::string word;
     char quote = 0;
@@ -78,6 +79,7 @@ class Words {
   }
 
   std::string_view rest_;
+  int count_ = 0;
 };
 
 // The first word that is no option of `verb`, nor the value of one.
@@ -137,7 +139,7 @@ std::vector<std::string> containers_in_runbook(std::string_view text) {
   for (std::size_t at = text.find(docker); at != text.npos; at = text.find(docker, at + 1)) {
     const std::size_t after = at + docker.size();
     if (at > 0 && is_word_character(text[at - 1])) continue;
-    if (after < text.size() && is_word_character(text[after])) continue;
+    if (std::string_view(" \t\\").find(text.substr(after, 1)) == text.npos) continue;
     const std::string name = container_after_docker(text.substr(after, longest_command));
     if (!name.empty() && seen.insert(name).second) names.push_back(name);
   }

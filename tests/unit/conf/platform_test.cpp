@@ -141,7 +141,7 @@ TEST_CASE("platform: what is broken is a problem, and the rest is there") {
             root.path() + "/modules/bare/module.yaml: missing",
             root.path() +
                 "/modules/good/module.yaml: backup_ref_modules names nobody, which is no module",
-            root.path() + "/compose/core/compose.yaml:1:34: expected a mapping, found a number",
+            root.path() + "/compose/core/compose.yaml:1:30: expected a mapping, found a number",
         });
   REQUIRE(platform.services.size() >= 2);
   CHECK(platform.services[0].name == "a");

@@ -5,7 +5,7 @@
 namespace bba::conf {
 
 const std::vector<ClassRule>& default_class_rules() {
-  // Two rules for G and F stand first: agaria-postgres would match *postgres.
+  // G stands before A and B: agaria-postgres would match *postgres.
   static const std::vector<ClassRule> rules{
       {'G', {"agaria-postgres", "agaria-redis"}, {}},
       {'F', {"karakeep-meilisearch", "searxng"}, {}},

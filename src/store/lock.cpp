@@ -5,9 +5,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "bba/store/artifact_file.hpp"
-#include "bba/store/manifest.hpp"
 
 namespace bba::store {
 

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "bba/base/error.hpp"
+#include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 
 namespace bba::store {
@@ -12,7 +13,6 @@ namespace bba::store {
 namespace {
 
 constexpr std::size_t longest_file_name = 255;  // NAME_MAX
-constexpr std::size_t longest_module_id = 100;
 constexpr std::string_view manifest_rest = "manifest.json";
 constexpr std::string_view receipt_rest = "drill.json";
 
@@ -304,13 +304,6 @@ std::optional<ParsedName> parse_name(std::string_view file) {
     return ParsedName{std::string(module), *time, std::string(rest.substr(1))};
   }
   return std::nullopt;
-}
-
-bool valid_module_id(std::string_view id) {
-  constexpr std::string_view first = "abcdefghijklmnopqrstuvwxyz0123456789";
-  constexpr std::string_view all = "abcdefghijklmnopqrstuvwxyz0123456789._-";
-  return !id.empty() && id.size() <= longest_module_id && first.find(id.front()) != first.npos &&
-         id.find_first_not_of(all) == id.npos && id.find("..") == id.npos;
 }
 
 }  // namespace bba::store

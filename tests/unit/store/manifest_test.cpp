@@ -362,20 +362,6 @@ TEST_CASE("what cannot stand in a name is a defect of the caller") {
   }
 }
 
-TEST_CASE("module ids") {
-  for (const std::string& id : {std::string("a"), std::string("0"), std::string("a-b_c.d"),
-                                std::string("a-"), std::string(100, 'x')}) {
-    CHECK(valid_module_id(id));
-  }
-  for (const std::string& id :
-       {std::string(), std::string("-a"), std::string(".a"), std::string("_a"), std::string("A"),
-        std::string("a..b"), std::string("a/b"), std::string("a b"), std::string("a\n"),
-        std::string("a\0b", 3), std::string("\xc3\xa9"), std::string(101, 'x'), std::string("*")}) {
-    CAPTURE(id);
-    CHECK_FALSE(valid_module_id(id));
-  }
-}
-
 TEST_CASE("the example in docs/manifest.md is a manifest, with every field of one") {
   const std::string example = example_in_document();
   const Manifest m = manifest_from_json(example);

@@ -189,9 +189,11 @@ std::optional<std::size_t> Connection::read_now(std::span<std::byte> buffer) {
   const std::size_t size =
       impl_->socket.read_some(asio::buffer(buffer.data(), buffer.size()), error);
   if (!error) return size;
-  if (error == asio::error::eof) return 0;
+  // A reset says only that the engine closed without reading all of what it was sent; whether it
+  // had said everything itself shows in what came before.
+  if (error == asio::error::eof || error == asio::error::connection_reset) return 0;
   if (error == asio::error::would_block) return std::nullopt;
-  throw failure("the engine broke the connection: " + error.message());
+  throw failure("cannot read from the engine: " + error.message());
 }
 
 std::size_t Connection::read(std::span<std::byte> buffer) {

@@ -1,7 +1,6 @@
 #include "bba/ops/plan.hpp"
 
 #include <algorithm>
-#include <sys/stat.h>
 
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
@@ -9,7 +8,7 @@
 #include "bba/classes/postgres.hpp"
 #include "bba/conf/platform.hpp"
 #include "bba/ops/listing.hpp"
-#include "bba/ops/lookup.hpp"
+#include "bba/ops/target.hpp"
 #include "bba/store/artifact_file.hpp"
 
 namespace bba::ops {
@@ -19,12 +18,6 @@ namespace {
 using classes::Capture;
 using classes::Consistency;
 using classes::Target;
-
-const conf::ModuleSettings* settings_of(const Session& session, const std::string& module) {
-  const auto& modules = session.settings.config.modules;
-  const auto found = modules.find(module);
-  return found == modules.end() ? nullptr : &found->second;
-}
 
 void require_valid_id(const std::string& id) {
   if (valid_module_id(id)) return;
@@ -66,20 +59,18 @@ void collect(const Session& session, const std::string& id, std::vector<std::str
 }
 
 LookupClues clues_of(const Session& session, const Wish& wish) {
+  const std::optional<std::string> configured =
+      module_settings(session.settings.config, wish.module).container;
   LookupClues clues;
+  // A name that somebody wrote down needs no platform files, which may be broken.
+  if (!wish.container && !configured) {
+    const std::string& root = session.settings.platform_root;
+    clues = clues_in_files(wish.module, conf::load_compose(root),
+                           conf::runbook_containers(root, wish.module));
+  }
   clues.module = wish.module;
   clues.option = wish.container;
-  if (const auto* settings = settings_of(session, wish.module))
-    clues.configured = settings->container;
-  // A name that somebody wrote down needs no platform files, which may be broken.
-  if (clues.option || clues.configured) return clues;
-  const std::string& root = session.settings.platform_root;
-  for (const conf::ComposeService& service : conf::load_compose(root)) {
-    if (service.name == wish.module && !service.container_name.empty()) {
-      clues.compose_names.push_back(service.container_name);
-    }
-  }
-  clues.runbook_names = conf::runbook_containers(root, wish.module);
+  clues.configured = configured;
   return clues;
 }
 
@@ -87,7 +78,7 @@ Target find_target(Session& session, const Wish& wish,
                    const std::vector<wire::ContainerSummary>& all) {
   Target target;
   target.module = wish.module;
-  if (const auto* settings = settings_of(session, wish.module)) target.settings = *settings;
+  target.settings = module_settings(session.settings.config, wish.module);
   if (!wish.paths.empty()) target.settings.paths = wish.paths;
   for (const std::string& name : target.settings.env) {
     const auto value = session.settings.environment.find(name);
@@ -114,24 +105,13 @@ Target find_target(Session& session, const Wish& wish,
   if (wish.module_class) {
     target.module_class = *wish.module_class;
     target.rule = "asked for with --class";
-  } else if (target.settings.module_class) {
-    target.module_class = *target.settings.module_class;
-    target.rule = "configuration modules." + wish.module + ".class";
   } else {
-    const conf::ClassChoice choice = conf::choose_class(session.settings.config.class_rules,
-                                                        wish.module, target.container.config_image);
+    const conf::ClassChoice choice =
+        class_of(session.settings.config, wish.module, target.container.config_image);
     target.module_class = choice.module_class;
     target.rule = choice.why;
   }
   return target;
-}
-
-classes::SourceKind source_kind(const std::string& path) {
-  struct stat status {};
-  if (path.empty() || ::stat(path.c_str(), &status) != 0) return classes::SourceKind::unreachable;
-  if (S_ISDIR(status.st_mode)) return classes::SourceKind::directory;
-  if (S_ISREG(status.st_mode)) return classes::SourceKind::file;
-  return classes::SourceKind::other;
 }
 
 std::vector<classes::MountChoice> mounts_of(const Target& target) {

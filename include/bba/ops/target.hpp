@@ -1,0 +1,35 @@
+// What is known of a module before anything is asked of its container: the clues that find it, its
+// class, which mounts hold its data, where it lives. `plan` and `audit` both ask here, so that they
+// cannot differ.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bba/classes/mounts.hpp"
+#include "bba/conf/config.hpp"
+#include "bba/conf/platform.hpp"
+#include "bba/ops/lookup.hpp"
+
+namespace bba::ops {
+
+// The module's own settings; empty ones where the configuration has none.
+conf::ModuleSettings module_settings(const conf::Config& config, const std::string& module);
+
+// The clues that the platform's files hold.
+LookupClues clues_in_files(const std::string& module,
+                           const std::vector<conf::ComposeService>& services,
+                           std::vector<std::string> runbook_names);
+
+// The class that the configuration says, or else the one that the rules choose by name and image.
+conf::ClassChoice class_of(const conf::Config& config, const std::string& module,
+                           const std::string& image);
+
+// What this host sees at a mount's source.
+classes::SourceKind source_kind(const std::string& path);
+
+// Whether two names are one host's: "db1" and "DB1.example.org" are.
+bool same_host(std::string_view a, std::string_view b);
+
+}  // namespace bba::ops

@@ -118,7 +118,7 @@ std::vector<std::string> nearest(std::string_view wanted, std::span<const std::s
     if (name.size() > longest) continue;
     const bool contains =
         wanted.size() >= 3 && (name.find(wanted) != name.npos || wanted.find(name) != wanted.npos);
-    const std::size_t distance = contains ? 1 : edit_distance(wanted, name);
+    const std::size_t distance = name == wanted ? 0 : contains ? 1 : edit_distance(wanted, name);
     if (distance <= std::max<std::size_t>(2, wanted.size() / 3))
       ranked.emplace_back(distance, name);
   }

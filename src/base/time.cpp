@@ -108,7 +108,7 @@ std::optional<Timestamp> parse_rfc3339(std::string_view text) {
   const auto h = take_digits(text, 2);
   if (!h || !take(text, ":")) return std::nullopt;
   const auto min = take_digits(text, 2);
-  if (!min || !text.empty()) return std::nullopt;
+  if (!min || !text.empty() || *h > 23 || *min > 59) return std::nullopt;
   const auto offset = hours{*h} + minutes{*min};
   return behind ? *time + offset : *time - offset;
 }

@@ -1,5 +1,7 @@
 #include "bba/classes/archive.hpp"
 
+#include <algorithm>
+
 #include "bba/base/error.hpp"
 #include "bba/base/text.hpp"
 
@@ -38,6 +40,60 @@ Capture mounted_archive(const Target& target, const std::vector<MountChoice>& mo
   capture.consistency_reason =
       wanted == Consistency::automatic ? "files must hold still while they are read" : "asked for";
   capture.quiesce = sharing;
+  return capture;
+}
+
+Capture as_fallback(Capture capture, const std::string& reason) {
+  capture.fallback = reason;
+  capture.warnings.push_back(
+      fmt::format("{} instead of the class's own procedure: {}", capture.strategy, reason));
+  return capture;
+}
+
+Capture compose_project(const Target& target, const std::vector<MountChoice>& mounts,
+                        const std::vector<wire::ContainerSummary>& all, Consistency wanted) {
+  const auto label = target.container.labels.find("com.docker.compose.project.working_dir");
+  std::string root = target.settings.compose_root.value_or(
+      label == target.container.labels.end() ? std::string() : label->second);
+  while (root.size() > 1 && root.ends_with('/')) root.pop_back();
+  if (!root.starts_with('/')) {
+    throw Error(
+        ErrorKind::config,
+        fmt::format("nobody says where the compose project of {} is on this host", target.module),
+        "set modules." + target.module + ".compose_root in the configuration");
+  }
+
+  const bool has_data =
+      !target.settings.paths.empty() ||
+      std::any_of(mounts.begin(), mounts.end(), [](const MountChoice& one) { return one.taken; });
+  Capture capture;
+  if (has_data) {
+    capture = mounted_archive(target, mounts, all, wanted);
+  } else {
+    capture.target = target;
+    capture.mounts = mounts;
+    capture.warnings.push_back("the container has no mount that holds data");
+  }
+  capture.strategy = "compose project and mounted data archive";
+
+  HostDirectory project{root, {}};
+  // Data that lies inside the project's directory is a part of its own already.
+  for (const MountChoice& choice : mounts) {
+    if (choice.taken && choice.mount.source.starts_with(root + "/")) {
+      project.excludes.push_back(choice.mount.source);
+    }
+  }
+  std::vector<std::string> names{"compose"};
+  for (Part& part : capture.parts) {
+    auto& archive = std::get<PathArchive>(part.what);
+    part.name = part_name(archive.path, names);
+    names.push_back(part.name);
+  }
+  capture.parts.insert(capture.parts.begin(), Part{"compose", std::move(project)});
+  capture.follow_ups.push_back(
+      "follow-up required: this module has a compose root of its own; check that its other "
+      "services are "
+      "backed up, too");
   return capture;
 }
 

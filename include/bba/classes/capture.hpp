@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -39,6 +40,7 @@ struct PathArchive {
   std::vector<std::string> excludes;  // globs on paths in the container
   std::vector<std::string> nested;    // mounts below `path`: parts of their own, or left out
   std::string rdb_file;               // name of the RDB in it, checked as it passes; empty: none
+  bool rdb_required = false;          // the server has just saved it, so it must be there
 };
 
 // A directory of the host (a compose project's), written as a tar by this program.
@@ -92,6 +94,8 @@ struct Capture {
   std::string consistency_reason;
   std::vector<Quiesced> quiesce;
   std::optional<RedisSave> save_first;
+  // What is done instead where the service refuses its own procedure only once it is asked.
+  std::shared_ptr<const Capture> if_refused;
   std::vector<MountChoice> mounts;
   std::vector<Part> parts;
   Json facts = Json::object();  // what the service said of itself

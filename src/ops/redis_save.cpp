@@ -1,0 +1,106 @@
+#include "bba/ops/redis_save.hpp"
+
+#include <chrono>
+#include <thread>
+
+#include "bba/base/text.hpp"
+#include "bba/classes/redis.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+// A save of a large dataset takes minutes; --timeout ends it earlier.
+constexpr auto longest_save = 2h;
+
+class Client {
+ public:
+  Client(Session& session, const std::string& container, const classes::RedisSave& save)
+      : session_(session), container_(container), save_(save) {}
+
+  std::string ask(const std::vector<std::string>& command) {
+    const docker::ExecResult result =
+        session_.engine.run(container_, classes::redis_command(save_.cli, command));
+    if (result.exit_code != 0) {
+      throw Refused(fmt::format("{} ended with exit code {}: {}", save_.cli.argv.front(),
+                                result.exit_code,
+                                trimmed(result.err.empty() ? result.out : result.err)));
+    }
+    return result.out;
+  }
+
+  classes::RedisInfo info() {
+    const std::string out = ask({"INFO"});
+    if (const auto error = classes::redis_error(out)) throw Refused(*error);
+    const auto info = classes::parse_redis_info(out);
+    if (!info) throw Refused("INFO does not tell of background saves");
+    return *info;
+  }
+
+ private:
+  Session& session_;
+  const std::string& container_;
+  const classes::RedisSave& save_;
+};
+
+std::int64_t unix_now() {
+  return now().time_since_epoch().count();
+}
+
+void wait_a_little(const Session& session, Clock::time_point deadline) {
+  session.stop.throw_if_requested();
+  if (Clock::now() > deadline) {
+    throw Error(ErrorKind::timeout, "BGSAVE was not done in time");
+  }
+  std::this_thread::sleep_for(100ms);
+}
+
+}  // namespace
+
+void save_redis(Session& session, const std::string& container, const classes::RedisSave& save) {
+  Client client(session, container, save);
+  const auto deadline = Clock::now() + longest_save;
+  classes::RedisInfo before = client.info();
+  // Before 7.0 only LASTSAVE tells one save from another, in whole seconds: begin in a new one.
+  while (!before.rdb_saves && unix_now() <= before.last_save_time) wait_a_little(session, deadline);
+
+  std::int64_t asked = unix_now();
+  bool started = false;
+  std::vector<std::string> command{"BGSAVE"};
+  for (;;) {
+    const std::string reply = client.ask(command);
+    const classes::BgsaveReply meaning = classes::parse_bgsave_reply(reply);
+    if (meaning == classes::BgsaveReply::refused) {
+      throw Refused("BGSAVE was refused: " + std::string(trimmed(reply)));
+    }
+    if (meaning == classes::BgsaveReply::already_in_progress) {
+      // That one began before we asked: what has changed since may not be in it.
+      session.reporter.note("waiting for a save that was under way already");
+      while (client.info().bgsave_in_progress) wait_a_little(session, deadline);
+      before = client.info();
+      asked = unix_now();
+      continue;
+    }
+    if (meaning == classes::BgsaveReply::ask_to_schedule) {
+      command = {"BGSAVE", "SCHEDULE"};
+      continue;
+    }
+    started = meaning == classes::BgsaveReply::started;
+    break;
+  }
+
+  for (;;) {
+    const classes::SaveState state = classes::save_state(before, client.info(), started, asked);
+    if (state == classes::SaveState::done) return;
+    if (state == classes::SaveState::failed) {
+      throw Error(ErrorKind::capture, "the server's background save failed",
+                  "see its log: often the disk is full, or its directory is not writable");
+    }
+    wait_a_little(session, deadline);
+  }
+}
+
+}  // namespace bba::ops

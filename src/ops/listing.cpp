@@ -33,15 +33,6 @@ std::string base_name(std::string_view path) {
   throw system_error(ErrorKind::capture, "listing " + path + " on this host", error_number);
 }
 
-pipe::TarType tar_type(mode_t mode) {
-  if (S_ISDIR(mode)) return pipe::TarType::directory;
-  if (S_ISLNK(mode)) return pipe::TarType::symlink;
-  if (S_ISFIFO(mode)) return pipe::TarType::fifo;
-  if (S_ISCHR(mode)) return pipe::TarType::character_device;
-  if (S_ISBLK(mode)) return pipe::TarType::block_device;
-  return pipe::TarType::file;
-}
-
 std::string_view type_name(pipe::TarType type) {
   switch (type) {
     case pipe::TarType::file:
@@ -63,6 +54,62 @@ std::string_view type_name(pipe::TarType type) {
 }
 
 }  // namespace
+
+pipe::TarType tar_type(mode_t mode) {
+  if (S_ISDIR(mode)) return pipe::TarType::directory;
+  if (S_ISLNK(mode)) return pipe::TarType::symlink;
+  if (S_ISFIFO(mode)) return pipe::TarType::fifo;
+  if (S_ISCHR(mode)) return pipe::TarType::character_device;
+  if (S_ISBLK(mode)) return pipe::TarType::block_device;
+  return pipe::TarType::file;
+}
+
+void ArchiveCounts::add(pipe::TarType type, std::uint64_t size) {
+  switch (type) {
+    case pipe::TarType::file: ++files; break;
+    case pipe::TarType::directory: ++directories; break;
+    case pipe::TarType::symlink: ++symlinks; break;
+    case pipe::TarType::hard_link: ++hard_links; break;
+    default: ++others;
+  }
+  content_bytes += size;
+}
+
+Json found_json(const ArchiveCounts& counts) {
+  Json found = {{"entries", counts.files + counts.directories + counts.symlinks +
+                                counts.hard_links + counts.others},
+                {"files", counts.files},
+                {"directories", counts.directories},
+                {"symlinks", counts.symlinks},
+                {"hard_links", counts.hard_links},
+                {"others", counts.others},
+                {"content_bytes", counts.content_bytes},
+                {"not_carried",
+                 {{"sockets", counts.sockets},
+                  {"user_xattrs", counts.user_xattrs},
+                  {"acls", counts.acls}}},
+                {"sparse_expanded", counts.sparse}};
+  if (counts.changed > 0) found["changed_while_read"] = counts.changed;
+  return found;
+}
+
+std::vector<std::string> archive_warnings(const std::string& path, const ArchiveCounts& counts) {
+  std::vector<std::string> warnings;
+  if (counts.user_xattrs > 0) {
+    warnings.push_back(fmt::format("{}: user.* extended attributes of {} entries are not in the tar",
+                                   path, counts.user_xattrs));
+  }
+  if (counts.acls > 0) {
+    warnings.push_back(
+        fmt::format("{}: POSIX ACLs of {} entries are not in the tar", path, counts.acls));
+  }
+  if (counts.changed > 0) {
+    warnings.push_back(
+        fmt::format("{}: {} entries changed while they were read, the first {}: they may be torn",
+                    path, counts.changed, counts.first_changed));
+  }
+  return warnings;
+}
 
 HostWalk::HostWalk(const std::string& root, Predicate skip, Predicate shallow)
     : root_(root), skip_(std::move(skip)), shallow_(std::move(shallow)) {
@@ -199,16 +246,25 @@ HostWalk walk_of(const ArchiveRules& rules) {
 }  // namespace
 
 std::optional<std::uint64_t> measure(const ArchiveRules& rules) {
+  const std::optional<Measured> measured = measure(rules, [] { return true; });
+  return measured ? std::optional(measured->bytes) : std::nullopt;
+}
+
+std::optional<Measured> measure(const ArchiveRules& rules, const std::function<bool()>& go_on) {
   try {
     HostWalk walk = walk_of(rules);
-    std::uint64_t bytes = 0;
+    Measured measured;
     while (const std::optional<HostEntry> entry = walk.next()) {
       constexpr std::uint64_t header = 512;
-      bytes += header;
+      measured.bytes += header;
       if (S_ISREG(entry->status.st_mode))
-        bytes += static_cast<std::uint64_t>(entry->status.st_size);
+        measured.bytes += static_cast<std::uint64_t>(entry->status.st_size);
+      if (!go_on()) {
+        measured.whole = false;
+        break;
+      }
     }
-    return bytes;
+    return measured;
   } catch (const Error&) {
     return std::nullopt;  // files come and go under a running service; this is only an estimate
   }
@@ -261,23 +317,7 @@ bool ArchiveCheck::entry(const pipe::TarEntry& tar) {
   }
   if (rules_.excluded(below)) return false;
 
-  switch (tar.type) {
-    case pipe::TarType::file:
-      ++counts_.files;
-      break;
-    case pipe::TarType::directory:
-      ++counts_.directories;
-      break;
-    case pipe::TarType::symlink:
-      ++counts_.symlinks;
-      break;
-    case pipe::TarType::hard_link:
-      ++counts_.hard_links;
-      break;
-    default:
-      ++counts_.others;
-  }
-  counts_.content_bytes += tar.size;
+  counts_.add(tar.type, tar.size);
 
   pipe::TarEntry mine = tar;
   mine.path = below;
@@ -416,7 +456,7 @@ void ArchiveCheck::finish() {
                 fmt::format("{} is in the engine's tar but was not found on this host ({} such)",
                             shown(below), only_tar_.size()));
   }
-  if (!rules_.rdb_file.empty() && !rdb_seen_) {
+  if (rules_.rdb_required && !rdb_seen_) {
     throw Error(ErrorKind::capture, fmt::format("{} holds no {}, which the server says it saved",
                                                 rules_.path, rules_.rdb_file));
   }

@@ -64,88 +64,87 @@ bool is_up(const wire::ContainerSummary& container) {
          container.state == "restarting";
 }
 
-FoundContainer only_one(Containers found, const std::string& step, const std::string& module) {
+Containers without_one_offs(const Containers& listed) {
+  return matching(listed, [](const wire::ContainerSummary& container) {
+    const std::string oneoff = label(container, "com.docker.compose.oneoff");
+    return oneoff != "True" && oneoff != "true";
+  });
+}
+
+// None was found: with the nearest names.
+Error none(const std::string& what, const std::string& wanted, const Containers& listed) {
+  std::vector<std::string> names;
+  for (const wire::ContainerSummary& one : without_one_offs(listed)) {
+    names.push_back(name_of(one));
+    const std::string service = label(one, "com.docker.compose.service");
+    if (!service.empty()) names.push_back(service);
+  }
+  const std::vector<std::string> close = nearest(wanted, names, 5);
+  return Error(ErrorKind::container, what,
+               close.empty() ? "see `docker ps -a` for what there is"
+                             : "did you mean " + join(close, ", ") + "?");
+}
+
+}  // namespace
+
+Candidates candidates(const LookupClues& clues, const Containers& listed) {
+  const Containers all = without_one_offs(listed);
+  // A name that somebody wrote down is meant: where it is not there, no other step may guess.
+  if (clues.option) return {by_reference(all, *clues.option), "--container " + *clues.option};
+  if (clues.configured) {
+    return {by_reference(all, *clues.configured),
+            "configuration modules." + clues.module + ".container"};
+  }
+  Containers found = matching(all, [&](const wire::ContainerSummary& one) {
+    return label(one, "com.docker.compose.service") == clues.module;
+  });
+  if (!found.empty()) {
+    return {std::move(found), "label com.docker.compose.service=" + clues.module};
+  }
+  for (const std::string& name : clues.compose_names) {
+    found = by_reference(all, name);
+    if (!found.empty()) {
+      return {std::move(found), "container_name " + name + " in the compose files"};
+    }
+  }
+  for (const std::string& name : clues.runbook_names) {
+    found = by_reference(all, name);
+    if (!found.empty()) return {std::move(found), "name " + name + " in the module's runbook"};
+  }
+  found =
+      matching(all, [&](const wire::ContainerSummary& one) { return has_name(one, clues.module); });
+  if (!found.empty()) return {std::move(found), "the name " + clues.module};
+  found = matching(all, [&](const wire::ContainerSummary& one) {
+    return std::any_of(one.names.begin(), one.names.end(), [&](const std::string& name) {
+      return compose_style_name(name, clues.module);
+    });
+  });
+  return {std::move(found), "a name like <project>-" + clues.module + "-1"};
+}
+
+FoundContainer find_container(const LookupClues& clues, const Containers& listed) {
+  auto [found, step] = candidates(clues, listed);
+  if (found.empty()) {
+    if (clues.option) {
+      throw none("there is no container " + *clues.option, *clues.option, listed);
+    }
+    if (clues.configured) {
+      throw none(fmt::format("the configuration says {} is in container {}, and there is none",
+                             clues.module, *clues.configured),
+                 *clues.configured, listed);
+    }
+    throw none("no container was found for module " + clues.module, clues.module, listed);
+  }
   if (std::any_of(found.begin(), found.end(), is_up)) found = matching(found, is_up);
   if (found.size() == 1) return {found.front(), step};
   std::vector<std::string> names;
   for (const auto& one : found) names.push_back(fmt::format("{} ({})", name_of(one), one.state));
   std::sort(names.begin(), names.end());
   throw Error(ErrorKind::container,
-              fmt::format("{} containers could be module {} by {}: {}", found.size(), module, step,
-                          join(names, ", ")),
+              fmt::format("{} containers could be module {} by {}: {}", found.size(), clues.module,
+                          step, join(names, ", ")),
               "name the one that is meant with --container, or in the configuration with modules." +
-                  module + ".container");
-}
-
-}  // namespace
-
-FoundContainer find_container(const LookupClues& clues, const Containers& listed) {
-  const Containers all = matching(listed, [](const wire::ContainerSummary& container) {
-    const std::string oneoff = label(container, "com.docker.compose.oneoff");
-    return oneoff != "True" && oneoff != "true";
-  });
-  std::vector<std::string> names;
-  for (const wire::ContainerSummary& one : all) {
-    names.push_back(name_of(one));
-    const std::string service = label(one, "com.docker.compose.service");
-    if (!service.empty()) names.push_back(service);
-  }
-  const auto none = [&](const std::string& what, const std::string& wanted) {
-    const std::vector<std::string> close = nearest(wanted, names, 5);
-    std::string hint = close.empty() ? "see `docker ps -a` for what there is"
-                                     : "did you mean " + join(close, ", ") + "?";
-    return Error(ErrorKind::container, what, std::move(hint));
-  };
-
-  // A name that somebody wrote down is meant: where it is not there, no other step may guess.
-  if (clues.option) {
-    Containers found = by_reference(all, *clues.option);
-    if (found.empty()) throw none("there is no container " + *clues.option, *clues.option);
-    return only_one(std::move(found), "--container " + *clues.option, clues.module);
-  }
-  if (clues.configured) {
-    Containers found = by_reference(all, *clues.configured);
-    if (found.empty()) {
-      throw none(fmt::format("the configuration says {} is in container {}, and there is none",
-                             clues.module, *clues.configured),
-                 *clues.configured);
-    }
-    return only_one(std::move(found), "configuration modules." + clues.module + ".container",
-                    clues.module);
-  }
-
-  Containers found = matching(all, [&](const wire::ContainerSummary& one) {
-    return label(one, "com.docker.compose.service") == clues.module;
-  });
-  if (!found.empty()) {
-    return only_one(std::move(found), "label com.docker.compose.service=" + clues.module,
-                    clues.module);
-  }
-  for (const std::string& name : clues.compose_names) {
-    found = by_reference(all, name);
-    if (!found.empty()) {
-      return only_one(std::move(found), "container_name " + name + " in the compose files",
-                      clues.module);
-    }
-  }
-  for (const std::string& name : clues.runbook_names) {
-    found = by_reference(all, name);
-    if (!found.empty()) {
-      return only_one(std::move(found), "name " + name + " in the module's runbook", clues.module);
-    }
-  }
-  found =
-      matching(all, [&](const wire::ContainerSummary& one) { return has_name(one, clues.module); });
-  if (!found.empty()) return only_one(std::move(found), "the name " + clues.module, clues.module);
-  found = matching(all, [&](const wire::ContainerSummary& one) {
-    return std::any_of(one.names.begin(), one.names.end(), [&](const std::string& name) {
-      return compose_style_name(name, clues.module);
-    });
-  });
-  if (!found.empty()) {
-    return only_one(std::move(found), "a name like <project>-" + clues.module + "-1", clues.module);
-  }
-  throw none("no container was found for module " + clues.module, clues.module);
+                  clues.module + ".container");
 }
 
 }  // namespace bba::ops

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bba/base/fd.hpp"
+#include "bba/base/json.hpp"
 #include "bba/base/time.hpp"
 #include "bba/pipe/check.hpp"
 #include "bba/pipe/tar.hpp"
@@ -65,7 +66,13 @@ struct ArchiveCounts {
   std::uint64_t sparse = 0;       // files that come expanded
   std::uint64_t changed = 0;      // live only: entries that changed while they were read
   std::string first_changed;
+
+  void add(pipe::TarType type, std::uint64_t size);
 };
+Json found_json(const ArchiveCounts& counts);  // ArtifactRecord::found
+std::vector<std::string> archive_warnings(const std::string& path, const ArchiveCounts& counts);
+
+pipe::TarType tar_type(mode_t mode);
 
 // What belongs to one archive.
 struct ArchiveRules {
@@ -74,6 +81,7 @@ struct ArchiveRules {
   std::vector<std::string> excludes;  // globs on container paths: left out, with what is below
   std::vector<std::string> nested;    // container paths whose content is no part of this archive
   std::string rdb_file;               // below `path`; checked as it passes
+  bool rdb_required = false;          // its lack is an error
   bool compare_owners = true;         // false where the engine remaps users
   bool live = false;                  // entries changed since `started` are counted, not refused
   Timestamp started{};
@@ -87,6 +95,12 @@ struct ArchiveRules {
 // About how many bytes an archive of `rules.host_path` will hold; nullopt where this host cannot
 // say.
 std::optional<std::uint64_t> measure(const ArchiveRules& rules);
+// The same for who cannot wait: ends early, not whole, when `go_on` says no.
+struct Measured {
+  std::uint64_t bytes = 0;
+  bool whole = true;
+};
+std::optional<Measured> measure(const ArchiveRules& rules, const std::function<bool()>& go_on);
 
 // Checks the passing tar against the host's listing. Throws Error{capture} that names the first
 // entry that is missing, unexpected or different.

@@ -23,6 +23,13 @@ struct FoundContainer {
   std::string step;  // "label com.docker.compose.service=postgres"
 };
 
+struct Candidates {
+  std::vector<wire::ContainerSummary> containers;
+  std::string step;
+};
+// All that the first step which finds anything finds, stopped ones too; empty where none does.
+Candidates candidates(const LookupClues& clues, const std::vector<wire::ContainerSummary>& all);
+
 // The first step that finds anything decides. Running ones before stopped ones, one-off containers
 // never. Throws Error{container}: none (with the nearest names), or several (with all of them).
 FoundContainer find_container(const LookupClues& clues,

@@ -8,9 +8,7 @@ namespace bba::pipe {
 bool BoundedBuffer::push(Chunk chunk) {
   std::unique_lock lock(mutex_);
   // A chunk that is larger than the whole buffer still gets through: once the buffer is empty.
-  const auto has_room = [&] {
-    return left_ || bytes_ == 0 || bytes_ + chunk.size() <= capacity_;
-  };
+  const auto has_room = [&] { return left_ || bytes_ == 0 || bytes_ + chunk.size() <= capacity_; };
   if (!has_room()) {
     const auto start = std::chrono::steady_clock::now();
     room_.wait(lock, has_room);

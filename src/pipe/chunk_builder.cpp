@@ -1,4 +1,4 @@
-#include "chunk_builder.hpp"
+#include "bba/pipe/chunk_builder.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -34,8 +34,12 @@ class PassThrough : public Stage {
 
 }  // namespace
 
-std::string_view name(Compression compression) { return known(compression).name; }
-std::string_view file_suffix(Compression compression) { return known(compression).suffix; }
+std::string_view name(Compression compression) {
+  return known(compression).name;
+}
+std::string_view file_suffix(Compression compression) {
+  return known(compression).suffix;
+}
 
 std::optional<Compression> compression_by_name(std::string_view name) {
   for (const Known& candidate : all_known) {

@@ -18,7 +18,8 @@ void require(bool done) {
 
 struct Hasher::Context {
   const EVP_MD* algorithm;
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest{EVP_MD_CTX_new(),
+                                                                 &EVP_MD_CTX_free};
 };
 
 Hasher::Hasher(DigestKind kind)

@@ -8,7 +8,7 @@
 #include <isa-l/igzip_lib.h>
 
 #include "bba/base/text.hpp"
-#include "chunk_builder.hpp"
+#include "bba/pipe/chunk_builder.hpp"
 #include "codec.hpp"
 
 namespace bba::pipe {
@@ -72,7 +72,7 @@ class GzipCompressor : public Stage {
   Stage& next_;
   ChunkBuilder output_;
   std::vector<std::uint8_t> level_memory_;
-  isal_zstream stream_;
+  isal_zstream stream_{};
 };
 
 std::string_view meaning(int result) {
@@ -130,8 +130,9 @@ class GzipDecompressor : public Stage {
       state_.avail_out = static_cast<std::uint32_t>(room.size());
       const int result = isal_inflate(&state_);
       if (result != ISAL_DECOMP_OK) {
-        throw Error(ErrorKind::artifact, fmt::format("gzip: broken near byte {}: {}",
-                                                     taken_ + size - state_.avail_in, meaning(result)));
+        throw Error(ErrorKind::artifact,
+                    fmt::format("gzip: broken near byte {}: {}", taken_ + size - state_.avail_in,
+                                meaning(result)));
       }
       // A full output chunk can mean that ISA-L holds more of it back.
       more = state_.avail_in > 0 || state_.avail_out == 0;
@@ -142,7 +143,7 @@ class GzipDecompressor : public Stage {
   Stage& next_;
   ChunkBuilder output_;
   std::uint64_t taken_ = 0;
-  inflate_state state_;
+  inflate_state state_{};
 };
 
 }  // namespace

@@ -24,7 +24,8 @@ constexpr char end_opcode = '\xFF';
 
 // Redis begins with 0 and adds nothing at the end; ISA-L inverts before and after.
 std::uint64_t add_to_crc(std::uint64_t crc, std::string_view bytes) {
-  return ~crc64_jones_refl(~crc, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  return ~crc64_jones_refl(~crc, reinterpret_cast<const unsigned char*>(bytes.data()),
+                           bytes.size());
 }
 
 }  // namespace
@@ -33,10 +34,10 @@ struct RdbCheck::Impl {
   std::uint64_t bytes = 0;
   int version = 0;
   bool checksum_off = false;
-  std::string start;       // until it holds the magic
-  std::uint64_t crc = 0;   // of everything before `tail`
-  char last = 0;           // the byte before `tail`
-  std::string tail;        // the last bytes, which may be the sum
+  std::string start;      // until it holds the magic
+  std::uint64_t crc = 0;  // of everything before `tail`
+  char last = 0;          // the byte before `tail`
+  std::string tail;       // the last bytes, which may be the sum
 
   void read_magic();
   void add(std::string_view text);
@@ -45,7 +46,9 @@ struct RdbCheck::Impl {
 
 void RdbCheck::Impl::read_magic() {
   const std::string_view magic = start;
-  const std::size_t name_size = magic.starts_with("REDIS") ? 5 : magic.starts_with("VALKEY") ? 6 : 0;
+  const std::size_t name_size = magic.starts_with("REDIS")    ? 5
+                                : magic.starts_with("VALKEY") ? 6
+                                                              : 0;
   const char* const end = magic.data() + magic.size();
   const auto parsed = std::from_chars(magic.data() + name_size, end, version);
   if (name_size == 0 || parsed.ptr != end || version < 1) {
@@ -97,7 +100,8 @@ void RdbCheck::finish() {
     return;
   }
   if (rdb.bytes < magic_size + 1 + sum_size || rdb.last != end_opcode) {
-    refuse(rdb.bytes, "it does not end with the end opcode and a checksum: cut, or something follows");
+    refuse(rdb.bytes,
+           "it does not end with the end opcode and a checksum: cut, or something follows");
   }
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < sum_size; ++i) {
@@ -110,8 +114,14 @@ void RdbCheck::finish() {
   }
 }
 
-std::uint64_t RdbCheck::bytes() const noexcept { return impl_->bytes; }
-int RdbCheck::version() const noexcept { return impl_->version; }
-bool RdbCheck::checksum_off() const noexcept { return impl_->checksum_off; }
+std::uint64_t RdbCheck::bytes() const noexcept {
+  return impl_->bytes;
+}
+int RdbCheck::version() const noexcept {
+  return impl_->version;
+}
+bool RdbCheck::checksum_off() const noexcept {
+  return impl_->checksum_off;
+}
 
 }  // namespace bba::pipe

@@ -119,7 +119,9 @@ void SnapshotCheck::Impl::check_meta() {
 SnapshotCheck::SnapshotCheck() : impl_(std::make_unique<Impl>()) {}
 SnapshotCheck::~SnapshotCheck() = default;
 
-void SnapshotCheck::write(const Chunk& chunk) { impl_->gzip->write(chunk); }
+void SnapshotCheck::write(const Chunk& chunk) {
+  impl_->gzip->write(chunk);
+}
 
 void SnapshotCheck::finish() {
   impl_->gzip->finish();
@@ -128,8 +130,12 @@ void SnapshotCheck::finish() {
   if (impl_->file("SHA256SUMS.sealed").size == 0) refuse("SHA256SUMS.sealed is empty");
 }
 
-std::uint64_t SnapshotCheck::index() const noexcept { return impl_->index; }
-std::uint64_t SnapshotCheck::term() const noexcept { return impl_->term; }
+std::uint64_t SnapshotCheck::index() const noexcept {
+  return impl_->index;
+}
+std::uint64_t SnapshotCheck::term() const noexcept {
+  return impl_->term;
+}
 std::uint64_t SnapshotCheck::state_bytes() const noexcept {
   const auto state = impl_->files.find("state.bin");
   return state == impl_->files.end() ? 0 : state->second.size;

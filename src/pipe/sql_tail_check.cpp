@@ -11,11 +11,12 @@ namespace {
 
 constexpr std::string_view end_marker = "--\n-- PostgreSQL database cluster dump complete\n--\n\n";
 constexpr std::size_t most_databases = 10'000;
-// More than the longest line that matters, the COPY of a table with 1,600 columns of 63 doubled quotes.
+// More than the longest line that matters, the COPY of a table with 1,600 columns of 63 doubled
+// quotes.
 constexpr std::size_t longest_line = 256 * 1024;
 
-// Takes what is quoted from the front of `text`, beginning behind the opening quote. `escape` stands before
-// a quote or an escape that is meant; for SQL identifiers that is the quote itself.
+// Takes what is quoted from the front of `text`, beginning behind the opening quote. `escape`
+// stands before a quote or an escape that is meant; for SQL identifiers that is the quote itself.
 std::string unquoted(std::string_view text, char quote, char escape) {
   std::string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -104,8 +105,8 @@ void SqlTailCheck::note_database(std::string_view arguments) {
   const bool is_connection_string = arguments.starts_with(reuse);
   if (is_connection_string) arguments.remove_prefix(reuse.size());
 
-  std::string name = arguments.starts_with('"') ? unquoted(arguments.substr(1), '"', '"')
-                                                : std::string(arguments);
+  std::string name =
+      arguments.starts_with('"') ? unquoted(arguments.substr(1), '"', '"') : std::string(arguments);
   if (is_connection_string && name.starts_with(keyword)) {
     name.erase(0, keyword.size());
     if (name.starts_with('\'')) name = unquoted(std::string_view(name).substr(1), '\'', '\\');
@@ -121,8 +122,8 @@ void SqlTailCheck::finish() {
     throw Error(ErrorKind::artifact,
                 fmt::format("SQL dump: cut inside the rows of a COPY at byte {}", bytes_));
   }
-  const bool complete = tail_.ends_with(end_marker) &&
-                        (tail_.size() == end_marker.size() || tail_.front() == '\n');
+  const bool complete =
+      tail_.ends_with(end_marker) && (tail_.size() == end_marker.size() || tail_.front() == '\n');
   if (!complete) {
     throw Error(ErrorKind::artifact,
                 fmt::format("SQL dump: it ends at byte {} without pg_dumpall's end marker: cut, or "

@@ -11,7 +11,9 @@ namespace bba::pipe {
 
 namespace {
 
-[[noreturn]] void refuse(std::string cause) { throw Error(ErrorKind::artifact, cause); }
+[[noreturn]] void refuse(std::string cause) {
+  throw Error(ErrorKind::artifact, cause);
+}
 
 struct Field {
   std::size_t offset;
@@ -34,8 +36,8 @@ std::string_view text(TarBlock block, Field field) {
   return all.substr(0, all.find('\0'));
 }
 
-// Octal digits, blanks around them; nothing at all is 0. GNU's base-256 where the top bit is set: a two's
-// complement number, most significant byte first.
+// Octal digits, blanks around them; nothing at all is 0. GNU's base-256 where the top bit is set: a
+// two's complement number, most significant byte first.
 std::int64_t number(TarBlock block, Field field, std::string_view what) {
   const std::string_view all = raw(block, field);
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(all[i]); };

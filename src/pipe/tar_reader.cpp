@@ -13,14 +13,21 @@ namespace {
 
 // Of the pax or GNU headers before one entry: what Go's archive/tar takes, too.
 constexpr std::size_t extension_limit = 1024 * 1024;
-// Of the zeros at the end: the two end blocks and the filling of a record, of which GNU tar's largest
-// usual one is 1 MiB. More than that is no padding but content that was lost to zeros.
+// Of the zeros at the end: the two end blocks and the filling of a record, of which GNU tar's
+// largest usual one is 1 MiB. More than that is no padding but content that was lost to zeros.
 constexpr std::uint64_t end_limit = 1024 * 1024;
 
 // A name in an error: whole if a person could have chosen it.
 std::string shown(const std::string& path) {
   constexpr std::size_t most = 300;
   return path.size() <= most ? path : path.substr(0, most) + "...";
+}
+
+// The size of `bytes` where all are zero.
+std::size_t first_non_zero(ByteView bytes) {
+  const auto found =
+      std::find_if(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte{0}; });
+  return static_cast<std::size_t>(found - bytes.begin());
 }
 
 }  // namespace
@@ -48,7 +55,7 @@ struct TarReader::Impl {
   std::array<std::byte, tar_block> block{};
   std::size_t block_filled = 0;  // of a header block that is split over chunks
 
-  TarEntry entry;       // the current one
+  TarEntry entry;  // the current one
   bool in_entry = false;
   bool dropping = false;  // the current entry is left out
 
@@ -59,9 +66,9 @@ struct TarReader::Impl {
   std::optional<std::string> gnu_path, gnu_link;
   std::uint64_t entry_offset = 0;
 
-  // Passing on. Bytes [mark, ...) of the current chunk are not yet passed on; those from `undecided_from`
-  // on belong to an entry of which the visitor has not been told yet. Where such bytes end a chunk they
-  // are copied to `held`: headers only, so a few blocks.
+  // Passing on. Bytes [mark, ...) of the current chunk are not yet passed on; those from
+  // `undecided_from` on belong to an entry of which the visitor has not been told yet. Where such
+  // bytes end a chunk they are copied to `held`: headers only, so a few blocks.
   const Chunk* chunk = nullptr;
   std::size_t at = 0;
   std::size_t mark = 0;
@@ -244,14 +251,15 @@ void TarReader::Impl::begin_entry(TarHeader header, std::uint64_t where) {
       default:
         throw Error(ErrorKind::artifact, fmt::format("its type '{}' is not known", header.type));
     }
-    // v7 had no type for directories; GNU tar and libarchive read a name with a slash as one to this day.
+    // v7 had no type for directories; GNU tar and libarchive read a name with a slash as one to
+    // this day.
     if (entry.type == TarType::file && slash) {
       if (entry.size > 0) throw Error(ErrorKind::artifact, "a directory that has content");
       entry.type = TarType::directory;
     }
-    // Readers differ in whether the content that a hard link claims is there (Go: no; libarchive: in pax,
-    // yes), and no writer of today lets it claim any. All agree that the other types have none, whatever
-    // their size field says.
+    // Readers differ in whether the content that a hard link claims is there (Go: no; libarchive:
+    // in pax, yes), and no writer of today lets it claim any. All agree that the other types have
+    // none, whatever their size field says.
     if (entry.type == TarType::hard_link && entry.size > 0) {
       throw Error(ErrorKind::artifact, "a hard link that claims to have content");
     }
@@ -302,9 +310,11 @@ void TarReader::Impl::take_content() {
 
 void TarReader::Impl::take_padding() {
   const std::size_t size = std::min(padding_left, chunk->size() - at);
-  if (!only_zeros(chunk->bytes().subspan(at, size))) {
-    refuse(position(), in_entry ? "more than zeros behind the content of " + shown(entry.path)
-                                : "more than zeros behind a pax or GNU header");
+  const std::size_t other = first_non_zero(chunk->bytes().subspan(at, size));
+  if (other < size) {
+    refuse(position() + other, in_entry
+                                   ? "more than zeros behind the content of " + shown(entry.path)
+                                   : "more than zeros behind a pax or GNU header");
   }
   at += size;
   padding_left -= size;
@@ -332,10 +342,8 @@ void TarReader::Impl::end_entry() {
 
 void TarReader::Impl::take_end() {
   const std::size_t size = chunk->size() - at;
-  const ByteView rest = chunk->bytes().subspan(at, size);
-  const auto other = std::find_if(rest.begin(), rest.end(), [](std::byte b) { return b != std::byte{0}; });
-  if (other != rest.end()) {
-    const auto before = static_cast<std::uint64_t>(other - rest.begin());
+  const std::size_t before = first_non_zero(chunk->bytes().subspan(at));
+  if (before < size) {
     refuse(position() + before, zeros + before < 2 * tar_block
                                     ? "data behind a single zero block, where a second should be"
                                     : "data behind the end");
@@ -343,11 +351,13 @@ void TarReader::Impl::take_end() {
   zeros += size;
   at += size;
   if (zeros > end_limit) {
-    refuse(position(), fmt::format("more than {} zeros at the end: too many for padding", end_limit));
+    refuse(position(),
+           fmt::format("more than {} zeros at the end: too many for padding", end_limit));
   }
 }
 
-// Passes on what is decided of the chunk, before `end`: what was held from earlier chunks comes first.
+// Passes on what is decided of the chunk, before `end`: what was held from earlier chunks comes
+// first.
 void TarReader::Impl::pass_until(std::size_t end) {
   if (!next || end == mark) return;
   if (!held.empty()) next->write(Chunk::copy_of(std::exchange(held, {})));
@@ -359,7 +369,8 @@ void TarReader::Impl::decide(bool keep) {
   undecided = false;
   dropping = !keep;
   if (keep) return;
-  // `undecided_from` is 0 where the entry's headers began in an earlier chunk; all of them are in `held`.
+  // `undecided_from` is 0 where the entry's headers began in an earlier chunk; all of them are in
+  // `held`.
   pass_until(undecided_from);
   held.clear();
   mark = at;
@@ -395,8 +406,14 @@ void TarReader::Impl::finish() {
 TarReader::TarReader(TarVisitor& visitor, Stage* next)
     : impl_(std::make_unique<Impl>(visitor, next)) {}
 TarReader::~TarReader() = default;
-void TarReader::write(const Chunk& chunk) { impl_->write(chunk); }
-void TarReader::finish() { impl_->finish(); }
-std::uint64_t TarReader::entries() const noexcept { return impl_->kept; }
+void TarReader::write(const Chunk& chunk) {
+  impl_->write(chunk);
+}
+void TarReader::finish() {
+  impl_->finish();
+}
+std::uint64_t TarReader::entries() const noexcept {
+  return impl_->kept;
+}
 
 }  // namespace bba::pipe

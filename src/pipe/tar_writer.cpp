@@ -1,14 +1,12 @@
+#include <exception>
+#include <memory>
+
 #include <archive.h>
 #include <archive_entry.h>
 
-#include <cerrno>
-#include <exception>
-#include <memory>
-#include <utility>
-
 #include "bba/base/text.hpp"
+#include "bba/pipe/chunk_builder.hpp"
 #include "bba/pipe/tar.hpp"
-#include "chunk_builder.hpp"
 
 namespace bba::pipe {
 
@@ -43,12 +41,7 @@ void require_name(const std::string& name, std::string_view what) {
 
 struct TarWriter::Impl {
   struct FreeArchive {
-    // Without archive_write_fail, freeing would write the end of the tar: an abandoned one must not look
-    // complete.
-    void operator()(archive* opened) const {
-      archive_write_fail(opened);
-      archive_write_free(opened);
-    }
+    void operator()(archive* opened) const { archive_write_free(opened); }
   };
   struct FreeEntry {
     void operator()(archive_entry* entry) const { archive_entry_free(entry); }
@@ -57,27 +50,33 @@ struct TarWriter::Impl {
   explicit Impl(Stage& next) : output(next), tar(archive_write_new()) {
     if (!tar) throw Error(ErrorKind::internal, "libarchive: no memory for a tar");
     check(archive_write_set_format_pax(tar.get()));
-    // Names are bytes: libarchive would else translate them from the locale's character set, and fail.
+    // Names are bytes: libarchive would else translate them from the locale's character set, and
+    // fail.
     check(archive_write_set_options(tar.get(), "hdrcharset=BINARY"));
     check(archive_write_set_bytes_per_block(tar.get(), 0));
     check(archive_write_open2(tar.get(), this, nullptr, &Impl::on_output, nullptr, nullptr));
   }
 
-  // libarchive is C: an exception of the next stage waits until it has returned.
-  static la_ssize_t on_output(archive* tar, void* self, const void* bytes, std::size_t size) {
+  // Freeing libarchive's writer writes the end of the tar, but an abandoned one must not look
+  // complete.
+  ~Impl() { abandoned = true; }
+
+  // libarchive is C: an exception of the next stage waits until it has returned. It is told that
+  // all was well all the same, since it leaks memory once its output failed.
+  static la_ssize_t on_output(archive*, void* self, const void* bytes, std::size_t size) {
     auto& impl = *static_cast<Impl*>(self);
-    try {
-      impl.output.append({static_cast<const std::byte*>(bytes), size});
-      return static_cast<la_ssize_t>(size);
-    } catch (...) {
-      impl.failure = std::current_exception();
-      archive_set_error(tar, EIO, "the next stage failed");
-      return -1;
+    if (!impl.failure && !impl.abandoned) {
+      try {
+        impl.output.append({static_cast<const std::byte*>(bytes), size});
+      } catch (...) {
+        impl.failure = std::current_exception();
+      }
     }
+    return static_cast<la_ssize_t>(size);
   }
 
   void check(la_ssize_t result) {
-    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
+    if (failure) std::rethrow_exception(failure);
     if (result >= 0) return;
     const char* const cause = archive_error_string(tar.get());
     throw Error(ErrorKind::capture, fmt::format("libarchive: {}", cause ? cause : "unknown error"))
@@ -86,6 +85,7 @@ struct TarWriter::Impl {
 
   ChunkBuilder output;
   std::exception_ptr failure;
+  bool abandoned = false;
   std::unique_ptr<archive, FreeArchive> tar;
   std::string path = "tar";
   std::uint64_t size = 0;
@@ -144,8 +144,9 @@ void TarWriter::data(ByteView bytes) {
 
 void TarWriter::end() {
   if (impl_->left > 0) {
-    throw Error(ErrorKind::capture, fmt::format("{} of the {} bytes that were announced are missing",
-                                                impl_->left, impl_->size))
+    throw Error(
+        ErrorKind::capture,
+        fmt::format("{} of the {} bytes that were announced are missing", impl_->left, impl_->size))
         .in(impl_->path);
   }
   impl_->check(archive_write_finish_entry(impl_->tar.get()));

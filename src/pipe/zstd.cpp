@@ -6,15 +6,15 @@
 #include <zstd.h>
 
 #include "bba/base/text.hpp"
-#include "chunk_builder.hpp"
+#include "bba/pipe/chunk_builder.hpp"
 #include "codec.hpp"
 
 namespace bba::pipe {
 
 namespace {
 
-// A frame says how large a window its reader must hold. 8 MiB is what RFC 8878 recommends every decoder
-// to accept, and 16 times what level 1 asks for.
+// A frame says how large a window its reader must hold. 8 MiB is what RFC 8878 recommends every
+// decoder to accept, and 16 times what level 1 asks for.
 constexpr int window_log_max = 23;
 
 class ZstdCompressor : public Stage {
@@ -50,8 +50,7 @@ class ZstdCompressor : public Stage {
   std::size_t step(ZSTD_inBuffer& input, ZSTD_EndDirective mode) {
     const std::span<std::byte> room = output_.room();
     ZSTD_outBuffer output{room.data(), room.size(), 0};
-    const std::size_t left =
-        checked(ZSTD_compressStream2(context_.get(), &output, &input, mode));
+    const std::size_t left = checked(ZSTD_compressStream2(context_.get(), &output, &input, mode));
     output_.written(output.pos);
     return left;
   }
@@ -67,10 +66,9 @@ class ZstdCompressor : public Stage {
 
 class ZstdDecompressor : public Stage {
  public:
-  explicit ZstdDecompressor(Stage& next)
-      : next_(next), output_(next), context_(ZSTD_createDCtx()) {
-    if (!context_ || ZSTD_isError(ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax,
-                                                         window_log_max))) {
+  explicit ZstdDecompressor(Stage& next) : next_(next), output_(next), context_(ZSTD_createDCtx()) {
+    if (!context_ ||
+        ZSTD_isError(ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, window_log_max))) {
       throw Error(ErrorKind::internal, "zstd: no memory for a decompressor");
     }
   }
@@ -89,8 +87,9 @@ class ZstdDecompressor : public Stage {
       ZSTD_outBuffer output{room.data(), room.size(), 0};
       const std::size_t result = ZSTD_decompressStream(context_.get(), &output, &input);
       if (ZSTD_isError(result)) {
-        throw Error(ErrorKind::artifact, fmt::format("zstd: broken near byte {}: {}",
-                                                     taken_ + input.pos, ZSTD_getErrorName(result)));
+        throw Error(ErrorKind::artifact,
+                    fmt::format("zstd: broken near byte {}: {}", taken_ + input.pos,
+                                ZSTD_getErrorName(result)));
       }
       ended_ = result == 0;
       // A full output chunk can mean that the library holds more of it back.

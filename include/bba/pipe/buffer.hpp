@@ -1,5 +1,6 @@
-// The bounded buffer between the thread that reads a socket and the one that compresses and writes, so
-// that reading waits for the disk only once the whole buffer is full. One producer, one consumer.
+// The bounded buffer between the thread that reads a socket and the one that compresses and writes,
+// so that reading waits for the disk only once the whole buffer is full. One producer, one
+// consumer.
 #pragma once
 
 #include <condition_variable>

@@ -1,5 +1,6 @@
-// The format checks: each proves, from the bytes that pass by, that a dump or snapshot is whole. backup,
-// verify and drill use the same ones. They throw Error{artifact} at the first thing that is wrong.
+// The format checks: each proves, from the bytes that pass by, that a dump or snapshot is whole.
+// backup, verify and drill use the same ones. They throw Error{artifact} at the first thing that is
+// wrong.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,9 @@
 namespace bba::pipe {
 
 // pg_dumpall's output: it must end with exactly
-// "--\n-- PostgreSQL database cluster dump complete\n--\n\n" (PostgreSQL, pg_dumpall.c), and not inside the
-// rows of a COPY: rows can hold these very lines. Notes the databases of the \connect lines on the way.
+// "--\n-- PostgreSQL database cluster dump complete\n--\n\n" (PostgreSQL, pg_dumpall.c), and not
+// inside the rows of a COPY: rows can hold these very lines. Notes the databases of the \connect
+// lines on the way.
 class SqlTailCheck : public Stage {
  public:
   void write(const Chunk& chunk) override;
@@ -24,8 +26,8 @@ class SqlTailCheck : public Stage {
   const std::vector<std::string>& databases() const noexcept { return databases_; }
 
  private:
-  // pg_dump announces the rows of a table with a comment, an empty line, and "COPY ... FROM stdin;". A
-  // function's body can hold such a COPY, but hardly all three lines.
+  // pg_dump announces the rows of a table with a comment, an empty line, and "COPY ... FROM
+  // stdin;". A function's body can hold such a COPY, but hardly all three lines.
   enum class Before { other, comment_end, empty_line };
 
   void line(std::string_view line);
@@ -34,15 +36,17 @@ class SqlTailCheck : public Stage {
 
   std::uint64_t bytes_ = 0;
   std::vector<std::string> databases_;
-  std::string line_;           // the start of an unfinished line
+  std::string line_;            // the start of an unfinished line
   bool line_too_long_ = false;  // ... of which nothing is kept: it is none that matters
   bool in_copy_ = false;
   Before before_ = Before::other;
   std::string tail_;
 };
 
-// A Redis or Valkey RDB file: magic and version, and at the end 0xFF with the CRC64 of everything before
-// it (RDB version 5 and later; 0 means that the server wrote none). Source: redis/redis src/rdb.c, crc64.c.
+// A Redis or Valkey RDB file: magic and version, and at the end 0xFF with the CRC64 of everything
+// before it (RDB version 5 and later; 0 means that the server wrote none). Source: redis/redis
+// src/rdb.c, crc64.c. What is between is not parsed; by the nature of that CRC the same file twice
+// over passes, too.
 class RdbCheck : public Stage {
  public:
   RdbCheck();
@@ -59,17 +63,17 @@ class RdbCheck : public Stage {
 };
 
 // A raft snapshot of Vault or OpenBao: gzip(tar) with meta.json, state.bin, SHA256SUMS and
-// SHA256SUMS.sealed. Proves both sums, meta.json's Size, a sealed file that is not empty, the gzip trailer.
-// Source: hashicorp/raft-snapshot archive.go.
+// SHA256SUMS.sealed. Proves both sums, meta.json's Size, a sealed file that is not empty, the gzip
+// trailer. Source: hashicorp/raft-snapshot archive.go.
 class SnapshotCheck : public Stage {
  public:
   SnapshotCheck();
   ~SnapshotCheck() override;
   void write(const Chunk& chunk) override;
   void finish() override;
-  std::uint64_t index() const noexcept;       // meta.json's Index
+  std::uint64_t index() const noexcept;  // meta.json's Index
   std::uint64_t term() const noexcept;
-  std::uint64_t state_bytes() const noexcept; // the size of state.bin
+  std::uint64_t state_bytes() const noexcept;  // the size of state.bin
 
  private:
   struct Impl;

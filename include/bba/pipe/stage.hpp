@@ -14,8 +14,8 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
   virtual ~Stage() = default;
 
-  // Throws Error{artifact} where the bytes are not what they should be (the message names the offset), or
-  // whatever the next stage throws. After a throw the stage takes nothing more.
+  // Throws Error{artifact} where the bytes are not what they should be (the message names the
+  // offset), or whatever the next stage throws. After a throw the stage takes nothing more.
   virtual void write(const Chunk& chunk) = 0;
   // The end of the bytes: everything is proven complete, and passed on, or it throws.
   virtual void finish() = 0;

@@ -1,7 +1,7 @@
-// Reads a tar stream (POSIX.1-2001 pax and ustar, GNU long names and base-256 numbers) as it passes,
-// strictly: every header's checksum, every entry complete, two zero blocks at the end, nothing but zeros
-// behind them, a length that is a multiple of 512. Readers made to be lenient, libarchive's among them,
-// call a tar clean that was cut between two entries; a backup may not.
+// Reads a tar stream (POSIX.1-2001 pax and ustar, GNU long names and base-256 numbers) as it
+// passes, strictly: every header's checksum, every entry complete, two zero blocks at the end,
+// nothing but zeros behind them, a length that is a multiple of 512. Readers made to be lenient,
+// libarchive's among them, call a tar clean that was cut between two entries; a backup may not.
 #pragma once
 
 #include <cstdint>
@@ -24,18 +24,18 @@ enum class TarType : char {
 };
 
 struct TarEntry {
-  std::string path;  // as in the tar, without a trailing slash
+  std::string path = {};  // as in the tar, without a trailing slash
   TarType type = TarType::file;
-  std::uint64_t size = 0;    // bytes of content that follow
-  std::uint32_t mode = 0;    // permission, set-id and sticky bits
+  std::uint64_t size = 0;  // bytes of content that follow
+  std::uint32_t mode = 0;  // permission, set-id and sticky bits
   std::uint64_t uid = 0;
   std::uint64_t gid = 0;
-  std::int64_t mtime = 0;    // seconds since 1970
-  std::string link;          // target of a symlink, path of a hard link's first name
+  std::int64_t mtime = 0;  // seconds since 1970
+  std::string link = {};   // target of a symlink, path of a hard link's first name
   std::uint32_t dev_major = 0;
   std::uint32_t dev_minor = 0;
-  std::map<std::string, std::string> xattrs;  // from SCHILY.xattr.* records
-  std::uint64_t offset = 0;  // of the entry's first header block in the tar
+  std::map<std::string, std::string> xattrs = {};  // from SCHILY.xattr.* records
+  std::uint64_t offset = 0;                        // of the entry's first header block in the tar
 };
 
 class TarVisitor {
@@ -49,8 +49,9 @@ class TarVisitor {
   virtual void entry_end() = 0;
 };
 
-// Shows the tar to `visitor` and passes its bytes, less the entries left out, to `next` (may be null).
-// Errors are Error{artifact} and name the entry and the offset, as "cut inside data/big.bin at byte 1234".
+// Shows the tar to `visitor` and passes its bytes, less the entries left out, to `next` (may be
+// null). Errors are Error{artifact} and name the entry and the offset, as "cut inside data/big.bin
+// at byte 1234".
 class TarReader : public Stage {
  public:
   TarReader(TarVisitor& visitor, Stage* next);

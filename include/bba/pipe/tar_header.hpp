@@ -1,5 +1,5 @@
-// What one tar header block (POSIX ustar, GNU, v7) and one run of pax records say, taken strictly. The
-// stream around them is TarReader's.
+// What one tar header block (POSIX ustar, GNU, v7) and one run of pax records say, taken strictly.
+// The stream around them is TarReader's.
 #pragma once
 
 #include <array>

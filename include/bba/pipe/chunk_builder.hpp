@@ -22,7 +22,8 @@ class ChunkBuilder {
   void flush();
 
  private:
-  // Large enough that handing a chunk on costs nothing, small enough that several in flight do not count.
+  // Large enough that handing a chunk on costs nothing, small enough that several in flight do not
+  // count.
   static constexpr std::size_t capacity = 256 * 1024;
 
   Stage& next_;

@@ -108,7 +108,7 @@ TEST_CASE("A BoundedBuffer that the consumer left takes nothing more and wakes t
 }
 
 TEST_CASE("BoundedBuffer carries every byte between two threads, whatever the sizes") {
-  for (const std::size_t capacity : {1, 100, 10'000}) {
+  for (const std::size_t capacity : {1U, 100U, 10'000U}) {
     const std::string text = test::random_bytes(500'000, capacity);
     BoundedBuffer buffer(capacity);
     std::thread producer([&] {

@@ -33,7 +33,8 @@ TEST_CASE("No compression passes everything through") {
 
 TEST_CASE("Each compression undoes itself, whatever the sizes of content and chunks") {
   for (const Compression compression : {Compression::none, Compression::gzip, Compression::zstd}) {
-    for (const std::size_t size : {0, 1, 2, 511, 65'535, 65'536, 65'537, 262'144, 1'000'000}) {
+    for (const std::size_t size :
+         {0U, 1U, 2U, 511U, 65'535U, 65'536U, 65'537U, 262'144U, 1'000'000U}) {
       for (const std::string& text : {test::random_bytes(size, size),
                                       test::random_lines(size, size), std::string(size, 'x')}) {
         for (const std::size_t step : {std::size_t{4096}, std::size_t{1'000'000}}) {
@@ -43,7 +44,7 @@ TEST_CASE("Each compression undoes itself, whatever the sizes of content and chu
       }
     }
     const std::string text = test::random_lines(20'000, 2);
-    for (const std::size_t step : {1, 2, 7}) {
+    for (const std::size_t step : {1U, 2U, 7U}) {
       CHECK(test::decompressed(compression, test::compressed(compression, text, step), step) ==
             text);
     }
@@ -54,7 +55,7 @@ TEST_CASE("The next stage's error comes through, and its finish() is the last th
   const std::string text = test::random_bytes(1'000'000, 3);
   for (const Compression compression : {Compression::none, Compression::gzip, Compression::zstd}) {
     const std::string packed = test::compressed(compression, text);
-    for (const std::size_t good_writes : {0, 1, 2}) {
+    for (const std::size_t good_writes : {0U, 1U, 2U}) {
       test::FailingStage next(good_writes);
       CHECK(test::error_of([&] { test::feed(*make_compressor(compression, next), text, 4096); },
                            ErrorKind::storage) == "the disk is full");

@@ -58,7 +58,7 @@ TEST_CASE("DigestStage needs no next stage, and sees no chunk borders") {
   const std::string text = test::random_lines(10'000, 1);
   DigestStage whole(nullptr);
   test::feed(whole, text, text.size());
-  for (const std::size_t step : {1, 2, 63, 64, 65}) {
+  for (const std::size_t step : {1U, 2U, 63U, 64U, 65U}) {
     DigestStage pieces(nullptr);
     test::feed(pieces, text, step);
     CHECK(pieces.sha256() == whole.sha256());

@@ -12,7 +12,7 @@ std::string decompression_error(std::string_view packed, std::size_t step = 4096
 }
 
 TEST_CASE("gunzip reads what the gzip stage writes") {
-  for (const std::size_t size : {0, 1, 70'000, 3'000'000}) {
+  for (const std::size_t size : {0U, 1U, 70'000U, 3'000'000U}) {
     for (const std::string& text : {test::random_bytes(size, 1), test::random_lines(size, 2)}) {
       const test::Ran gunzip = test::run("gunzip", test::compressed(gzip, text));
       CHECK(gunzip.status == 0);
@@ -107,7 +107,8 @@ TEST_CASE("What is no gzip is an error") {
 }
 
 TEST_CASE("Output that ends exactly with a chunk is complete") {
-  for (const std::size_t size : {256U * 1024, 512U * 1024, 256U * 1024 + 1, 256U * 1024 - 1}) {
+  for (const std::size_t size :
+       {256U * 1024U, 512U * 1024U, 256U * 1024U + 1U, 256U * 1024U - 1U}) {
     const std::string text(size, 'z');
     const std::string packed = test::compressed(gzip, text);
     CHECK(test::decompressed(gzip, packed) == text);

@@ -44,7 +44,7 @@ std::string tar_error(const std::string& tar) {
 
 TEST_CASE("A whole snapshot tells index, term and size") {
   const std::string snapshot = gzipped(Parts().tar());
-  for (const std::size_t step : {1, 2, 100, 100'000}) {
+  for (const std::size_t step : {1U, 2U, 100U, 100'000U}) {
     SnapshotCheck check;
     test::feed(check, snapshot, step);
     CHECK(check.index() == 4711);

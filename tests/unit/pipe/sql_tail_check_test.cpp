@@ -27,7 +27,7 @@ TEST_CASE("A real dump of PostgreSQL 15 is complete, and its databases are noted
     CHECK(check.databases() == expected);
     CHECK(check.bytes() == dump.size());
   }
-  for (const std::size_t step : {1, 2, 3}) {
+  for (const std::size_t step : {1U, 2U, 3U}) {
     SqlTailCheck check;
     test::feed(check, dump, step);
     CHECK(check.databases() == expected);

@@ -79,7 +79,7 @@ TEST_CASE("A tar is read the same at every split, and passed on unchanged") {
     CHECK(next.finished);
     CHECK(reader.entries() == 10);
   }
-  for (const std::size_t step : {1, 2, 511, 512, 513}) {
+  for (const std::size_t step : {1U, 2U, 511U, 512U, 513U}) {
     Visitor visitor;
     test::Collector next;
     TarReader reader(visitor, &next);
@@ -178,7 +178,7 @@ TEST_CASE("Any choice of entries, fed in any pieces, gives the tar of just those
 
 TEST_CASE("A real archive of a Docker Engine") {
   const std::string tar = test::fixture("tar/docker-20.10-archive.tar");
-  for (const std::size_t step : {1, 700, 1'000'000}) {
+  for (const std::size_t step : {1U, 700U, 1'000'000U}) {
     const Visitor seen = read_tar(tar, step);
     std::map<std::string, TarEntry> by_path;
     for (const TarEntry& entry : seen.entries) by_path[entry.path] = entry;

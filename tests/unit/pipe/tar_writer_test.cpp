@@ -172,7 +172,7 @@ TEST_CASE("A writer that is abandoned leaves no tar that looks complete") {
 }
 
 TEST_CASE("The next stage's error comes through libarchive") {
-  for (const std::size_t good_writes : {0, 1, 2}) {
+  for (const std::size_t good_writes : {0U, 1U, 2U}) {
     test::FailingStage next(good_writes);
     TarWriter writer(next);
     CHECK(test::error_of(

@@ -1,0 +1,378 @@
+// Class E on real volumes and binds: everything comes back, what cannot is counted, and what
+// changed under way is found.
+#include <array>
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "e2e/support.hpp"
+
+using namespace e2e;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* image = "bba-fixture/files:1";
+constexpr std::uint64_t gib = 1 << 30;
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+void sparse_file(const std::string& path, std::uint64_t size) {
+  write_file(path, "");
+  fs::resize_file(path, size);
+}
+
+// A socket as a database would have one beside its data.
+void make_socket(const std::string& path) {
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  REQUIRE(path.size() < sizeof address.sun_path);
+  path.copy(address.sun_path, path.size());
+  REQUIRE(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+}
+
+// A container with a volume and a bind, and beside them what is no data of its own.
+struct Module {
+  explicit Module(Scene& scene, const Strings& command = {}) {
+    volume = scene.volume("data");
+    bind = scene.path("import");
+    fs::create_directory(bind);
+    fs::create_directory(scene.path("config"));
+    make_socket(scene.path("app.sock"));
+    container = scene.start("kuma",
+                            {"--volume", volume + ":/app/data", "--volume", bind + ":/app/import",
+                             "--volume", scene.path("config") + ":/app/config:ro", "--volume",
+                             scene.path("app.sock") + ":/run/app.sock", "--volume",
+                             host().substr(std::string("unix://").size()) + ":/var/run/docker.sock",
+                             "--tmpfs", "/app/cache"},
+                            image, command);
+  }
+
+  std::string volume, bind, container;
+};
+
+// A backup of a volume with one large file, caught while the engine reads that file.
+struct Caught {
+  explicit Caught(Scene& scene)
+      : volume(scene.volume("data")), file(volume_path(volume) + "/big.bin") {
+    sparse_file(file, 2 * gib);
+    write_file(volume_path(volume) + "/later.txt", "it comes after the large one");
+    container = scene.start("kuma", {"--volume", volume + ":/data"}, image);
+  }
+
+  // The run stands still meanwhile, and so soon does the engine, which cannot get rid of its bytes.
+  Ended change_while_it_is_read(const Scene& scene, const std::function<void()>& change) {
+    Process run = scene.begin({"backup", container});
+    wait_until("the engine reads the large file", 30s,
+               [&] { return read_position(file).value_or(0) > 0; });
+    run.signal(SIGSTOP);
+    REQUIRE(read_position(file).value_or(2 * gib) < gib);
+    change();
+    run.signal(SIGCONT);
+    return run.wait();
+  }
+
+  std::string volume, file, container;
+};
+
+void check_named(const Scene& scene, const Caught& caught, const Ended& ended) {
+  INFO(ended.err);
+  CHECK(ended.exit_code == 6);
+  CHECK(ended.out.empty());
+  CHECK(has(ended.err, "big.bin"));
+  scene.check_nothing_left();
+  CHECK_FALSE(paused(caught.container));
+}
+
+}  // namespace
+
+TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second container") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Module module(scene);
+  REQUIRE(run({std::string(BBA_SOURCE_DIR) + "/fixtures/seed-files",
+               volume_path(module.volume) + "/upload"})
+              .exit_code == 0);
+  write_file(module.bind + "/hosts.csv", "host,port\n");
+  REQUIRE(::chown((module.bind + "/hosts.csv").c_str(), 1234, 4321) == 0);
+  const auto in_volume = inventory(volume_path(module.volume));
+  const auto in_bind = inventory(module.bind);
+  REQUIRE(in_volume.size() > 500);
+  const std::string life = life_of(module.container);
+
+  const Ended ended = scene.bba({"backup", module.container});
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(module.container) == life);
+  CHECK(scene.journals() == Strings{});
+
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("class") == "E");
+  CHECK(manifest.at("consistency").at("mode") == "pause");
+  REQUIRE(manifest.at("consistency").at("paused").size() == 1);
+  CHECK(manifest.at("consistency").at("paused")[0].at("name") == module.container);
+  REQUIRE(manifest.at("artifacts").size() == 2);
+  const Json& data = manifest.at("artifacts")[0];
+  CHECK(data.at("source") == "/app/data");
+  CHECK(data.at("part") == "app-data");
+  CHECK(manifest.at("artifacts")[1].at("source") == "/app/import");
+  CHECK(ended.out == scene.backups() + "/" + data.at("file").get<std::string>() + "\n" +
+                         scene.backups() + "/" +
+                         manifest.at("artifacts")[1].at("file").get<std::string>() + "\n");
+  // Every file of the inventory, which leaves out the socket as well.
+  CHECK(data.at("found").at("entries") == in_volume.size());
+
+  // What the engine's tar does not carry, and who is to know it.
+  CHECK(data.at("found").at("not_carried") ==
+        Json{{"sockets", 1}, {"user_xattrs", 1}, {"acls", 2}});
+  const std::string warnings = dump_json(manifest.at("warnings"));
+  CHECK(has(warnings, "/app/data: user.* extended attributes of 1 entries"));
+  CHECK(has(warnings, "/app/data: POSIX ACLs of 2 entries"));
+  CHECK(has(ended.err, "user.* extended attributes of 1 entries"));
+  CHECK(has(ended.err, "POSIX ACLs of 2 entries"));
+
+  const std::string volume = scene.volume("restored");
+  const std::string bind = scene.path("restored");
+  fs::create_directory(bind);
+  const std::string second = scene.start(
+      "second", {"--volume", volume + ":/app/data", "--volume", bind + ":/app/import"}, image);
+  const Ended restored = scene.restore_by_hand(second);
+  INFO(restored.err);
+  REQUIRE(restored.exit_code == 0);
+  CHECK(difference(in_volume, inventory(volume_path(volume))) == "");
+  CHECK(difference(in_bind, inventory(bind)) == "");
+}
+
+TEST_CASE("E, a SQLite database under constant writes comes back whole, and is written on") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Module module(scene, {"sqlite-writer", "/app/data/kuma.db"});
+  const std::string database = volume_path(module.volume) + "/kuma.db";
+  const auto written = [&](const std::string& container) {
+    return docker({"exec", container, "sqlite3", "-cmd", ".timeout 5000", "/app/data/kuma.db",
+                   "SELECT max(id) FROM heartbeat"});
+  };
+  wait_until("rows in the database", 30s, [&] {
+    return fs::exists(database + "-wal") && fs::file_size(database + "-wal") > 100'000;
+  });
+  const std::string life = life_of(module.container);
+  const Ended ended = scene.bba({"backup", module.container});
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(module.container) == life);
+  const std::string then = written(module.container);
+  wait_until("more rows after the backup", 30s, [&] { return written(module.container) != then; });
+
+  const std::string volume = scene.volume("restored");
+  fs::create_directory(scene.path("restored"));
+  const std::string second = scene.start(
+      "second",
+      {"--volume", volume + ":/app/data", "--volume", scene.path("restored") + ":/app/import"},
+      image);
+  REQUIRE(scene.restore_by_hand(second).exit_code == 0);
+  CHECK(docker({"exec", second, "sqlite3", "/app/data/kuma.db", "PRAGMA integrity_check"}) == "ok");
+  CHECK(std::stol(written(second)) > 0);
+}
+
+TEST_CASE("E, plan says what is left out and why, changes nothing, and backup does what it says") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Module module(scene);
+  const std::string life = life_of(module.container);
+  const std::string before_plan = event_clock();
+  const Ended planned = scene.bba({"plan", module.container, "--json"});
+  REQUIRE(planned.exit_code == 0);
+  CHECK(events_of({module.container}, before_plan) == Strings{});
+  CHECK(life_of(module.container) == life);
+  CHECK_FALSE(fs::exists(scene.backups()));
+
+  const auto plan = parse_json(planned.out);
+  REQUIRE(plan);
+  std::map<std::string, std::string> taken, left_out;
+  for (const Json& mount : plan->at("mounts")) {
+    (mount.at("taken") ? taken : left_out)[mount.at("destination")] = mount.at("why");
+  }
+  CHECK(taken == std::map<std::string, std::string>{{"/app/data", "a volume"},
+                                                    {"/app/import", "a writable bind"}});
+  CHECK(left_out == std::map<std::string, std::string>{
+                        {"/app/cache", "tmpfs: gone with the container anyway"},
+                        {"/app/config", "a read-only bind: this container does not change it"},
+                        {"/run/app.sock", "a socket or a device, not data"},
+                        {"/var/run/docker.sock", "the Docker Engine's socket"}});
+
+  // The engine's events, said as requests.
+  const std::string before_backup = event_clock();
+  REQUIRE(scene.bba({"backup", module.container}).exit_code == 0);
+  const std::string url = "POST /containers/" + module.container;
+  std::size_t archives = 0;
+  Strings requests;
+  for (const std::string& event : events_of({module.container}, before_backup)) {
+    if (event == "pause " + module.container) requests.push_back(url + "/pause");
+    if (event == "unpause " + module.container) requests.push_back(url + "/unpause");
+    if (event == "archive-path " + module.container) {
+      requests.push_back("GET /containers/" + module.container + "/archive?path=" +
+                         std::array{"%2Fapp%2Fdata", "%2Fapp%2Fimport"}.at(archives++));
+    }
+    if (event.starts_with("exec")) requests.push_back(event);
+  }
+  CHECK(plan->at("requests") == Json(requests));
+}
+
+TEST_CASE("E, the backup directory's file system is full: exit 8, and nothing stays paused") {
+  NEEDS_ENGINE();
+  Scene scene;
+  scene.small_backup_directory("1m");
+  const Module module(scene);
+  REQUIRE(run({"dd", "if=/dev/urandom", "of=" + volume_path(module.volume) + "/noise", "bs=1M",
+               "count=16"})
+              .exit_code == 0);
+  const std::string life = life_of(module.container);
+  const Ended ended = scene.bba({"backup", module.container});
+  INFO(ended.err);
+  CHECK(ended.exit_code == 8);
+  CHECK(ended.out.empty());
+  CHECK(has(ended.err, "No space left on device"));
+  scene.check_nothing_left();
+  CHECK(life_of(module.container) == life);
+}
+
+TEST_CASE("E, a container that does not run, and one that the operator paused") {
+  NEEDS_ENGINE();
+  const Scene unused;
+  for (const std::string state : {"created", "paused"}) {
+    CAPTURE(state);
+    Scene scene;
+    const std::string volume = scene.volume("data");
+    write_file(volume_path(volume) + "/file", "content");
+    const std::string container =
+        state == "paused" ? scene.start("kuma", {"--volume", volume + ":/data"}, image)
+                          : scene.create("kuma", {"--volume", volume + ":/data"}, image);
+    if (state == "paused") docker({"pause", container});
+    const std::string life = life_of(container);
+    const Ended ended = scene.bba({"backup", container});
+    INFO(ended.err);
+    CHECK(ended.exit_code == 0);
+    CHECK(life_of(container) == life);
+    CHECK(life.starts_with(state + " "));
+    const Json manifest = scene.manifest();
+    CHECK(manifest.at("consistency").at("mode") == (state == "paused" ? "paused" : "stopped"));
+    CHECK(manifest.at("consistency").at("paused").empty());
+    CHECK(manifest.at("artifacts")[0].at("found").at("files") == 1);
+    CHECK(scene.journals() == Strings{});
+  }
+}
+
+TEST_CASE("E, no mount with data: exit 4, and --path archives what it names") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string container = scene.start("bare", {"--tmpfs", "/cache"}, image);
+  const Ended refused = scene.bba({"backup", container});
+  CHECK(refused.exit_code == 4);
+  CHECK(has(refused.err, "no mount that holds data"));
+  CHECK(has(refused.err, "--path"));
+  scene.check_nothing_left();
+
+  docker({"exec", container, "sh", "-ec", "mkdir /srv/data && echo content > /srv/data/file"});
+  const std::string life = life_of(container);
+  const Ended ended = scene.bba({"backup", container, "--path", "/srv/data"});
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(container) == life);
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("artifacts")[0].at("source") == "/srv/data");
+  CHECK(manifest.at("artifacts")[0].at("found").at("files") == 1);
+  CHECK(manifest.at("consistency").at("paused")[0].at("name") == container);
+
+  Scene other;
+  const std::string stopped = other.create("bare", {}, image);
+  CHECK(other.bba({"backup", stopped, "--path", "/srv"}).exit_code == 4);
+  const Ended missing = other.bba({"backup", container, "--path", "/no/such"});
+  CHECK(missing.exit_code != 0);
+  CHECK(has(missing.err, "/no/such"));
+  other.check_nothing_left();
+  CHECK(life_of(container) == life);
+}
+
+TEST_CASE("E, a shared volume: its other container is held still too, and neither afterwards") {
+  NEEDS_ENGINE();
+  Scene scene;
+  Caught caught(scene);
+  const std::string sibling =
+      scene.start("sibling", {"--volume", caught.volume + ":/elsewhere:ro"}, image);
+  const std::string resting =
+      scene.start("resting", {"--volume", caught.volume + ":/elsewhere"}, image);
+  const std::string stranger = scene.start("stranger", {"--volume", "/data"}, image);
+  docker({"pause", resting});
+  const Strings all{caught.container, sibling, resting, stranger};
+  Strings before;
+  for (const std::string& one : all) before.push_back(life_of(one));
+  const std::string since = event_clock();
+
+  const Ended ended = caught.change_while_it_is_read(scene, [&] {
+    CHECK(paused(caught.container));
+    CHECK(paused(sibling));
+    CHECK(paused(resting));
+    CHECK_FALSE(paused(stranger));
+  });
+  INFO(ended.err);
+  CHECK(ended.exit_code == 0);
+  CHECK(scene.manifest().at("consistency").at("paused").size() == 2);
+  for (std::size_t i = 0; i < all.size(); ++i) CHECK(life_of(all[i]) == before[i]);
+  // The operator's pause was not touched, not even for a moment.
+  CHECK(events_of({resting, stranger}, since) == Strings{});
+}
+
+TEST_CASE("E, a file cut short on the host while it is read: exit 6 names it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  Caught caught(scene);
+  const std::string life = life_of(caught.container);
+  const Ended ended =
+      caught.change_while_it_is_read(scene, [&] { fs::resize_file(caught.file, 4096); });
+  check_named(scene, caught, ended);
+  CHECK(life_of(caught.container) == life);
+}
+
+TEST_CASE("E, a file that grows on the host while it is read: exit 6 names it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  Caught caught(scene);
+  const Ended ended =
+      caught.change_while_it_is_read(scene, [&] { fs::resize_file(caught.file, 2 * gib + 1); });
+  check_named(scene, caught, ended);
+}
+
+TEST_CASE("E, a file overwritten on the host while it is read: exit 6 names it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  Caught caught(scene);
+  const Ended ended = caught.change_while_it_is_read(scene, [&] {
+    const Fd file(::open(caught.file.c_str(), O_WRONLY | O_CLOEXEC));
+    REQUIRE(::pwrite(file.get(), "torn", 4, static_cast<off_t>(gib)) == 4);
+  });
+  check_named(scene, caught, ended);
+}
+
+TEST_CASE("E, a file that goes away on the host before the engine comes to it: exit 6 or whole") {
+  NEEDS_ENGINE();
+  Scene scene;
+  Caught caught(scene);
+  const std::string later = fs::path(caught.file).replace_filename("later.txt");
+  const Ended ended = caught.change_while_it_is_read(scene, [&] { fs::remove(later); });
+  INFO(ended.err);
+  // Whoever looks first decides: gone for both is a whole archive of what is there.
+  if (ended.exit_code == 0) {
+    CHECK(scene.manifest().at("artifacts")[0].at("found").at("files") == 1);
+  } else {
+    CHECK(ended.exit_code == 6);
+    CHECK(has(ended.err, "later.txt"));
+    scene.check_nothing_left();
+  }
+  CHECK_FALSE(paused(caught.container));
+}

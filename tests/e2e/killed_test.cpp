@@ -1,0 +1,255 @@
+// Runs that are ended half way, and containers that are: nothing stays behind, whoever dies.
+#include <csignal>
+#include <filesystem>
+
+#include "e2e/postgres.hpp"
+
+using namespace e2e;
+
+namespace {
+
+constexpr const char* image = "bba-fixture/files:1";
+// What the operator may rely on after a SIGKILL.
+constexpr auto guard_limit = 2000ms;
+// The program inside gets two seconds to end by itself before it is killed.
+constexpr auto exec_limit = 6000ms;
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+// A container whose backup takes a while.
+struct Slow {
+  explicit Slow(Scene& scene) {
+    const std::string volume = scene.volume("data");
+    file = volume_path(volume) + "/big.bin";
+    write_file(file, "");
+    std::filesystem::resize_file(file, std::uint64_t{2} << 30);
+    container = scene.start("kuma", {"--volume", volume + ":/data"}, image);
+    life = life_of(container);
+  }
+
+  // Half way: the container is paused, and the engine reads.
+  Process half_way(const Scene& scene) const {
+    Process run = scene.begin({"backup", container});
+    wait_until("the engine reads the large file", 30s,
+               [&] { return read_position(file).value_or(0) > 0; });
+    REQUIRE(paused(container));
+    return run;
+  }
+
+  std::string file, container, life;
+};
+
+Process half_a_dump(const Scene& scene, const Server& server, const WaitingDump& dump,
+                    const Strings& options = {}) {
+  Strings arguments{"backup", server.container()};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  Process run = scene.begin(arguments);
+  dump.wait_until_half_way();
+  REQUIRE(dump_runs_in(server.container()));
+  return run;
+}
+
+void wait_for_guard_to_end(const Scene& scene) {
+  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
+}
+
+// The run and its guard, at once: nobody is left who could put anything right.
+void kill_both(const Scene& scene, Process& run) {
+  std::optional<pid_t> guard;
+  wait_until("a guard", 10s, [&] { return (guard = scene.guard()).has_value(); });
+  REQUIRE(::kill(*guard, SIGKILL) == 0);
+  run.signal(SIGKILL);
+  CHECK(run.wait().exit_code == -SIGKILL);
+  wait_for_guard_to_end(scene);
+}
+
+}  // namespace
+
+TEST_CASE("E, SIGTERM, SIGINT and SIGHUP half way: 143, 130, 143, and nothing is left or paused") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Slow slow(scene);
+  for (const auto& [signal, exit_code] :
+       {std::pair{SIGTERM, 143}, std::pair{SIGINT, 130}, std::pair{SIGHUP, 143}}) {
+    CAPTURE(signal);
+    Process run = slow.half_way(scene);
+    run.signal(signal);
+    const Ended ended = run.wait(10s);
+    INFO(ended.err);
+    CHECK(ended.exit_code == exit_code);
+    CHECK(ended.out.empty());
+    CHECK_FALSE(paused(slow.container));
+    CHECK(life_of(slow.container) == slow.life);
+    scene.check_nothing_left();
+    wait_for_guard_to_end(scene);
+  }
+}
+
+TEST_CASE("E, SIGKILL half way: the guard unpauses within two seconds") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Slow slow(scene);
+  Process run = slow.half_way(scene);
+  run.signal(SIGKILL);
+  const auto took =
+      wait_until("the container runs again", guard_limit, [&] { return !paused(slow.container); });
+  MESSAGE("unpaused after " << took.count() << " s");
+  CHECK(run.wait().exit_code == -SIGKILL);
+  wait_for_guard_to_end(scene);
+  CHECK(life_of(slow.container) == slow.life);
+  scene.check_nothing_left();
+}
+
+TEST_CASE("E, the run and its guard killed: recover unpauses, and so does the next backup") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Slow slow(scene);
+  {
+    Process run = slow.half_way(scene);
+    kill_both(scene, run);
+  }
+  CHECK(paused(slow.container));
+  CHECK(scene.journals().size() == 1);
+  const Ended recovered = scene.bba({"recover"});
+  CHECK(recovered.exit_code == 0);
+  CHECK(recovered.out == "paused: " + slow.container + "\n");
+  CHECK(life_of(slow.container) == slow.life);
+  scene.check_nothing_left();
+
+  const Ended again = scene.bba({"recover"});
+  CHECK(again.exit_code == 0);
+  CHECK(again.out.empty());
+  CHECK(has(again.err, "nothing to recover"));
+
+  {
+    Process run = slow.half_way(scene);
+    kill_both(scene, run);
+  }
+  CHECK(paused(slow.container));
+  const std::string other_volume = scene.volume("other");
+  const std::string other = scene.start("other", {"--volume", other_volume + ":/data"}, image);
+  const Ended next = scene.bba({"backup", other});
+  CHECK(next.exit_code == 0);
+  CHECK(has(next.err,
+            "an earlier run was killed; put right what it left: paused: " + slow.container));
+  CHECK(life_of(slow.container) == slow.life);
+  CHECK(scene.journals() == Strings{});
+}
+
+TEST_CASE("E, the container is killed half way: it holds still, so the archive is whole") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Slow slow(scene);
+  const pid_t first = first_process_of(slow.container);
+  Process run = slow.half_way(scene);
+  REQUIRE(::kill(first, SIGKILL) == 0);
+  const Ended ended = run.wait();
+  INFO(ended.err);
+  CHECK(ended.exit_code == 0);
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("artifacts")[0].at("found").at("content_bytes") == std::uint64_t{2} << 30);
+  CHECK_FALSE(paused(slow.container));
+  CHECK(scene.journals() == Strings{});
+}
+
+TEST_CASE("A, SIGTERM and SIGINT half way: 143, 130, and the program inside has ended") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const WaitingDump dump(server.container());
+  const std::string life = life_of(server.container());
+  for (const auto& [signal, exit_code] : {std::pair{SIGTERM, 143}, std::pair{SIGINT, 130}}) {
+    CAPTURE(signal);
+    Process run = half_a_dump(scene, server, dump);
+    run.signal(signal);
+    const Ended ended = run.wait(10s);
+    INFO(ended.err);
+    CHECK(ended.exit_code == exit_code);
+    CHECK(ended.out.empty());
+    CHECK_FALSE(dump_runs_in(server.container()));
+    CHECK(life_of(server.container()) == life);
+    scene.check_nothing_left();
+    wait_for_guard_to_end(scene);
+  }
+}
+
+TEST_CASE("A, SIGKILL half way: the guard ends the program inside") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const WaitingDump dump(server.container());
+  const std::string life = life_of(server.container());
+  Process run = half_a_dump(scene, server, dump);
+  run.signal(SIGKILL);
+  const auto took = wait_until("the program inside has ended", exec_limit,
+                               [&] { return !dump_runs_in(server.container()); });
+  MESSAGE("ended after " << took.count() << " s");
+  CHECK(run.wait().exit_code == -SIGKILL);
+  wait_for_guard_to_end(scene);
+  CHECK(life_of(server.container()) == life);
+  scene.check_nothing_left();
+}
+
+TEST_CASE("A, the run and its guard killed: recover ends the program inside") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const WaitingDump dump(server.container());
+  {
+    Process run = half_a_dump(scene, server, dump);
+    kill_both(scene, run);
+  }
+  CHECK(dump_runs_in(server.container()));
+  const Ended recovered = scene.bba({"recover"});
+  CHECK(recovered.exit_code == 0);
+  CHECK(recovered.out == "exec: pg_dumpall in " + server.container() + "\n");
+  CHECK_FALSE(dump_runs_in(server.container()));
+  scene.check_nothing_left();
+}
+
+TEST_CASE("A, a time limit: exit 124, and the program inside has ended") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const WaitingDump dump(server.container());
+  Process run = half_a_dump(scene, server, dump, {"--timeout", "4s"});
+  const Ended ended = run.wait(20s);
+  INFO(ended.err);
+  CHECK(ended.exit_code == 124);
+  CHECK_FALSE(dump_runs_in(server.container()));
+  scene.check_nothing_left();
+}
+
+TEST_CASE("A, a second run of the module meanwhile: exit 9, and the first one does not notice") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const WaitingDump dump(server.container());
+  Process run = half_a_dump(scene, server, dump);
+  const Ended second = scene.bba({"backup", server.container()});
+  CHECK(second.exit_code == 9);
+  CHECK(has(second.err, fmt::format("pid {}", run.pid())));
+  CHECK(run.running());
+  CHECK(dump_runs_in(server.container()));
+  run.signal(SIGTERM);
+  CHECK(run.wait(10s).exit_code == 143);
+  scene.check_nothing_left();
+}
+
+TEST_CASE("A, the container is killed half way: exit 6, and nothing is left") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const WaitingDump dump(server.container());
+  Process run = half_a_dump(scene, server, dump);
+  docker({"kill", server.container()});
+  const Ended ended = run.wait(60s);
+  docker({"start", server.container()});
+  server.wait_until_ready();
+  INFO(ended.err);
+  CHECK(ended.exit_code == 6);
+  CHECK(ended.out.empty());
+  scene.check_nothing_left();
+}

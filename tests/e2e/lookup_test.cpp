@@ -1,0 +1,130 @@
+// Which container a module id means, and what is said where it means none.
+#include <algorithm>
+
+#include "e2e/support.hpp"
+
+using namespace e2e;
+
+namespace {
+
+constexpr const char* image = "bba-fixture/files:1";
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+Strings labels(const std::string& service, const std::string& oneoff = "False") {
+  return {"--label",  "com.docker.compose.service=" + service,
+          "--label",  "com.docker.compose.oneoff=" + oneoff,
+          "--volume", "/data"};
+}
+
+}  // namespace
+
+TEST_CASE("an id that is none is refused before anything is asked") {
+  NEEDS_ENGINE();
+  Scene scene;
+  for (const std::string& id :
+       {std::string(), std::string(".."), std::string("../x"), std::string("a/b"),
+        std::string("/etc"), std::string("a b"), std::string("Upper"), std::string(101, 'a'),
+        std::string(70000, 'a'), std::string("new\nline"), std::string("\xff")}) {
+    CAPTURE(id.substr(0, 40));
+    for (const char* command : {"backup", "plan"}) {
+      const Ended ended = scene.bba({command, id});
+      CHECK(ended.exit_code == 3);
+      CHECK(ended.out.empty());
+      CHECK(has(ended.err, "is no module id"));
+    }
+  }
+  scene.check_nothing_left();
+}
+
+TEST_CASE("a missing container: exit 4, with the nearest names") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string there = scene.create("kuma", {"--volume", "/data"}, image);
+  const std::string asked = there.substr(0, there.size() - 1) + "e";
+  for (const Strings& arguments :
+       {Strings{"backup", asked}, Strings{"backup", "other", "--container", asked}}) {
+    const Ended ended = scene.bba(arguments);
+    CHECK(ended.exit_code == 4);
+    CHECK(ended.out.empty());
+    CHECK(has(ended.err, "error: "));
+    CHECK(has(ended.err, "hint: did you mean " + there));
+  }
+  scene.check_nothing_left();
+}
+
+TEST_CASE("several containers: exit 4, and all of them are named") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string service = scene.name("twice");
+  const std::string one = scene.create("one", labels(service), image);
+  const std::string two = scene.create("two", labels(service), image);
+  const Ended ended = scene.bba({"backup", service});
+  CHECK(ended.exit_code == 4);
+  CHECK(has(ended.err, one + " (created), " + two + " (created)"));
+  CHECK(has(ended.err, "--container"));
+  scene.check_nothing_left();
+
+  const Ended named = scene.bba({"backup", service, "--container", two});
+  CHECK(named.exit_code == 0);
+  CHECK(scene.manifest().at("container").at("name") == two);
+}
+
+TEST_CASE("one that runs comes before one that does not, and a one-off never counts") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string service = scene.name("service");
+  scene.create("old", labels(service), image);
+  const std::string up = scene.start("up", labels(service), image);
+  scene.start("oneoff", labels(service, "True"), image);
+  const Ended ended = scene.bba({"plan", service, "--json"});
+  REQUIRE(ended.exit_code == 0);
+  const auto plan = parse_json(ended.out);
+  REQUIRE(plan);
+  CHECK(plan->at("container").at("name") == up);
+  CHECK(plan->at("container").at("found_by") == "label com.docker.compose.service=" + service);
+
+  const std::string lonely = scene.name("lonely");
+  const std::string oneoff = scene.start("lonely-run", labels(lonely, "True"), image);
+  CHECK(scene.bba({"plan", lonely}).exit_code == 4);
+  CHECK(scene.bba({"plan", "x", "--container", oneoff}).exit_code == 4);
+}
+
+TEST_CASE("the steps of the lookup: the exact name, then <project>-<id>-N and <project>_<id>_N") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string module = scene.name("m");
+  const auto found_by = [&] {
+    const Ended ended = scene.bba({"plan", module, "--json"});
+    const auto plan = parse_json(ended.out);
+    return plan ? string_member(plan->at("container"), "found_by").value_or("") : ended.err;
+  };
+  const auto made = [&](const std::string& name) {
+    // A name of the test's own choice, so it is also removed by hand.
+    docker({"create", "--name", name, "--label", "bba.fixture=1", "--volume", "/data", image});
+    return name;
+  };
+  const std::string with_dashes = made("project-" + module + "-1");
+  CHECK(found_by() == "a name like <project>-" + module + "-1");
+  docker({"rm", "--volumes", with_dashes});
+  const std::string with_underscores = made("project_" + module + "_1");
+  CHECK(found_by() == "a name like <project>-" + module + "-1");
+  const std::string exact = made(module);
+  CHECK(found_by() == "the name " + module);
+  docker({"rm", "--volumes", exact, with_underscores});
+}
+
+TEST_CASE("the engine: exit 5 where none listens, 2 for wrong use") {
+  NEEDS_ENGINE();
+  Scene scene;
+  Strings elsewhere = scene.command({"backup", "kuma"});
+  std::replace(elsewhere.begin(), elsewhere.end(), host(), "unix://" + scene.path("none"));
+  const Ended nowhere = run(elsewhere);
+  CHECK(nowhere.exit_code == 5);
+  CHECK(has(nowhere.err, scene.path("none")));
+  CHECK(scene.bba({}).exit_code == 2);
+  CHECK(scene.bba({"backup", "kuma", "--compresion", "gzip"}).exit_code == 2);
+  scene.check_nothing_left();
+}

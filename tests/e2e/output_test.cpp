@@ -1,0 +1,126 @@
+// What is printed, and how much memory it takes to make it.
+#include <filesystem>
+#include <sys/stat.h>
+
+#include "e2e/postgres.hpp"
+
+using namespace e2e;
+
+namespace {
+
+constexpr const char* image = "bba-fixture/files:1";
+constexpr std::uint64_t mib = 1 << 20;
+constexpr std::uint64_t most_resident = 64 * mib;
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+unsigned mode_of(const std::string& path) {
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  return status.st_mode & 07777;
+}
+
+struct Volume {
+  explicit Volume(Scene& scene, std::uint64_t sparse_bytes = 0) {
+    const std::string volume = scene.volume("data");
+    write_file(volume_path(volume) + "/file", "content");
+    std::filesystem::resize_file(volume_path(volume) + "/file", sparse_bytes);
+    container = scene.start("kuma", {"--volume", volume + ":/data"}, image);
+  }
+  std::string container;
+};
+
+}  // namespace
+
+TEST_CASE("standard output has the artifacts' paths, or the manifest, and nothing else") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Volume volume(scene);
+  const Ended plain = scene.bba({"backup", volume.container});
+  REQUIRE(plain.exit_code == 0);
+  const std::string file = scene.manifest().at("artifacts")[0].at("file");
+  CHECK(plain.out == scene.backups() + "/" + file + "\n");
+  CHECK(file.starts_with(volume.container + "-20"));
+  CHECK(file.ends_with("Z.tar.gz"));
+  CHECK(mode_of(scene.backups()) == 0700);
+  CHECK(names_in(scene.backups()).size() == 2);
+  for (const std::string& name : names_in(scene.backups())) {
+    CHECK(mode_of(scene.backups() + "/" + name) == 0600);
+  }
+
+  Scene other;
+  // --json, in front of the command, and with nothing to say on stderr.
+  const Ended json = run(other.command({"--json", "--quiet", volume.container}));
+  REQUIRE(json.exit_code == 0);
+  const auto printed = parse_json(json.out);
+  REQUIRE(printed);
+  CHECK(*printed == other.manifest());
+  CHECK(json.err.empty());
+}
+
+TEST_CASE("a live line on a terminal, and none elsewhere") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Volume volume(scene, 1024 * mib);
+  const Strings command = scene.command({"backup", volume.container});
+  const Ended elsewhere = run(command);
+  REQUIRE(elsewhere.exit_code == 0);
+  CHECK_FALSE(has(elsewhere.err, "\r"));
+  CHECK_FALSE(has(elsewhere.err, "\x1b"));
+
+  const Ended terminal =
+      run({"script", "--quiet", "--return", "--command", shell_quoted(command), "/dev/null"});
+  REQUIRE(terminal.exit_code == 0);
+  CHECK(has(terminal.out, "\r"));
+  CHECK(has(terminal.out, volume.container + ": /data  "));
+  CHECK(has(terminal.out, "iB/s"));
+  CHECK(has(terminal.out, "%"));
+}
+
+TEST_CASE("a backup directory where others could write is refused") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Volume volume(scene);
+  std::filesystem::create_directory(scene.backups());
+  REQUIRE(::chmod(scene.backups().c_str(), 0777) == 0);
+  const std::string life = life_of(volume.container);
+  const Ended ended = scene.bba({"backup", volume.container});
+  CHECK(ended.exit_code == 8);
+  CHECK(has(ended.err, scene.backups()));
+  CHECK(life_of(volume.container) == life);
+  scene.check_nothing_left();
+}
+
+TEST_CASE("a volume of 1 GiB takes no more than 64 MiB of memory") {
+  NEEDS_ENGINE();
+  for (const std::string compression : {"gzip", "zstd"}) {
+    CAPTURE(compression);
+    Scene scene;
+    const Volume volume(scene, 1024 * mib);
+    const Ended ended = scene.bba({"backup", volume.container, "--compression", compression});
+    REQUIRE(ended.exit_code == 0);
+    CHECK(scene.manifest().at("artifacts")[0].at("uncompressed_bytes") > 1024 * mib);
+    MESSAGE(compression << ": " << ended.most_resident_bytes / mib << " MiB");
+    CHECK(ended.most_resident_bytes < most_resident);
+  }
+}
+
+TEST_CASE("a dump of 200 MB takes no more than 64 MiB of memory") {
+  NEEDS_ENGINE();
+  Scene servers;
+  const Server server(servers, "postgres");
+  server.query("postgres",
+               "CREATE UNLOGGED TABLE filler AS SELECT i, repeat(md5(i::text), 32) AS text "
+               "FROM generate_series(1, 210000) AS i");
+  for (const std::string compression : {"gzip", "zstd"}) {
+    CAPTURE(compression);
+    Scene scene;
+    const Ended ended = scene.bba({"backup", server.container(), "--compression", compression});
+    REQUIRE(ended.exit_code == 0);
+    CHECK(scene.manifest().at("artifacts")[0].at("uncompressed_bytes") > 200'000'000);
+    MESSAGE(compression << ": " << ended.most_resident_bytes / mib << " MiB");
+    CHECK(ended.most_resident_bytes < most_resident);
+  }
+}

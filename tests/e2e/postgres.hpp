@@ -1,0 +1,76 @@
+// PostgreSQL servers for the cases, and programs that stand in the place of pg_dumpall.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "e2e/support.hpp"
+
+namespace e2e {
+
+inline constexpr std::string_view password = "s3cret-of-the-fixture";
+
+enum class Kind { official, bitnami, peer };
+
+class Server {
+ public:
+  // Ready for connections, and empty.
+  Server(Scene& scene, const std::string& what, Kind kind = Kind::official);
+
+  const std::string& container() const { return container_; }
+  Kind kind() const { return kind_; }
+
+  void seed() const;
+  void wait_until_ready() const;
+  // All that the server holds, as its own pg_dumpall says it.
+  std::string dump() const;
+  // One line for each table of each database.
+  std::string row_counts() const;
+  std::string query(const std::string& database, const std::string& sql) const;
+
+ private:
+  Strings exec(const Strings& argv) const;
+
+  std::string container_;
+  Kind kind_;
+};
+
+// One seeded server for all cases of a program that leave it as it is.
+const Server& shared_server();
+
+// A program in the place of pg_dumpall, for as long as this lives.
+class FakeDump {
+ public:
+  FakeDump(std::string container, const std::string& script, const std::string& mode = "755");
+  FakeDump(const FakeDump&) = delete;
+  FakeDump& operator=(const FakeDump&) = delete;
+  ~FakeDump();
+
+ private:
+  std::string container_;
+};
+
+// pg_dumpall is not there for as long as this lives; psql stays.
+class HiddenDump {
+ public:
+  explicit HiddenDump(std::string container);
+  HiddenDump(const HiddenDump&) = delete;
+  HiddenDump& operator=(const HiddenDump&) = delete;
+  ~HiddenDump();
+
+ private:
+  std::string container_;
+};
+
+// Writes some megabytes of dump, says so, and goes on only when it is told to.
+class WaitingDump : public FakeDump {
+ public:
+  explicit WaitingDump(const std::string& container);
+  // Half of it is written, and the program waits.
+  void wait_until_half_way() const;
+
+ private:
+  std::string half_way_;
+};
+
+}  // namespace e2e

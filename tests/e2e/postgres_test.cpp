@@ -1,0 +1,252 @@
+// Class A on real servers: dumps that are whole and restore, and every way in which one is not.
+#include "e2e/postgres.hpp"
+
+#include <filesystem>
+
+using namespace e2e;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+bool any_has(const Json& list, const std::string& part) {
+  for (const Json& one : list) {
+    if (has(one.get<std::string>(), part)) return true;
+  }
+  return false;
+}
+
+// Backs the server up, restores the set into a fresh one of the same image, and compares.
+void check_round_trip(Scene& scene, const Server& server, const Strings& options) {
+  const std::string before = server.dump();
+  const std::string life = life_of(server.container());
+  Strings arguments{"backup", server.container()};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  const Ended ended = scene.bba(arguments);
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(server.container()) == life);
+  CHECK(scene.journals() == Strings{});
+
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("class") == "A");
+  CHECK(manifest.at("strategy") == "pg_dumpall");
+  CHECK(manifest.at("fallback").is_null());
+  REQUIRE(manifest.at("artifacts").size() == 1);
+  const std::string artifact =
+      scene.backups() + "/" + manifest.at("artifacts")[0].at("file").get<std::string>();
+  CHECK(ended.out == artifact + "\n");
+  CHECK(any_has(manifest.at("warnings"), "frozen"));
+  CHECK(has(ended.err, "allow no connections: frozen"));
+  CHECK(manifest.at("artifacts")[0].at("found").at("databases").size() == 4);
+  const Ended sum = run({"sha256sum", artifact});
+  CHECK(sum.out.substr(0, 64) == manifest.at("artifacts")[0].at("sha256"));
+
+  const Server second(scene, "second", server.kind());
+  const Ended restored =
+      scene.restore_by_hand(second.container(), {{"PGPASSWORD", std::string(password)}});
+  INFO(restored.err);
+  REQUIRE(restored.exit_code == 0);
+  CHECK(second.row_counts() == server.row_counts());
+  CHECK(has(server.row_counts(), "sales.orders 4000"));
+  // Everything that pg_dumpall knows of: roles, databases, rows, large objects, grants, comments.
+  CHECK(second.dump() == before);
+}
+
+void check_fails(const Server& server, int exit_code, const Strings& said) {
+  Scene scene;
+  const std::string life = life_of(server.container());
+  const Ended ended = scene.bba({"backup", server.container()});
+  INFO(ended.err);
+  CHECK(ended.exit_code == exit_code);
+  CHECK(ended.out.empty());
+  for (const std::string& part : said) {
+    CAPTURE(part);
+    CHECK(has(ended.err, part));
+  }
+  scene.check_nothing_left();
+  CHECK_FALSE(dump_runs_in(server.container()));
+  CHECK(life_of(server.container()) == life);
+}
+
+}  // namespace
+
+TEST_CASE("A, an official-like server: backed up, and restored by hand into a second one") {
+  NEEDS_ENGINE();
+  Scene scene;
+  check_round_trip(scene, shared_server(), {});
+}
+
+TEST_CASE("A, the same with zstd") {
+  NEEDS_ENGINE();
+  Scene scene;
+  check_round_trip(scene, shared_server(), {"--compression", "zstd"});
+}
+
+TEST_CASE("A, a Bitnami-like server: a password for every connection, programs out of PATH") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server server(scene, "bitnami-postgres", Kind::bitnami);
+  server.seed();
+  check_round_trip(scene, server, {});
+}
+
+TEST_CASE("A, peer authentication: only the container's user postgres gets in") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server server(scene, "peer-postgres", Kind::peer);
+  server.seed();
+  check_round_trip(scene, server, {});
+}
+
+TEST_CASE("A, the program is missing: exit 6, and the engine's words do not become an artifact") {
+  NEEDS_ENGINE();
+  const Server& server = shared_server();
+  const HiddenDump hidden(server.container());
+  check_fails(server, 6, {"pg_dumpall: ", "could not be started", "exit code 12", "not found"});
+}
+
+TEST_CASE("A, the program may not be executed: exit 6") {
+  NEEDS_ENGINE();
+  const Server& server = shared_server();
+  const HiddenDump hidden(server.container());
+  const FakeDump not_executable(server.container(), "#!/bin/sh\n", "644");
+  check_fails(server, 6, {"could not be started", "exit code 126", "permission denied"});
+}
+
+TEST_CASE("A, half a dump and exit code 1: exit 6, with the program's own words") {
+  NEEDS_ENGINE();
+  const Server& server = shared_server();
+  const FakeDump fake(server.container(),
+                      "#!/bin/sh\n"
+                      "/usr/lib/postgresql/*/bin/pg_dumpall \"$@\" | head -c 200000\n"
+                      "echo 'pg_dumpall: error: the connection was lost' >&2\n"
+                      "exit 1\n");
+  check_fails(server, 6, {"exit code 1", "pg_dumpall: error: the connection was lost"});
+}
+
+TEST_CASE("A, half a dump and exit code 0: exit 6") {
+  NEEDS_ENGINE();
+  const Server& server = shared_server();
+  const FakeDump fake(server.container(),
+                      "#!/bin/sh\n"
+                      "/usr/lib/postgresql/*/bin/pg_dumpall \"$@\" | head -c 200000\n");
+  check_fails(server, 6, {"cut inside the rows of a COPY"});
+}
+
+TEST_CASE("A, all but the last line, and exit code 0: exit 6") {
+  NEEDS_ENGINE();
+  const Server& server = shared_server();
+  const FakeDump fake(server.container(),
+                      "#!/bin/sh\n"
+                      "/usr/lib/postgresql/*/bin/pg_dumpall \"$@\" | head -n -1\n");
+  check_fails(server, 6, {"end marker"});
+}
+
+TEST_CASE("A, a dump that ends in rows which look like the end marker: exit 6") {
+  NEEDS_ENGINE();
+  const Server& server = shared_server();
+  // The rows of hostile_lines are, up to the fourth, byte for byte the end of a whole dump.
+  const FakeDump fake(server.container(),
+                      "#!/bin/sh\n"
+                      "/usr/lib/postgresql/*/bin/pg_dumpall \"$@\" |\n"
+                      "  sed '/^-- PostgreSQL database cluster dump complete$/{n;n;q}'\n");
+  const Ended fakes =
+      run({"docker", "-H", host(), "exec", "-u", "postgres", server.container(), "pg_dumpall"});
+  REQUIRE(fakes.exit_code == 0);
+  REQUIRE(fakes.out.ends_with("\n--\n-- PostgreSQL database cluster dump complete\n--\n\n"));
+  REQUIRE_FALSE(has(fakes.out, "CREATE TABLE public.letters"));
+  check_fails(server, 6, {"cut inside the rows of a COPY"});
+}
+
+TEST_CASE("A, the backup directory's file system is full: exit 8") {
+  NEEDS_ENGINE();
+  const Server& server = shared_server();
+  Scene scene;
+  scene.small_backup_directory("256k");
+  const std::string life = life_of(server.container());
+  const Ended ended = scene.bba({"backup", server.container()});
+  CHECK(ended.exit_code == 8);
+  CHECK(ended.out.empty());
+  CHECK(has(ended.err, "No space left on device"));
+  scene.check_nothing_left();
+  CHECK_FALSE(dump_runs_in(server.container()));
+  CHECK(life_of(server.container()) == life);
+}
+
+TEST_CASE("A, a container that is stopped or paused: exit 4, with the way out, and it stays so") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string stopped = scene.create("stopped-postgres", {}, "bba-fixture/postgres:15");
+  const Ended created = scene.bba({"backup", stopped});
+  CHECK(created.exit_code == 4);
+  CHECK(has(created.err, "hint: start it first, or take its files as they are with --class E"));
+
+  const Server& server = shared_server();
+  docker({"pause", server.container()});
+  const Ended ended = scene.bba({"backup", server.container()});
+  CHECK(ended.exit_code == 4);
+  CHECK(has(ended.err, "hint: unpause it first"));
+  CHECK(paused(server.container()));
+  docker({"unpause", server.container()});
+  scene.check_nothing_left();
+}
+
+TEST_CASE("A, the password is in no output, no manifest and no argv") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const std::string since = event_clock();
+  const std::string secret(password);
+  for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
+                                   Strings{"-v", "plan", server.container(), "--json"},
+                                   Strings{"-v", "backup", server.container(), "--json"}}) {
+    const Ended ended = scene.bba(arguments);
+    REQUIRE(ended.exit_code == 0);
+    CHECK_FALSE(has(ended.out, secret));
+    CHECK_FALSE(has(ended.err, secret));
+  }
+  CHECK_FALSE(has(pretty_json(scene.manifest()), secret));
+  const std::string events = join(events_of({server.container()}, since), "\n");
+  REQUIRE(has(events, "exec_create: pg_dumpall -w -U postgres"));
+  CHECK_FALSE(has(events, secret));
+}
+
+TEST_CASE("A, plan changes nothing, and its request is what backup then asks for") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const std::string life = life_of(server.container());
+  const std::string before_plan = event_clock();
+  const Ended planned = scene.bba({"plan", server.container(), "--json"});
+  REQUIRE(planned.exit_code == 0);
+  CHECK(life_of(server.container()) == life);
+  CHECK_FALSE(std::filesystem::exists(scene.backups()));
+  for (const std::string& event : events_of({server.container()}, before_plan)) {
+    // It asks the server, and nothing else.
+    const bool asks = event.starts_with("exec_create: psql") ||
+                      event.starts_with("exec_start: psql") || event.starts_with("exec_die");
+    CAPTURE(event);
+    CHECK(asks);
+  }
+
+  const auto plan = parse_json(planned.out);
+  REQUIRE(plan);
+  REQUIRE(plan->at("requests").size() == 1);
+  const std::string request = plan->at("requests")[0];
+  const std::string head = "POST /containers/" + server.container() + "/exec with PGPASSWORD: ";
+  REQUIRE(request.starts_with(head));
+  const std::string before_backup = event_clock();
+  REQUIRE(scene.bba({"backup", server.container()}).exit_code == 0);
+  const std::string events = join(events_of({server.container()}, before_backup), "\n");
+  CHECK(has(events, "exec_create: " + request.substr(head.size()) + " " + server.container()));
+
+  // --dry-run is the same plan.
+  const Ended dry = scene.bba({"backup", server.container(), "--dry-run", "--json"});
+  CHECK(dry.exit_code == 0);
+  const auto dry_plan = parse_json(dry.out);
+  REQUIRE(dry_plan);
+  CHECK(dry_plan->at("requests") == plan->at("requests"));
+}

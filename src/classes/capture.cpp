@@ -1,5 +1,6 @@
 #include "bba/classes/capture.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "bba/base/text.hpp"
@@ -140,9 +141,15 @@ std::vector<std::string> restore_commands(const Capture& capture, const Part& pa
               const std::string role = string_member(capture.facts, "role").value_or("postgres");
               // A fresh cluster has its superuser already; the one line that makes it again is left
               // out.
-              const std::string user = dump.exec.user.empty() ? "" : "-u " + dump.exec.user + " ";
+              std::string options = dump.exec.user.empty() ? "" : "-u " + dump.exec.user + " ";
+              // From the operator's environment: where it is not set, this says nothing.
+              const auto& env = dump.exec.env;
+              if (std::any_of(env.begin(), env.end(),
+                              [](const auto& one) { return one.name == "PGPASSWORD"; })) {
+                options += "-e PGPASSWORD ";
+              }
               return {target, unpack(file) + " | sed '1,/^\\\\connect /{/^CREATE ROLE \"\\{0,1\\}" +
-                                  role + "\"\\{0,1\\};$/d}' | docker exec -i " + user +
+                                  role + "\"\\{0,1\\};$/d}' | docker exec -i " + options +
                                   "\"$TARGET\" psql -X -q -v ON_ERROR_STOP=1 -U " +
                                   shell_quoted(std::array{role}) + " -d postgres"};
             },

@@ -4,8 +4,10 @@
 #include <thread>
 
 #include "bba/base/text.hpp"
+#include "bba/classes/archive.hpp"
 #include "bba/ops/debts.hpp"
 #include "bba/ops/execute.hpp"
+#include "bba/ops/redis_save.hpp"
 #include "bba/store/lock.hpp"
 
 namespace bba::ops {
@@ -37,6 +39,19 @@ void warn_of_little_room(Session& session, const store::BackupDirectory& directo
     session.reporter.warning(
         fmt::format("{} has {} free, and about {} will be read: it fits only if it compresses well",
                     directory.path(), format_bytes(room), format_bytes(*expected)));
+  }
+}
+
+CapturedSet execute_or_fall_back(Session& session, Debts& debts, const classes::Capture& capture,
+                                 const store::BackupDirectory& directory,
+                                 pipe::Compression compression, Timestamp started) {
+  try {
+    return execute(session, debts, capture, directory, compression, started);
+  } catch (const Refused& refused) {
+    if (!capture.if_refused) throw;
+    const classes::Capture otherwise = classes::as_fallback(*capture.if_refused, refused.what());
+    session.reporter.warning(capture.target.module + ": " + otherwise.warnings.back());
+    return execute(session, debts, otherwise, directory, compression, started);
   }
 }
 
@@ -84,7 +99,8 @@ BackupResult backup(Session& session, const Wish& wish, pipe::Compression compre
   for (const classes::Capture& capture : captures) {
     warn_of_little_room(session, directory, capture);
     with_context("backing up " + capture.target.module, [&] {
-      sets.push_back(execute(session, debts, capture, directory, compression, started));
+      sets.push_back(
+          execute_or_fall_back(session, debts, capture, directory, compression, started));
     });
     const CapturedSet& set = sets.back();
     const std::size_t told = capture.warnings.size();

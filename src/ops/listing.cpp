@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
 #include <memory>
@@ -19,6 +20,10 @@ namespace {
 
 // Differences in order are normal for a handful of entries, never for this many.
 constexpr std::size_t most_out_of_order = 200'000;
+
+constexpr std::string_view hold_still =
+    "something outside of the paused containers changes these files: hold it still, or take the "
+    "backup with --consistency live";
 
 std::string join_path(const std::string& parent, const std::string& name) {
   return parent.empty() ? name : parent + "/" + name;
@@ -66,29 +71,37 @@ pipe::TarType tar_type(mode_t mode) {
 
 void ArchiveCounts::add(pipe::TarType type, std::uint64_t size) {
   switch (type) {
-    case pipe::TarType::file: ++files; break;
-    case pipe::TarType::directory: ++directories; break;
-    case pipe::TarType::symlink: ++symlinks; break;
-    case pipe::TarType::hard_link: ++hard_links; break;
-    default: ++others;
+    case pipe::TarType::file:
+      ++files;
+      break;
+    case pipe::TarType::directory:
+      ++directories;
+      break;
+    case pipe::TarType::symlink:
+      ++symlinks;
+      break;
+    case pipe::TarType::hard_link:
+      ++hard_links;
+      break;
+    default:
+      ++others;
   }
   content_bytes += size;
 }
 
 Json found_json(const ArchiveCounts& counts) {
-  Json found = {{"entries", counts.files + counts.directories + counts.symlinks +
-                                counts.hard_links + counts.others},
-                {"files", counts.files},
-                {"directories", counts.directories},
-                {"symlinks", counts.symlinks},
-                {"hard_links", counts.hard_links},
-                {"others", counts.others},
-                {"content_bytes", counts.content_bytes},
-                {"not_carried",
-                 {{"sockets", counts.sockets},
-                  {"user_xattrs", counts.user_xattrs},
-                  {"acls", counts.acls}}},
-                {"sparse_expanded", counts.sparse}};
+  Json found = {
+      {"entries",
+       counts.files + counts.directories + counts.symlinks + counts.hard_links + counts.others},
+      {"files", counts.files},
+      {"directories", counts.directories},
+      {"symlinks", counts.symlinks},
+      {"hard_links", counts.hard_links},
+      {"others", counts.others},
+      {"content_bytes", counts.content_bytes},
+      {"not_carried",
+       {{"sockets", counts.sockets}, {"user_xattrs", counts.user_xattrs}, {"acls", counts.acls}}},
+      {"sparse_expanded", counts.sparse}};
   if (counts.changed > 0) found["changed_while_read"] = counts.changed;
   return found;
 }
@@ -96,8 +109,9 @@ Json found_json(const ArchiveCounts& counts) {
 std::vector<std::string> archive_warnings(const std::string& path, const ArchiveCounts& counts) {
   std::vector<std::string> warnings;
   if (counts.user_xattrs > 0) {
-    warnings.push_back(fmt::format("{}: user.* extended attributes of {} entries are not in the tar",
-                                   path, counts.user_xattrs));
+    warnings.push_back(
+        fmt::format("{}: user.* extended attributes of {} entries are not in the tar", path,
+                    counts.user_xattrs));
   }
   if (counts.acls > 0) {
     warnings.push_back(
@@ -271,7 +285,10 @@ std::optional<Measured> measure(const ArchiveRules& rules, const std::function<b
 }
 
 ArchiveCheck::ArchiveCheck(ArchiveRules rules)
-    : rules_(std::move(rules)), walk_(walk_of(rules_)), base_(base_name(rules_.path)) {}
+    : rules_(std::move(rules)), walk_(walk_of(rules_)), base_(base_name(rules_.path)) {
+  // The clock that the kernel dates files by.
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &began_);
+}
 
 ArchiveCheck::~ArchiveCheck() = default;
 
@@ -316,6 +333,8 @@ bool ArchiveCheck::entry(const pipe::TarEntry& tar) {
                 fmt::format("the engine's tar holds {}, which is not below {}", tar.path, base_));
   }
   if (rules_.excluded(below)) return false;
+  changed_before_ = counts_.changed;
+  if (tar.type == pipe::TarType::file && tar.size > 0) current_file_ = below;
 
   counts_.add(tar.type, tar.size);
 
@@ -357,7 +376,24 @@ void ArchiveCheck::data(const Chunk& chunk) {
   if (rdb_) rdb_->write(chunk);
 }
 
+// A file that was written while it passed may be half old, half new. Its size and its time to the
+// second, all that the tar knows, can be the same.
+void ArchiveCheck::require_unchanged(const std::string& below) {
+  const std::optional<struct stat> status = walk_.status(below);
+  const bool unchanged = status && std::pair(status->st_ctim.tv_sec, status->st_ctim.tv_nsec) <=
+                                       std::pair(began_.tv_sec, began_.tv_nsec);
+  if (unchanged) return;
+  if (rules_.live) {
+    if (counts_.changed == changed_before_) count_change(below);
+    return;
+  }
+  throw Error(ErrorKind::capture, shown(below) + ": changed on this host while it was read",
+              std::string(hold_still));
+}
+
 void ArchiveCheck::entry_end() {
+  if (current_file_) require_unchanged(*current_file_);
+  current_file_.reset();
   if (!rdb_) return;
   rdb_->finish();
   rdb_version_ = rdb_->version();
@@ -420,10 +456,7 @@ void ArchiveCheck::meet(const HostEntry& host, const pipe::TarEntry& tar) {
     return;
   }
   throw Error(ErrorKind::capture, shown(host.path) + ": " + what,
-              rules_.live
-                  ? ""
-                  : "something outside of the paused containers changes these files: hold it "
-                    "still, or take the backup with --consistency live");
+              rules_.live ? "" : std::string(hold_still));
 }
 
 void ArchiveCheck::finish() {

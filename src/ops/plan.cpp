@@ -4,10 +4,9 @@
 
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
-#include "bba/classes/archive.hpp"
-#include "bba/classes/postgres.hpp"
 #include "bba/conf/platform.hpp"
 #include "bba/ops/listing.hpp"
+#include "bba/ops/services.hpp"
 #include "bba/ops/target.hpp"
 #include "bba/store/artifact_file.hpp"
 
@@ -114,69 +113,6 @@ Target find_target(Session& session, const Wish& wish,
   return target;
 }
 
-std::vector<classes::MountChoice> mounts_of(const Target& target) {
-  std::vector<classes::SourceKind> sources;
-  for (const wire::Mount& mount : target.container.mounts) {
-    sources.push_back(source_kind(mount.source));
-  }
-  return classes::choose_mounts(target.container.mounts, sources);
-}
-
-void require_running(const Target& target, const std::string& why) {
-  const wire::Container& container = target.container;
-  if (container.running && !container.paused && !container.restarting) return;
-  throw Error(ErrorKind::container,
-              fmt::format("container {} is {}: {}", container.name, container.state, why),
-              container.paused ? "unpause it first, or take its files as they are with --class E"
-                               : "start it first, or take its files as they are with --class E");
-}
-
-// The value of the first of `names` that the container's environment holds, itself or as a file
-// (NAME_FILE).
-std::optional<std::string> container_secret(Session& session, const Target& target,
-                                            const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    if (auto value = wire::env_value(target.container, name); value && !value->empty())
-      return value;
-    const auto file = wire::env_value(target.container, name + "_FILE");
-    if (!file || file->empty()) continue;
-    wire::ExecConfig read;
-    read.argv = {"cat", *file};
-    const docker::ExecResult result = session.engine.run(target.container.id, read, 64 << 10);
-    if (result.exit_code == 0) return std::string(trimmed(result.out));
-    session.reporter.detail(fmt::format("{}_FILE: cat {}: {}", name, *file, trimmed(result.err)));
-  }
-  return std::nullopt;
-}
-
-Capture capture_postgres(Session& session, const Target& target) {
-  require_running(target, "pg_dumpall needs a server that answers");
-  const auto password =
-      container_secret(session, target, classes::postgres_password_variables(target.container));
-  std::string refusals;
-  for (const auto& identity : classes::postgres_identities(target, password)) {
-    const docker::ExecResult result =
-        session.engine.run(target.container.id, classes::postgres_probe(identity));
-    if (result.exit_code == 0) {
-      if (const auto facts = classes::parse_postgres_probe(result.out)) {
-        return classes::postgres_dump(target, identity, *facts,
-                                      session.settings.config.lock_wait_timeout);
-      }
-    }
-    // psql that cannot be started says so on stdout.
-    const std::string_view words = trimmed(result.err.empty() ? result.out : result.err);
-    const std::string refusal =
-        fmt::format("as {}{}: exit code {}: {}", identity.role,
-                    identity.exec_user.empty() ? "" : " (user " + identity.exec_user + ")",
-                    result.exit_code, words.substr(0, 300));
-    session.reporter.detail("psql " + refusal);
-    if (refusals.empty()) refusals = refusal;
-  }
-  throw Error(ErrorKind::capture, "psql could not ask the server anything: " + refusals,
-              "if it is up, name a superuser with modules." + target.module +
-                  ".user in the configuration; -v shows every way that was tried");
-}
-
 void measure_parts(Capture& capture) {
   for (classes::Part& part : capture.parts) {
     if (const auto* archive = std::get_if<classes::PathArchive>(&part.what)) {
@@ -219,14 +155,7 @@ Capture make_capture(Session& session, const Wish& wish) {
   const std::vector<wire::ContainerSummary> all = session.engine.list();
   const Target target = find_target(session, wish, all);
   const Consistency wanted = wanted_consistency(session, wish, target);
-  Capture capture;
-  switch (target.module_class) {
-    case 'A':
-      capture = capture_postgres(session, target);
-      break;
-    default:
-      capture = classes::mounted_archive(target, mounts_of(target), all, wanted);
-  }
+  Capture capture = ask_service(session, target, all, wanted);
   measure_parts(capture);
   return capture;
 }
@@ -286,6 +215,11 @@ std::string plan_text(const Capture& capture, const Session& session) {
     line("goes to", session.settings.backup_dir + " (not there yet)");
   }
   for (const std::string& request : classes::requests(capture)) line("request", request);
+  if (capture.if_refused) {
+    for (const std::string& request : classes::requests(*capture.if_refused)) {
+      line("if refused", request);
+    }
+  }
   for (const std::string& warning : capture.warnings) line("warning", warning);
   for (const std::string& follow_up : capture.follow_ups) line("follow-up", follow_up);
   return text;
@@ -328,6 +262,7 @@ Json plan_json(const Capture& capture, const Session& session) {
   json["facts"] = capture.facts;
   json["backup_dir"] = session.settings.backup_dir;
   json["requests"] = classes::requests(capture);
+  if (capture.if_refused) json["requests_if_refused"] = classes::requests(*capture.if_refused);
   json["warnings"] = capture.warnings;
   json["follow_ups"] = capture.follow_ups;
   return json;

@@ -20,6 +20,8 @@ struct CapturedSet {
   std::vector<std::string> needs_hand;  // "kuma could not be unpaused: ..."
 };
 
+// Throws Refused (redis_save.hpp) where the service refuses and capture.if_refused says what to do
+// instead.
 CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capture,
                     const store::BackupDirectory& directory, pipe::Compression compression,
                     Timestamp started);

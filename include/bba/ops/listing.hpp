@@ -125,11 +125,15 @@ class ArchiveCheck : public pipe::TarVisitor {
   std::string shown(const std::string& below) const;
   bool changed_lately(const HostEntry& host) const;
   void count_change(const std::string& below);
+  void require_unchanged(const std::string& below);
 
   ArchiveRules rules_;
   HostWalk walk_;
   std::string base_;
   ArchiveCounts counts_;
+  timespec began_{};
+  std::optional<std::string> current_file_;  // whose content is passing
+  std::uint64_t changed_before_ = 0;         // counts_.changed when it began
   std::map<std::string, HostEntry> only_host_;
   std::map<std::string, pipe::TarEntry> only_tar_;
   std::unique_ptr<pipe::RdbCheck> rdb_;

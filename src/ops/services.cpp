@@ -1,0 +1,254 @@
+#include "bba/ops/services.hpp"
+
+#include <algorithm>
+
+#include "bba/base/text.hpp"
+#include "bba/classes/archive.hpp"
+#include "bba/classes/minio.hpp"
+#include "bba/classes/postgres.hpp"
+#include "bba/classes/redis.hpp"
+#include "bba/classes/vault.hpp"
+#include "bba/ops/target.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+using classes::Capture;
+using classes::Consistency;
+using classes::Target;
+
+std::vector<classes::MountChoice> mounts_of(const Target& target) {
+  std::vector<wire::Mount> mounts = target.container.mounts;
+  // The engine does not count what --tmpfs made among the mounts.
+  if (const Json* tmpfs = member(target.container.host_config, "Tmpfs")) {
+    for (const auto& [destination, options] : tmpfs->items()) {
+      mounts.push_back({.type = "tmpfs", .name = {}, .source = {}, .destination = destination});
+    }
+  }
+  std::vector<classes::SourceKind> sources;
+  for (const wire::Mount& mount : mounts) sources.push_back(source_kind(mount.source));
+  return classes::choose_mounts(mounts, sources);
+}
+
+void require_running(const Target& target, const std::string& why) {
+  const wire::Container& container = target.container;
+  if (container.running && !container.paused && !container.restarting) return;
+  throw Error(ErrorKind::container,
+              fmt::format("container {} is {}: {}", container.name, container.state, why),
+              container.paused ? "unpause it first, or take its files as they are with --class E"
+                               : "start it first, or take its files as they are with --class E");
+}
+
+// The value of the first of `names` that the container's environment holds, itself or as a file
+// (NAME_FILE).
+std::optional<std::string> container_secret(Session& session, const Target& target,
+                                            const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (auto value = wire::env_value(target.container, name); value && !value->empty())
+      return value;
+    const auto file = wire::env_value(target.container, name + "_FILE");
+    if (!file || file->empty()) continue;
+    wire::ExecConfig read;
+    read.argv = {"cat", *file};
+    const docker::ExecResult result = session.engine.run(target.container.id, read, 64 << 10);
+    if (result.exit_code == 0) return std::string(trimmed(result.out));
+    session.reporter.detail(fmt::format("{}_FILE: cat {}: {}", name, *file, trimmed(result.err)));
+  }
+  return std::nullopt;
+}
+
+Capture ask_postgres(Session& session, const Target& target) {
+  require_running(target, "pg_dumpall needs a server that answers");
+  const auto password =
+      container_secret(session, target, classes::postgres_password_variables(target.container));
+  std::string refusals;
+  for (const auto& identity : classes::postgres_identities(target, password)) {
+    const docker::ExecResult result =
+        session.engine.run(target.container.id, classes::postgres_probe(identity));
+    if (result.exit_code == 0) {
+      if (const auto facts = classes::parse_postgres_probe(result.out)) {
+        return classes::postgres_dump(target, identity, *facts,
+                                      session.settings.config.lock_wait_timeout);
+      }
+    }
+    // psql that cannot be started says so on stdout.
+    const std::string_view words = trimmed(result.err.empty() ? result.out : result.err);
+    const std::string refusal =
+        fmt::format("as {}{}: exit code {}: {}", identity.role,
+                    identity.exec_user.empty() ? "" : " (user " + identity.exec_user + ")",
+                    result.exit_code, words.substr(0, 300));
+    session.reporter.detail("psql " + refusal);
+    if (refusals.empty()) refusals = refusal;
+  }
+  throw Error(ErrorKind::capture, "psql could not ask the server anything: " + refusals,
+              "if it is up, name a superuser with modules." + target.module +
+                  ".user in the configuration; -v shows every way that was tried");
+}
+
+// What every class is asked with.
+struct Question {
+  Session& session;
+  const Target& target;
+  const std::vector<wire::ContainerSummary>& all;
+  std::vector<classes::MountChoice> mounts;
+  Consistency wanted;
+
+  Capture files() const { return classes::mounted_archive(target, mounts, all, wanted); }
+  bool answers() const { return target.container.running && !target.container.paused; }
+};
+
+std::optional<std::string> operator_variable(const Session& session, const std::string& name) {
+  const auto found = session.settings.environment.find(name);
+  if (found == session.settings.environment.end() || found->second.empty()) return std::nullopt;
+  return found->second;
+}
+
+std::string words_of(const docker::ExecResult& result) {
+  const std::string_view words = trimmed(result.err.empty() ? result.out : result.err);
+  return std::string(words.substr(0, 300));
+}
+
+bool not_started(const docker::ExecResult& result) {
+  return result.exit_code == 126 || result.exit_code == 127;
+}
+
+Capture ask_redis(const Question& question) {
+  Session& session = question.session;
+  const Target& target = question.target;
+  const auto as_files = [&](const std::string& reason) {
+    return classes::redis_files(target, question.mounts, question.all, question.wanted, reason);
+  };
+  if (!question.answers()) {
+    return as_files("no BGSAVE, as the container is " + target.container.state);
+  }
+  // The operator's word comes first, whatever the configuration passes on.
+  Target asked = target;
+  if (const auto password = operator_variable(session, "REDISCLI_AUTH")) {
+    asked.operator_env.push_back({"REDISCLI_AUTH", *password});
+  }
+  const auto password = container_secret(session, target, classes::redis_password_variables());
+  std::string refusal;
+  for (const wire::ExecConfig& client : classes::redis_clients(asked, password)) {
+    const auto ask = [&](const std::vector<std::string>& command) {
+      return session.engine.run(target.container.id, classes::redis_command(client, command));
+    };
+    const docker::ExecResult answer = ask({"INFO"});
+    const auto info = classes::parse_redis_info(answer.out);
+    if (answer.exit_code != 0 || !info) {
+      // The first client that was there tells most; one that is not in the image tells nothing.
+      if (!not_started(answer) || refusal.empty()) {
+        refusal = fmt::format("{}: {}", client.argv.front(), words_of(answer));
+      }
+      session.reporter.detail(fmt::format("{} INFO: exit code {}: {}", client.argv.front(),
+                                          answer.exit_code, words_of(answer)));
+      continue;
+    }
+    classes::RedisFacts facts;
+    facts.info = *info;
+    facts.dir = classes::parse_config_value(ask({"CONFIG", "GET", "dir"}).out, "dir");
+    facts.dbfilename =
+        classes::parse_config_value(ask({"CONFIG", "GET", "dbfilename"}).out, "dbfilename");
+    return classes::redis_dump(target, client, facts, question.mounts, question.all,
+                               question.wanted);
+  }
+  return as_files("no BGSAVE, as the server does not answer (" + refusal + ")");
+}
+
+Capture ask_vault(const Question& question) {
+  Session& session = question.session;
+  const Target& target = question.target;
+  if (!question.answers()) {
+    return classes::as_fallback(question.files(),
+                                "no snapshot, as the container is " + target.container.state);
+  }
+  const auto env = classes::vault_env(target.container, session.settings.environment);
+  const bool has_token = operator_variable(session, "VAULT_TOKEN").has_value() ||
+                         wire::env_value(target.container, "VAULT_TOKEN").has_value();
+  std::string refusal;
+  for (const wire::ExecConfig& probe : classes::vault_probes(target, env)) {
+    const docker::ExecResult answer = session.engine.run(target.container.id, probe);
+    const auto status = classes::parse_vault_status(answer.out);
+    if (!status) {
+      if (!not_started(answer) || refusal.empty()) {
+        refusal = fmt::format("{} status: {}", probe.argv.front(), words_of(answer));
+      }
+      continue;
+    }
+    if (const auto reason = classes::no_snapshot_because(*status, has_token)) {
+      return classes::as_fallback(question.files(), "no snapshot, as " + *reason);
+    }
+    Capture capture = classes::vault_snapshot(target, probe, *status);
+    // An old server does not say what its storage is until it is asked for a snapshot.
+    if (status->storage_type.empty() && !classes::archive_parts(target, question.mounts).empty()) {
+      capture.if_refused = std::make_shared<const Capture>(question.files());
+    }
+    return capture;
+  }
+  throw Error(ErrorKind::capture, "the server does not answer: " + refusal,
+              "is it up? `--class E` takes its files as they are");
+}
+
+Capture ask_minio(const Question& question) {
+  Session& session = question.session;
+  const Target& target = question.target;
+  const auto as_files = [&](const std::string& reason) {
+    return classes::as_fallback(question.files(), reason);
+  };
+  const auto alias = operator_variable(session, "MINIO_MC_ALIAS");
+  if (!alias) return as_files("MINIO_MC_ALIAS is not set in your environment");
+  const bool valid =
+      alias->find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == alias->npos;
+  if (!valid) {
+    throw Error(ErrorKind::config, fmt::format("MINIO_MC_ALIAS '{}' is no alias", *alias),
+                "an alias is letters, digits, '-' and '_'");
+  }
+  if (!question.answers()) return as_files("no mc, as the container is " + target.container.state);
+  const auto user = container_secret(session, target, {"MINIO_ROOT_USER", "MINIO_ACCESS_KEY"});
+  const auto password =
+      container_secret(session, target, {"MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"});
+  const wire::ExecConfig mc =
+      classes::minio_client(target, *alias, session.settings.environment, user, password);
+  wire::ExecConfig probe = mc;
+  probe.argv.insert(probe.argv.end(), {"ls", "--json", *alias});
+  const docker::ExecResult answer = session.engine.run(target.container.id, probe);
+  if (not_started(answer)) return as_files("mc is not in the image");
+  if (answer.exit_code != 0) {
+    std::string said = words_of(answer);
+    if (const auto json = parse_json(answer.out)) {
+      try {
+        classes::parse_object_line(answer.out);
+      } catch (const Error& error) {
+        said = error.what();
+      }
+    }
+    throw Error(ErrorKind::capture, fmt::format("mc ls {} failed: {}", *alias, said),
+                "check MINIO_MC_ALIAS and MC_HOST_" + *alias +
+                    "; without MINIO_MC_ALIAS the files are archived instead");
+  }
+  return classes::minio_objects(target, mc, *alias);
+}
+
+}  // namespace
+
+Capture ask_service(Session& session, const Target& target,
+                    const std::vector<wire::ContainerSummary>& all, Consistency wanted) {
+  const Question question{session, target, all, mounts_of(target), wanted};
+  switch (target.module_class) {
+    case 'A':
+      return ask_postgres(session, target);
+    case 'B':
+      return ask_redis(question);
+    case 'C':
+      return ask_vault(question);
+    case 'D':
+      return ask_minio(question);
+    case 'G':
+      return classes::compose_project(target, question.mounts, all, wanted);
+    default:
+      return question.files();
+  }
+}
+
+}  // namespace bba::ops

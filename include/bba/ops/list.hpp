@@ -1,0 +1,36 @@
+// `list`: what is in the backup directory, without reading the artifacts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bba/ops/session.hpp"
+#include "bba/store/catalogue.hpp"
+
+namespace bba::ops {
+
+struct ListedSet {
+  std::string module;
+  std::string module_class;
+  Timestamp started{};
+  std::string manifest_file;
+  std::vector<std::string> artifacts;
+  std::uint64_t bytes = 0;          // as stored
+  std::uint64_t content_bytes = 0;  // uncompressed
+  std::string proof;                // verified (as it was taken), drilled, or broken
+  std::string broken;               // what is missing, or of another size
+};
+
+struct Listing {
+  std::vector<ListedSet> sets;  // by module, newest first
+  std::vector<store::Orphan> orphans;
+};
+
+// `module` empty: all of them.
+Listing list(const Session& session, const std::string& module);
+
+std::string list_text(const Listing& listing, Timestamp at);
+Json list_json(const Listing& listing, Timestamp at);
+
+}  // namespace bba::ops

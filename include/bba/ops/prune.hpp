@@ -1,0 +1,52 @@
+// `prune`: removes old sets, and never the newest good one of a module. The manifest goes first, so
+// that a prune that is killed leaves files that no manifest names, and no manifest that names what
+// is gone.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bba/ops/session.hpp"
+
+namespace bba::ops {
+
+struct PruneRequest {
+  std::string module;  // empty: all
+  // A set that one of the two keeps is kept. At least one is to be given.
+  std::optional<std::size_t> keep_last = {};
+  std::optional<std::chrono::seconds> keep_within = {};
+  bool force = false;  // also remove sets that fail verify
+  bool dry_run = false;
+  Timestamp at = now();
+  // Told after each file that was removed.
+  std::function<void(const std::string& file)> removed = [](const std::string&) {};
+};
+
+struct PrunedSet {
+  std::string module;
+  std::string module_class;
+  Timestamp started{};
+  std::string manifest_file;
+  std::uint64_t bytes = 0;
+  bool kept = true;
+  std::string why;  // "one of the last 3", "older than all that is to be kept"
+};
+
+struct Pruning {
+  std::vector<PrunedSet> sets;  // by module, newest first
+  bool dry_run = false;
+  bool needs_hand = false;  // an earlier run left something that could not be put right
+};
+
+// Throws Error{usage} where nothing says what to keep, Error{busy} where another run holds one of
+// the modules: then nothing was removed.
+Pruning prune(Session& session, const PruneRequest& request);
+
+std::string pruning_text(const Pruning& pruning);
+Json pruning_json(const Pruning& pruning);
+
+}  // namespace bba::ops

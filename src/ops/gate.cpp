@@ -1,0 +1,370 @@
+#include "bba/ops/gate.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bba/base/module_id.hpp"
+#include "bba/base/text.hpp"
+#include "bba/conf/platform.hpp"
+#include "bba/ops/target.hpp"
+#include "bba/ops/verify.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+constexpr const char* program = "backup-before-apply ";
+
+// ---- which of the two is asked
+
+// Artifacts are their owner's alone, so a directory of somebody else is closed even where it can be
+// listed.
+bool may_read_backups(const std::string& path) {
+  const Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return errno != EACCES && errno != EPERM;
+  struct stat status {};
+  if (::fstat(directory.get(), &status) != 0) return false;
+  return ::geteuid() == 0 || status.st_uid == ::geteuid();
+}
+
+// What the one or the other yields: something to judge, or why there is nothing.
+struct Evidence {
+  std::optional<Proof> proof;
+  std::vector<Refusal> refusals;
+};
+
+Refusal no_set(const std::string& module, const std::string& why) {
+  return {"set", why, program + ("backup " + module)};
+}
+
+Refusal bad_reference(const GateRequest& request, const std::string& why) {
+  return {"reference", fmt::format("{} {}", *request.reference, why),
+          fmt::format("{}list {}", program, request.module)};
+}
+
+// ---- judged by the backup directory
+
+bool same_directory(const std::string& a, const std::string& b) {
+  struct stat first {
+  }, second{};
+  return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+// What is wrong with the reference by its name alone, before any set is looked at.
+std::optional<Refusal> name_refusal(const Session& session, const GateRequest& request) {
+  const auto file = file_reference(session, *request.reference);
+  const auto parsed = file ? store::parse_name(file->file) : std::nullopt;
+  if (!parsed) return bad_reference(request, "is not called like an artifact or a manifest");
+  if (parsed->module != request.module) {
+    return bad_reference(request,
+                         fmt::format("is of module {}, not of {}", parsed->module, request.module));
+  }
+  return std::nullopt;
+}
+
+// The set that the reference belongs to.
+std::optional<std::size_t> referred_set(const Session& session, const GateRequest& request,
+                                        const std::vector<store::BackupSet>& sets,
+                                        Evidence& evidence) {
+  const auto file = *file_reference(session, *request.reference);
+  const bool bare = request.reference->find('/') == std::string::npos;
+  if (!bare && !same_directory(file.directory, session.settings.backup_dir)) {
+    evidence.refusals.push_back(
+        bad_reference(request, "is not in the backup directory " + session.settings.backup_dir));
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    const auto& artifacts = sets[i].manifest.artifacts;
+    if (file.file == sets[i].manifest_file ||
+        std::any_of(artifacts.begin(), artifacts.end(),
+                    [&](const store::ArtifactRecord& one) { return one.file == file.file; })) {
+      return i;
+    }
+  }
+  evidence.refusals.push_back(
+      bad_reference(request, "belongs to no complete set: no manifest names it"));
+  return std::nullopt;
+}
+
+// A manifest that cannot be read may be that of a newer backup, which an older one must not hide.
+std::optional<Refusal> newer_unreadable(const store::Catalogue& catalogue,
+                                        const std::string& module) {
+  for (const store::Orphan& orphan : catalogue.orphans) {
+    const auto parsed = store::parse_name(orphan.file);
+    if (!parsed || parsed->rest != "manifest.json") continue;
+    if (!catalogue.sets.empty() && parsed->time < catalogue.sets.front().manifest.started) continue;
+    return Refusal{"set", fmt::format("the newest manifest, {}: {}", orphan.file, orphan.why),
+                   program + ("backup " + module)};
+  }
+  return std::nullopt;
+}
+
+std::string nothing_there(const Session& session, const std::string& module) {
+  std::string text =
+      fmt::format("there is no backup of module {} in {}", module, session.settings.backup_dir);
+  try {
+    const auto known = conf::load_module(session.settings.platform_root, module);
+    if (known && known->statefulness == conf::Statefulness::sidecar_bound) {
+      text += fmt::format("; its data is backed up with {}: ask the gate for that",
+                          join(known->backup_ref_modules, ", "));
+    }
+  } catch (const Error&) {
+    // Only a better sentence was wanted of the platform's files.
+  }
+  return text;
+}
+
+Evidence ask_directory(Session& session, const GateRequest& request) {
+  Evidence evidence;
+  struct stat status {};
+  if (::stat(session.settings.backup_dir.c_str(), &status) != 0 && errno == ENOENT) {
+    evidence.refusals.push_back(no_set(request.module, nothing_there(session, request.module)));
+    return evidence;
+  }
+  const auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+  const store::Catalogue catalogue = store::read_catalogue(directory, request.module);
+  std::size_t index = 0;
+  if (request.reference) {
+    const auto referred = referred_set(session, request, catalogue.sets, evidence);
+    if (!referred) return evidence;
+    index = *referred;
+  } else {
+    if (auto refusal = newer_unreadable(catalogue, request.module)) {
+      evidence.refusals.push_back(std::move(*refusal));
+      return evidence;
+    }
+    if (catalogue.sets.empty()) {
+      evidence.refusals.push_back(no_set(request.module, nothing_there(session, request.module)));
+      return evidence;
+    }
+  }
+  const store::BackupSet& set = catalogue.sets[index];
+  evidence.proof = proof_of(directory, catalogue.sets, index, request.at);
+  const SetVerdict verdict = verify_set(session, directory, set);
+  if (!verdict.good()) {
+    evidence.refusals.push_back({"whole",
+                                 "the backup does not pass verify: " + verdict.first_broken(),
+                                 program + ("backup " + request.module)});
+  }
+  return evidence;
+}
+
+// ---- judged by the public proof
+
+bool proof_names(const Proof& proof, const std::string& reference) {
+  const auto is_it = [&](const std::string& path) {
+    return path == reference || path.substr(path.rfind('/') + 1) == reference;
+  };
+  return is_it(proof.manifest) ||
+         std::any_of(proof.artifacts.begin(), proof.artifacts.end(), is_it);
+}
+
+Evidence ask_proof(const Session& session, const GateRequest& request) {
+  Evidence evidence;
+  try {
+    evidence.proof = read_proof(session.settings.proof_dir, request.module);
+  } catch (const Error& error) {
+    evidence.refusals.push_back(
+        {"set", fmt::format("the public proof says nothing: {}", error.what()),
+         error.hint().empty() ? "sudo " + (program + ("verify " + request.module)) : error.hint()});
+    return evidence;
+  }
+  if (!evidence.proof) {
+    evidence.refusals.push_back(
+        {"set",
+         fmt::format("{} may not be read, and there is no public proof {}/{}.json",
+                     session.settings.backup_dir, session.settings.proof_dir, request.module),
+         fmt::format("sudo {}backup {}", program, request.module)});
+    return evidence;
+  }
+  if (request.reference && !proof_names(*evidence.proof, *request.reference)) {
+    evidence.refusals.push_back(bad_reference(
+        request,
+        "is not in the public proof, which is of the newest set: " + evidence.proof->manifest));
+  }
+  return evidence;
+}
+
+// ---- the conditions
+
+std::optional<Refusal> clock_refusal(const Proof& proof, const GateRequest& request) {
+  const Timestamp latest = std::max({proof.started, proof.finished, proof.proven});
+  if (latest <= request.at) return std::nullopt;
+  return Refusal{
+      "clock",
+      fmt::format("the backup is of {}, and the clock says {}: one of the two is wrong, "
+                  "so its age is not known",
+                  format_rfc3339(latest), format_rfc3339(request.at)),
+      "set the clock right, then take a new backup: " + (program + ("backup " + request.module))};
+}
+
+std::optional<Refusal> age_refusal(const Proof& proof, const GateRequest& request) {
+  const std::chrono::seconds age = request.at - proof.started;
+  if (age <= request.max_age) return std::nullopt;
+  return Refusal{"age",
+                 fmt::format("the backup is {} old, and no more than {} is allowed",
+                             format_duration(age), format_duration(request.max_age)),
+                 program + ("backup " + request.module)};
+}
+
+std::optional<Refusal> level_refusal(const Proof& proof, const GateRequest& request) {
+  if (proof.level >= request.require) return std::nullopt;
+  return Refusal{"proof", "the backup was not restored in a drill, and that is asked for",
+                 program + ("drill " + request.module)};
+}
+
+std::optional<Refusal> size_refusal(const Proof& proof, const GateRequest& request) {
+  std::vector<std::uint64_t> before = proof.content_bytes_before;
+  if (before.empty()) return std::nullopt;
+  std::sort(before.begin(), before.end());
+  const std::size_t middle = before.size() / 2;
+  const double median =
+      before.size() % 2 == 1
+          ? static_cast<double>(before[middle])
+          : (static_cast<double>(before[middle - 1]) + static_cast<double>(before[middle])) / 2;
+  if (static_cast<double>(proof.content_bytes) >= (1 - request.max_shrink) * median) {
+    return std::nullopt;
+  }
+  return Refusal{
+      "size",
+      fmt::format("the backup holds {}, and the median of the {} before it is {}: data may be gone",
+                  format_bytes(proof.content_bytes), before.size(),
+                  format_bytes(static_cast<std::uint64_t>(median))),
+      "look at the service; where it is right that it shrank, allow it with --max-shrink 100%"};
+}
+
+std::optional<wire::Container> inspect(docker::Engine& engine, const std::string& id) {
+  if (id.empty()) return std::nullopt;
+  try {
+    return engine.inspect(id);
+  } catch (const docker::ApiError& error) {
+    if (error.status() == 404) return std::nullopt;
+    throw;
+  }
+}
+
+// The container that was backed up; where it was replaced since, the one that has its place.
+wire::Container live_container(Session& session, const Proof& proof) {
+  const auto recorded = inspect(session.engine, proof.container_id);
+  if (recorded && recorded->running) return *recorded;
+  LookupClues clues;
+  clues.module = proof.module;
+  clues.configured = module_settings(session.settings.config, proof.module).container;
+  if (!clues.configured) {
+    const std::string& root = session.settings.platform_root;
+    clues = clues_in_files(proof.module, conf::load_compose(root),
+                           conf::runbook_containers(root, proof.module));
+  }
+  try {
+    return session.engine.inspect(find_container(clues, session.engine.list()).container.id);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::container && recorded) return *recorded;
+    throw;
+  }
+}
+
+std::optional<Refusal> image_refusal(Session& session, const Proof& proof) {
+  try {
+    const wire::Container container = live_container(session, proof);
+    if (container.image == proof.image_id) return std::nullopt;
+    return Refusal{
+        "image",
+        fmt::format("container {} runs image {} ({}), and the backup is of {} ({})", container.name,
+                    container.config_image, container.image, proof.image, proof.image_id),
+        program + ("backup " + proof.module)};
+  } catch (const Error& error) {
+    switch (error.kind()) {
+      case ErrorKind::interrupted:
+      case ErrorKind::terminated:
+        throw;
+      case ErrorKind::engine:
+      case ErrorKind::timeout:
+        return Refusal{
+            "image",
+            fmt::format("the Docker Engine cannot be asked which image runs now: {}", error.what()),
+            "run it where the engine can be reached, or leave this condition out with "
+            "--skip-image-check"};
+      default:
+        return Refusal{"image",
+                       fmt::format("it is not known which container to compare: {}", error.what()),
+                       error.hint().empty() ? "see `docker ps -a`" : error.hint()};
+    }
+  }
+}
+
+}  // namespace
+
+std::string GateVerdict::reference() const {
+  if (!proof) return {};
+  return proof->artifacts.empty() ? proof->manifest : proof->artifacts.front();
+}
+
+GateVerdict gate(Session& session, const GateRequest& request) {
+  if (!valid_module_id(request.module)) {
+    throw Error(ErrorKind::config, fmt::format("'{}' is no module id", request.module));
+  }
+  GateVerdict verdict;
+  verdict.module = request.module;
+  verdict.by_proof = !may_read_backups(session.settings.backup_dir);
+  if (request.reference) {
+    if (auto refusal = name_refusal(session, request)) {
+      verdict.refusals.push_back(std::move(*refusal));
+      return verdict;
+    }
+  }
+  Evidence evidence =
+      verdict.by_proof ? ask_proof(session, request) : ask_directory(session, request);
+  verdict.proof = std::move(evidence.proof);
+  verdict.refusals = std::move(evidence.refusals);
+  if (!verdict.proof) return verdict;
+
+  const Proof& proof = *verdict.proof;
+  const auto require = [&](std::optional<Refusal> refusal) {
+    if (refusal) verdict.refusals.push_back(std::move(*refusal));
+  };
+  verdict.age = request.at - proof.started;
+  require(clock_refusal(proof, request));
+  require(age_refusal(proof, request));
+  require(level_refusal(proof, request));
+  require(size_refusal(proof, request));
+  if (!request.skip_image_check) require(image_refusal(session, proof));
+  return verdict;
+}
+
+std::string gate_text(const GateVerdict& verdict) {
+  if (!verdict.proof) return {};
+  return fmt::format(
+      "reference  {}\nmanifest   sha256:{}\nproof      {}, by the {}\nage        {}\n",
+      verdict.reference(), verdict.proof->manifest_sha256, name(verdict.proof->level),
+      verdict.by_proof ? "public proof" : "backup directory", format_duration(*verdict.age));
+}
+
+Json gate_json(const GateVerdict& verdict) {
+  Json refusals = Json::array();
+  for (const Refusal& refusal : verdict.refusals) {
+    refusals.push_back(
+        {{"condition", refusal.condition}, {"why", refusal.why}, {"run", refusal.run}});
+  }
+  Json json = {{"passed", verdict.passed()}, {"module", verdict.module}};
+  const std::optional<Proof>& proof = verdict.proof;
+  json["class"] = proof ? Json(proof->module_class) : Json();
+  json["reference"] = proof ? Json(verdict.reference()) : Json();
+  json["manifest"] = proof ? Json(proof->manifest) : Json();
+  json["manifest_sha256"] = proof ? Json(proof->manifest_sha256) : Json();
+  json["proof"] = proof ? Json(name(proof->level)) : Json();
+  json["age_seconds"] = verdict.age ? Json(verdict.age->count()) : Json();
+  json["source"] = verdict.by_proof ? "proof" : "directory";
+  json["refusals"] = std::move(refusals);
+  return json;
+}
+
+Error gate_error(const GateVerdict& verdict) {
+  const Refusal& first = verdict.refusals.front();
+  return Error(ErrorKind::gate, first.why, first.run).in("the gate refuses " + verdict.module);
+}
+
+}  // namespace bba::ops

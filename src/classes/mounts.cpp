@@ -128,7 +128,8 @@ std::vector<Quiesced> sharing_containers(const std::vector<wire::ContainerSummar
     if (container.id == target_id) return true;
     for (const wire::Mount& theirs : container.mounts) {
       for (const MountChoice& ours : mounts) {
-        if (!ours.taken) continue;
+        // Monitors look at the whole host; who only reads may go on.
+        if (!ours.taken || !theirs.rw) continue;
         if (theirs.type == "volume" && ours.mount.type == "volume") {
           if (!theirs.name.empty() && theirs.name == ours.mount.name) return true;
         } else if (!theirs.source.empty() && !ours.mount.source.empty() && theirs.type != "tmpfs" &&

@@ -23,9 +23,9 @@ std::vector<Part> archive_parts(const Target& target, const std::vector<MountCho
 // `taken`.
 std::string part_name(const std::string& path, const std::vector<std::string>& taken);
 
-// The containers that are up, the target's own included, and have one of the archived mounts: to be
-// held still together (one that is paused already stays so). A bind counts where one source lies
-// within the other.
+// The containers that are up, the target's own included, and can write to one of the archived
+// mounts: to be held still together (one that is paused already stays so). A bind counts where one
+// source lies within the other.
 std::vector<Quiesced> sharing_containers(const std::vector<wire::ContainerSummary>& all,
                                          const std::string& target_id,
                                          const std::vector<MountChoice>& mounts);

@@ -26,6 +26,7 @@ constexpr const char* description =
 constexpr const char* footer = R"(Examples:
   backup-before-apply postgres            back up module postgres
   backup-before-apply plan postgres       what that would do; reads only
+  backup-before-apply audit               every stateful module, and what to begin with
   backup-before-apply recover             put right what a killed run left
 
 The artifacts' paths go to standard output, one a line; everything else to standard error.
@@ -146,6 +147,12 @@ constexpr std::array commands{
             [](CLI::App& app, Raw& raw) {
               add_modules(app, raw, false);
               add_selection(app, raw);
+            }},
+    Command{"audit", "Show every stateful module, and what stands between it and its backup",
+            [](CLI::App& app, Raw& raw) {
+              app.add_option("--format", raw.options.format, "table (default), json or markdown")
+                  ->type_name("FORMAT")
+                  ->check(CLI::IsMember({"table", "json", "markdown"}));
             }},
     Command{"recover", "Put right what a killed run left: a paused container, a running exec",
             [](CLI::App&, Raw&) {}},

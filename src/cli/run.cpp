@@ -9,6 +9,7 @@
 #include "bba/base/text.hpp"
 #include "bba/cli/exit_code.hpp"
 #include "bba/cli/options.hpp"
+#include "bba/ops/audit_text.hpp"
 #include "bba/ops/backup.hpp"
 #include "bba/ops/debts.hpp"
 #include "bba/ops/guard.hpp"
@@ -132,6 +133,15 @@ int backup(ops::Session& session, const Options& options) {
   return needs_hand ? exit_needs_hand : exit_done;
 }
 
+int audit(ops::Session& session, const Options& options) {
+  const ops::AuditReport report = ops::audit_report(ops::gather_audit(session));
+  const std::string format = options.format.value_or(options.json ? "json" : "table");
+  print(format == "json"       ? pretty_json(ops::audit_json(report))
+        : format == "markdown" ? ops::audit_markdown(report)
+                               : ops::audit_table(report));
+  return exit_done;
+}
+
 int recover(ops::Session& session) {
   const ops::Recovered recovered = ops::recover(session.engine, session.settings.state_dir);
   for (const std::string& done : recovered.done) print(done + "\n");
@@ -144,6 +154,7 @@ int recover(ops::Session& session) {
 int dispatch(ops::Session& session, const Options& options) {
   if (options.command == "backup") return backup(session, options);
   if (options.command == "plan") return plan(session, options);
+  if (options.command == "audit") return audit(session, options);
   if (options.command == "recover") return recover(session);
   throw Error(ErrorKind::internal, "no code for the command " + options.command);
 }

@@ -28,6 +28,7 @@ struct Options {
   std::optional<std::string> consistency;
   std::optional<std::string> compression;
   std::vector<std::string> paths;
+  std::optional<std::string> format;  // of audit: table, json, markdown
 
   // __guard: the state directory, the engine's address, the journal.
   std::vector<std::string> guard;

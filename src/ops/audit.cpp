@@ -158,7 +158,9 @@ class Row {
         note(lives_elsewhere(), Ready::no);
       } else {
         note("no container", Ready::no);
-        findings_.push_back({"no-container", module_.id, error.what(), error.hint()});
+        findings_.push_back({"no-container", module_.id,
+                             clues.configured ? error.what() : "no container was found",
+                             error.hint()});
       }
     }
   }

@@ -141,10 +141,31 @@ std::vector<std::string> caveats(const AuditReport& report) {
   return lines;
 }
 
-std::string finding_text(const Finding& finding) {
-  std::string text = finding.subject.empty() ? finding.what : finding.subject + ": " + finding.what;
-  if (!finding.hint.empty()) text += "; " + finding.hint;
-  return text;
+// One line for each; those that differ in their subject alone are told together.
+std::vector<std::string> finding_lines(const AuditReport& report) {
+  struct Group {
+    const Finding* first;
+    std::vector<std::string> subjects;
+  };
+  std::vector<Group> groups;
+  for (const Finding& finding : report.findings) {
+    const auto same = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
+      return group.first->what == finding.what && group.first->hint == finding.hint;
+    });
+    if (same == groups.end()) {
+      groups.push_back({&finding, {finding.subject}});
+    } else {
+      same->subjects.push_back(finding.subject);
+    }
+  }
+  std::vector<std::string> lines;
+  for (const Group& group : groups) {
+    std::string text = group.first->subject.empty() ? "" : join(group.subjects, ", ") + ": ";
+    text += group.first->what;
+    if (!group.first->hint.empty()) text += "; " + group.first->hint;
+    lines.push_back(std::move(text));
+  }
+  return lines;
 }
 
 std::string no_first_run(const AuditReport& report) {
@@ -207,8 +228,8 @@ std::string audit_table(const AuditReport& report) {
 
   text += "\nFindings\n";
   if (report.findings.empty()) text += "  none\n";
-  for (const Finding& finding : report.findings) {
-    text += "  - " + wrapped(printable(finding_text(finding)), 4).substr(4);
+  for (const std::string& finding : finding_lines(report)) {
+    text += "  - " + wrapped(printable(finding), 4).substr(4);
   }
 
   text += "\nCandidates for a first run, lowest blast radius first\n";
@@ -262,8 +283,8 @@ std::string audit_markdown(const AuditReport& report) {
 
   text += "\n### Findings\n\n";
   if (report.findings.empty()) text += "None.\n";
-  for (const Finding& finding : report.findings) {
-    text += "- " + cell(finding_text(finding)) + "\n";
+  for (const std::string& finding : finding_lines(report)) {
+    text += "- " + cell(finding) + "\n";
   }
 
   text += "\n### Candidates for a first run\n\n";

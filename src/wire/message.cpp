@@ -1,6 +1,7 @@
 #include "bba/wire/message.hpp"
 
 #include <charconv>
+#include <utility>
 
 #include "bba/base/text.hpp"
 
@@ -68,18 +69,14 @@ std::optional<Json> parse_object(std::string_view body) {
   return value;
 }
 
-struct ApiVersion {
-  unsigned major = 0;
-  unsigned minor = 0;
-  auto operator<=>(const ApiVersion&) const = default;
-};
+using ApiVersion = std::pair<unsigned, unsigned>;
 
 std::optional<ApiVersion> parse_api_version(std::string_view text) {
   ApiVersion version;
   const char* const end = text.data() + text.size();
-  const auto major = std::from_chars(text.data(), end, version.major);
+  const auto major = std::from_chars(text.data(), end, version.first);
   if (major.ec != std::errc{} || major.ptr == end || *major.ptr != '.') return std::nullopt;
-  const auto minor = std::from_chars(major.ptr + 1, end, version.minor);
+  const auto minor = std::from_chars(major.ptr + 1, end, version.second);
   if (minor.ec != std::errc{} || minor.ptr != end) return std::nullopt;
   return version;
 }

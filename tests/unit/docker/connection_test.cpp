@@ -180,9 +180,9 @@ TEST_CASE("stop: an unstoppable engine goes on, with the version that is known")
 TEST_CASE("silence: before the header") {
   FakeEngine fake;
   fake.on("GET /info", {hold()});
-  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 60ms, .total = std::nullopt},
-                nullptr);
-  engine.version();
+  Engine calm(fake.socket_path(), patient(), nullptr);
+  calm.version();
+  Engine engine = calm.unstoppable({.connect = 20s, .silence = 60ms, .total = std::nullopt});
   const Caught error = caught([&] { engine.info(); });
   CHECK(error.kind == ErrorKind::timeout);
   CHECK(error.what == "GET /v1.41/info: the engine was silent for 60 ms");
@@ -221,8 +221,9 @@ TEST_CASE("silence: every byte starts it anew") {
 TEST_CASE("silence: stopping a container may take as long as its grace") {
   FakeEngine fake;
   fake.on("POST /containers/web/stop", {pause(300ms), send("HTTP/1.1 204 No Content\r\n\r\n")});
-  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 100ms, .total = std::nullopt},
-                nullptr);
+  Engine calm(fake.socket_path(), patient(), nullptr);
+  calm.version();
+  Engine engine = calm.unstoppable({.connect = 20s, .silence = 100ms, .total = std::nullopt});
   engine.stop("web", 20s);
   CHECK(fake.last("POST /containers/web/stop").target == "/v1.41/containers/web/stop?t=20");
 }
@@ -247,8 +248,10 @@ TEST_CASE("total: ends a body that never ends") {
                                     }
                                   }});
   Engine engine(fake.socket_path(), {.connect = 20s, .silence = 20s, .total = 400ms}, nullptr);
-  Body body = engine.start_exec("e1");
-  const Caught error = caught([&] { read_all(body); });
+  const Caught error = caught([&] {
+    Body body = engine.start_exec("e1");
+    read_all(body);
+  });
   CHECK(error.kind == ErrorKind::timeout);
   CHECK(contains(error.what, "the time limit of 400 ms"));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <set>
 
 #include <CLI/CLI.hpp>
@@ -57,10 +58,26 @@ std::string class_validator(const std::string& text) {
              : "'" + text + "' is none of the classes A to G";
 }
 
+// "80%" as 0.8; nullopt where it is no share.
+std::optional<double> parse_share(std::string_view text) {
+  if (!text.ends_with('%')) return std::nullopt;
+  text.remove_suffix(1);
+  int percent = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+  if (error != std::errc() || end != text.data() + text.size() || percent < 0 || percent > 100) {
+    return std::nullopt;
+  }
+  return percent / 100.0;
+}
+
+std::string share_validator(const std::string& text) {
+  return parse_share(text) ? std::string() : "'" + text + "' is no share: use 0% to 100%";
+}
+
 // What CLI11 fills; spans and classes are converted once it is done.
 struct Raw {
   Options options;
-  std::string timeout, color, module_class;
+  std::string timeout, color, module_class, max_age, max_shrink, keep_within;
 };
 
 void add_globals(CLI::App& app, Raw& raw) {
@@ -127,6 +144,42 @@ void add_modules(CLI::App& app, Raw& raw, bool several) {
   if (!several) modules->expected(1);
 }
 
+void add_optional_module(CLI::App& app, Raw& raw) {
+  app.add_option("module-id", raw.options.modules, "One module; all of them where it is left out")
+      ->expected(0, 1);
+}
+
+void add_gate(CLI::App& app, Raw& raw) {
+  Options& o = raw.options;
+  add_modules(app, raw, false);
+  app.add_option("--max-age", raw.max_age, "How old the backup may be (default 1h)")
+      ->type_name("SPAN")
+      ->check(seconds_validator);
+  app.add_option("--require", o.require_proof, "verified (default) or drilled")
+      ->type_name("PROOF")
+      ->check(CLI::IsMember({"verified", "drilled"}));
+  app.add_option("--max-shrink", raw.max_shrink,
+                 "How much smaller than the sets before it it may be (default 80%)")
+      ->type_name("SHARE")
+      ->check(share_validator);
+  app.add_option("--ref", o.reference, "Judge this artifact's set instead of the newest")
+      ->type_name("ARTIFACT");
+  app.add_flag("--skip-image-check", o.skip_image_check,
+               "Do not ask the engine whether the image that was backed up still runs");
+}
+
+void add_prune(CLI::App& app, Raw& raw) {
+  Options& o = raw.options;
+  add_optional_module(app, raw);
+  app.add_option("--keep-last", o.keep_last, "Keep the newest N sets of each module")
+      ->type_name("N");
+  app.add_option("--keep-within", raw.keep_within, "Keep what is not older than this: 12h, 14d")
+      ->type_name("SPAN")
+      ->check(seconds_validator);
+  app.add_flag("--force", o.force, "Also remove sets that fail verify");
+  app.add_flag("--dry-run", o.dry_run, "Only show what would be removed");
+}
+
 struct Command {
   const char* name;
   const char* summary;
@@ -154,6 +207,15 @@ constexpr std::array commands{
                   ->type_name("FORMAT")
                   ->check(CLI::IsMember({"table", "json", "markdown"}));
             }},
+    Command{"verify", "Read a backup again and prove it whole; needs no engine",
+            [](CLI::App& app, Raw& raw) {
+              app.add_option("reference", raw.options.modules,
+                             "An artifact, a manifest, or a module for all of its sets")
+                  ->required();
+            }},
+    Command{"gate", "Exit 0 only where a fresh, proven backup is there", add_gate},
+    Command{"list", "What is in the backup directory", add_optional_module},
+    Command{"prune", "Remove old sets, never the newest good one", add_prune},
     Command{"recover", "Put right what a killed run left: a paused container, a running exec",
             [](CLI::App&, Raw&) {}},
 };
@@ -261,6 +323,9 @@ Options parse_options(int argc, const char* const* argv) {
 
   options.command = app.get_subcommands().front()->get_name();
   if (!raw.timeout.empty()) options.timeout = parse_duration(raw.timeout);
+  if (!raw.max_age.empty()) options.max_age = parse_duration(raw.max_age);
+  if (!raw.keep_within.empty()) options.keep_within = parse_duration(raw.keep_within);
+  if (!raw.max_shrink.empty()) options.max_shrink = parse_share(raw.max_shrink);
   if (!raw.module_class.empty()) options.module_class = raw.module_class.front();
   if (raw.color == "always") options.style.color = Color::always;
   if (raw.color == "never") options.style.color = Color::never;

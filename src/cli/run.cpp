@@ -1,8 +1,10 @@
 #include "bba/cli/run.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -12,7 +14,12 @@
 #include "bba/ops/audit_text.hpp"
 #include "bba/ops/backup.hpp"
 #include "bba/ops/debts.hpp"
+#include "bba/ops/gate.hpp"
 #include "bba/ops/guard.hpp"
+#include "bba/ops/list.hpp"
+#include "bba/ops/proof.hpp"
+#include "bba/ops/prune.hpp"
+#include "bba/ops/verify.hpp"
 
 extern char** environ;
 
@@ -116,7 +123,10 @@ int backup(ops::Session& session, const Options& options) {
   for (const std::string& module : options.modules) {
     const ops::BackupResult result = ops::backup(session, wish_of(options, module), *compression);
     needs_hand = needs_hand || !result.needs_hand.empty();
+    const auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
     for (const store::Manifest& manifest : result.sets) {
+      ops::publish_proof(session, directory,
+                         store::manifest_name(manifest.module, manifest.started));
       if (options.json) print(pretty_json(store::to_json(manifest)));
       for (const store::ArtifactRecord& artifact : manifest.artifacts) {
         const std::string path = session.settings.backup_dir + "/" + artifact.file;
@@ -151,10 +161,79 @@ int recover(ops::Session& session) {
   return recovered.failed.empty() ? exit_done : exit_needs_hand;
 }
 
+int verify(ops::Session& session, const Options& options) {
+  ops::Verification all;
+  for (const std::string& reference : options.modules) {
+    ops::Verification one = ops::verify(session, reference);
+    if (!options.json) print(ops::verification_text(one));
+    for (const std::string& note : one.notes) session.reporter.note(note);
+    std::move(one.sets.begin(), one.sets.end(), std::back_inserter(all.sets));
+  }
+  if (options.json) print(pretty_json(ops::verification_json(all)));
+  if (const std::string broken = all.first_broken(); !broken.empty()) {
+    throw Error(ErrorKind::artifact, broken, "do not rely on this set: take a new backup");
+  }
+  return exit_done;
+}
+
+int gate(ops::Session& session, const Options& options) {
+  ops::GateRequest request;
+  request.module = options.modules.front();
+  if (options.max_age) request.max_age = *options.max_age;
+  if (options.require_proof) request.require = *ops::proof_level_by_name(*options.require_proof);
+  request.max_shrink = options.max_shrink.value_or(session.settings.config.max_shrink);
+  request.skip_image_check = options.skip_image_check;
+  request.reference = options.reference;
+  const ops::GateVerdict verdict = ops::gate(session, request);
+  if (options.json) {
+    print(pretty_json(ops::gate_json(verdict)));
+  } else if (verdict.passed()) {
+    print(ops::gate_text(verdict));
+  }
+  session.reporter.note(verdict.by_proof
+                            ? "judged by the public proof: the backup directory may not be read"
+                            : "judged by the backup directory, read just now");
+  if (verdict.passed()) return exit_done;
+  for (std::size_t i = 1; i < verdict.refusals.size(); ++i) {
+    session.reporter.warning(verdict.refusals[i].why + ": " + verdict.refusals[i].run);
+  }
+  throw ops::gate_error(verdict);
+}
+
+int list(ops::Session& session, const Options& options) {
+  const ops::Listing listing =
+      ops::list(session, options.modules.empty() ? "" : options.modules.front());
+  print(options.json ? pretty_json(ops::list_json(listing, now()))
+                     : ops::list_text(listing, now()));
+  return exit_done;
+}
+
+int prune(ops::Session& session, const Options& options) {
+  ops::PruneRequest request;
+  if (!options.modules.empty()) request.module = options.modules.front();
+  request.keep_last = options.keep_last;
+  request.keep_within = options.keep_within;
+  request.force = options.force;
+  request.dry_run = options.dry_run;
+  request.removed = [&](const std::string& file) { session.reporter.detail("removed " + file); };
+  const ops::Pruning pruning = ops::prune(session, request);
+  print(options.json ? pretty_json(ops::pruning_json(pruning)) : ops::pruning_text(pruning));
+  return pruning.needs_hand ? exit_needs_hand : exit_done;
+}
+
+// What works on a copy of the backups, on a machine that never had an engine.
+bool needs_no_engine(const std::string& command) {
+  return command == "verify" || command == "list";
+}
+
 int dispatch(ops::Session& session, const Options& options) {
   if (options.command == "backup") return backup(session, options);
   if (options.command == "plan") return plan(session, options);
   if (options.command == "audit") return audit(session, options);
+  if (options.command == "verify") return verify(session, options);
+  if (options.command == "gate") return gate(session, options);
+  if (options.command == "list") return list(session, options);
+  if (options.command == "prune") return prune(session, options);
   if (options.command == "recover") return recover(session);
   throw Error(ErrorKind::internal, "no code for the command " + options.command);
 }
@@ -183,7 +262,8 @@ int run(int argc, const char* const* argv) {
     install_signal_handlers(stop);
     raise_descriptor_limit();
     ops::Settings settings = settings_of(options);
-    docker::Engine engine(docker::socket_path(settings.host), settings.limits, &stop);
+    const std::string host = needs_no_engine(options.command) ? default_host : settings.host;
+    docker::Engine engine(docker::socket_path(host), settings.limits, &stop);
     ops::Session session{std::move(settings), stop, terminal, std::move(engine)};
     return dispatch(session, options);
   } catch (const Error& error) {

@@ -90,6 +90,11 @@ class TarContent : public Content, private pipe::TarVisitor {
     return text;
   }
 
+ protected:
+  std::uint64_t files() const { return files_; }
+  std::uint64_t directories() const { return directories_; }
+  std::uint64_t content_bytes() const { return content_bytes_; }
+
  private:
   bool entry(const pipe::TarEntry& entry) override {
     switch (entry.type) {
@@ -136,6 +141,20 @@ class TarContent : public Content, private pipe::TarVisitor {
   std::optional<int> rdb_version_;
 };
 
+// Files below objects/<bucket>/, as the capture writes them.
+class ObjectsContent : public TarContent {
+ public:
+  ObjectsContent() : TarContent("") {}
+  Json found() const override {
+    Json found = TarContent::found();
+    found["objects"] = files();
+    found["object_bytes"] = content_bytes();
+    // The first directory is the one that holds the buckets.
+    found["buckets"] = directories() == 0 ? 0 : directories() - 1;
+    return found;
+  }
+};
+
 std::unique_ptr<Content> content_of(const store::ArtifactRecord& record) {
   if (record.kind == "sql") return std::make_unique<SqlContent>();
   if (record.kind == "raft-snapshot") return std::make_unique<SnapshotContent>();
@@ -148,17 +167,14 @@ std::unique_ptr<Content> content_of(const store::ArtifactRecord& record) {
 
 // ---- what the manifest says
 
-// What `found` of each kind must hold, and verify can count again. Of the kinds that are not
-// listed, what is there is compared.
-constexpr std::array tar_counts{"entries",    "files",  "directories",  "symlinks",
-                                "hard_links", "others", "content_bytes"};
-
+// What `found` of each kind must hold for verify to count it again.
 std::vector<std::string> required_keys(const std::string& kind) {
   if (kind == "sql") return {"databases"};
   if (kind == "raft-snapshot") return {"index", "term", "state_bytes"};
-  std::vector<std::string> keys;
-  if (kind == "tar" || kind == "rdb-directory") keys.assign(tar_counts.begin(), tar_counts.end());
-  if (kind == "rdb-directory") keys.emplace_back("rdb_version");
+  std::vector<std::string> keys{"entries",    "files",  "directories",  "symlinks",
+                                "hard_links", "others", "content_bytes"};
+  if (kind == "rdb-directory") keys.insert(keys.end(), {"rdb_file", "rdb_version"});
+  if (kind == "objects") keys.insert(keys.end(), {"objects", "object_bytes", "buckets"});
   return keys;
 }
 
@@ -195,11 +211,11 @@ std::string record_fault(const store::Manifest& manifest, const store::ArtifactR
   }
   for (const std::string& key : required_keys(record.kind)) {
     if (member(record.found, key) == nullptr) {
-      return fmt::format("the manifest does not say how many {} it has", key);
+      return fmt::format("the manifest does not say its {}", key);
     }
   }
-  if (record.kind == "tar" && member(record.found, "rdb_version") != nullptr) {
-    return "the manifest calls it a tar, and found an RDB in it";
+  if (record.kind != "rdb-directory" && member(record.found, "rdb_file") != nullptr) {
+    return fmt::format("the manifest calls it {}, and found an RDB in it", record.kind);
   }
   return {};
 }

@@ -30,6 +30,15 @@ struct Options {
   std::vector<std::string> paths;
   std::optional<std::string> format;  // of audit: table, json, markdown
 
+  // Of gate and prune.
+  std::optional<std::string> reference;
+  std::optional<std::chrono::seconds> max_age, keep_within;
+  std::optional<std::string> require_proof;  // verified, drilled
+  std::optional<double> max_shrink;          // a share: 0.8
+  bool skip_image_check = false;
+  std::optional<std::size_t> keep_last;
+  bool force = false;
+
   // __guard: the state directory, the engine's address, the journal.
   std::vector<std::string> guard;
 };

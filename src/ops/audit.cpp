@@ -227,6 +227,9 @@ class Row {
     if (container_ && facts_.source_kind(root) == classes::SourceKind::directory) {
       ArchiveRules rules;
       rules.path = rules.host_path = root;
+      for (const classes::MountChoice& choice : mounts_) {
+        if (choice.taken) rules.excludes.push_back(choice.mount.source);
+      }
       data.size = facts_.measure(rules);
     } else if (container_) {
       note(fmt::format("compose directory {} is not on this host", root), Ready::no);
@@ -391,11 +394,9 @@ void find_unowned(const AuditFacts& facts, std::vector<Finding>& findings) {
       if (choice.taken) data.push_back(choice.mount.destination);
     }
     if (data.empty()) continue;
-    unowned.push_back(
-        {"unowned", name_of(one),
-         fmt::format("is up with data in {}, and no module owns it", join(data, ", ")),
-         "give it a modules/<id>/module.yaml, or name it in the configuration with "
-         "modules.<id>.container"});
+    unowned.push_back({"unowned", name_of(one),
+                       fmt::format("up with data in {}, and no module owns it", join(data, ", ")),
+                       "add modules/<id>/module.yaml, or set modules.<id>.container"});
   }
   std::sort(unowned.begin(), unowned.end(),
             [](const Finding& a, const Finding& b) { return a.subject < b.subject; });

@@ -252,7 +252,7 @@ namespace {
 std::string cell(const std::string& text) {
   std::string out;
   for (const char c : printable(text)) {
-    if (c == '|' || c == '<' || c == '`' || c == '*' || c == '_') out += '\\';
+    if (c == '|' || c == '<' || c == '*') out += '\\';
     out += c;
   }
   return out;

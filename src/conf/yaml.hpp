@@ -23,7 +23,7 @@ inline constexpr std::size_t max_values = 200'000;
 inline constexpr std::size_t max_text_bytes = 32 << 20;
 // yaml-cpp's scanner holds tokens back while it looks for the ':' of a possible key, which inside
 // brackets is without bound, and each takes about 180 times the byte it was made of.
-inline constexpr std::size_t max_lookahead = 256 << 10;
+inline constexpr std::size_t max_lookahead = 128 << 10;
 
 enum class Kind { null, boolean, number, text, sequence, mapping };
 

@@ -226,12 +226,12 @@ TEST_CASE("yaml: large files end in an error that says which limit they passed")
   CHECK(error_of(repeated("- a\n", most - 4)) ==
         "f.yaml:200000:3: more than 200000 values, aliases written out");
   CHECK(error_of("a: " + std::string(most - 3, 'x')) ==
-        "f.yaml:1:1: no value ends within 256.0 KiB before this line");
+        "f.yaml:1:1: no value ends within 128.0 KiB before this line");
   CHECK(error_of(repeated("#\n", most)).find("no value ends within") != std::string::npos);
   CHECK(error_of(repeated("[", most)).find("no value ends within") != std::string::npos);
   CHECK(error_of("[" + repeated("a,", most - 2)).find("no value ends within") != std::string::npos);
   // What is large and yet within the limits is read.
-  CHECK(shown("a: " + std::string(200'000, 'x')).size() == 200'004);
+  CHECK(shown("a: " + std::string(100'000, 'x')).size() == 100'004);
 }
 
 TEST_CASE("yaml: files that cannot be read") {

@@ -73,7 +73,9 @@ class Attached {
   ~Attached();
 
   // Writes all of `bytes` to stdin. What the program prints meanwhile is handed to `output` (raw
-  // frames), so that a program that prints while it reads never blocks both sides.
+  // frames), so that a program that prints while it reads never blocks both sides. A program
+  // that ends before it has read everything is an Error{capture}; read() still gives its last
+  // words.
   void write(ByteView bytes, const std::function<void(Chunk)>& output);
   // Half-closes: the program sees the end of its stdin.
   void close_stdin();

@@ -204,8 +204,8 @@ TEST_CASE("exit code: what never comes is not known, and not 0") {
 }
 
 TEST_CASE("exit code: it is asked for at least once, and a stop ends the polling") {
-  FakeEngine fake;
   Stop stop;
+  FakeEngine fake;
   fake.on("GET /exec/e1/json", {send(answer(200, ended_well))});
   fake.on("GET /exec/e1/json", {call([&] { stop.request(SIGINT); }),
                                 send(answer(200, R"({"Running":true,"ExitCode":null})"))});

@@ -9,6 +9,8 @@ using namespace e2e;
 namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
+// A while to read, compared with the time that it takes to notice.
+constexpr std::uint64_t large = 512 << 20;
 // What the operator may rely on after a SIGKILL.
 constexpr auto guard_limit = 2000ms;
 // The program inside gets two seconds to end by itself before it is killed.
@@ -24,7 +26,7 @@ struct Slow {
     const std::string volume = scene.volume("data");
     file = volume_path(volume) + "/big.bin";
     write_file(file, "");
-    std::filesystem::resize_file(file, std::uint64_t{2} << 30);
+    std::filesystem::resize_file(file, large);
     container = scene.start("kuma", {"--volume", volume + ":/data"}, image);
     life = life_of(container);
   }
@@ -149,7 +151,7 @@ TEST_CASE("E, the container is killed half way: it holds still, so the archive i
   INFO(ended.err);
   CHECK(ended.exit_code == 0);
   const Json manifest = scene.manifest();
-  CHECK(manifest.at("artifacts")[0].at("found").at("content_bytes") == std::uint64_t{2} << 30);
+  CHECK(manifest.at("artifacts")[0].at("found").at("content_bytes") == large);
   CHECK_FALSE(paused(slow.container));
   CHECK(scene.journals() == Strings{});
 }

@@ -148,7 +148,8 @@ WaitingDump::WaitingDump(const std::string& container)
       half_way_(seen_from_here(container, half_way_mark)) {}
 
 void WaitingDump::wait_until_half_way() const {
-  wait_until("half a dump", 30s, [&] { return std::filesystem::exists(half_way_); });
+  // Taken away, so that the next dump's is not mistaken for it.
+  wait_until("half a dump", 30s, [&] { return std::filesystem::remove(half_way_); });
 }
 
 }  // namespace e2e

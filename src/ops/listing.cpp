@@ -284,11 +284,31 @@ std::optional<Measured> measure(const ArchiveRules& rules, const std::function<b
   }
 }
 
-ArchiveCheck::ArchiveCheck(ArchiveRules rules)
-    : rules_(std::move(rules)), walk_(walk_of(rules_)), base_(base_name(rules_.path)) {
-  // The clock that the kernel dates files by.
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &began_);
+namespace {
+
+// A moment that divides what is written before from what is written after the return: kernels date
+// files by a clock of some milliseconds, or, from Linux 6.13 on, by a finer one that runs ahead of
+// it. So the moment is the fine clock's, and the coarse one has to pass it.
+timespec moment_between_ticks() {
+  timespec moment{}, tick{};
+  ::clock_gettime(CLOCK_REALTIME, &moment);
+  // A tick lasts 10 ms at most; a clock that was set back must not hold anything up.
+  for (int i = 0; i < 100; ++i) {
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &tick);
+    if (std::pair(tick.tv_sec, tick.tv_nsec) > std::pair(moment.tv_sec, moment.tv_nsec)) break;
+    constexpr timespec pause{0, 500'000};
+    ::nanosleep(&pause, nullptr);
+  }
+  return moment;
 }
+
+}  // namespace
+
+ArchiveCheck::ArchiveCheck(ArchiveRules rules)
+    : rules_(std::move(rules)),
+      walk_(walk_of(rules_)),
+      base_(base_name(rules_.path)),
+      began_(moment_between_ticks()) {}
 
 ArchiveCheck::~ArchiveCheck() = default;
 

@@ -131,7 +131,7 @@ class ArchiveCheck : public pipe::TarVisitor {
   HostWalk walk_;
   std::string base_;
   ArchiveCounts counts_;
-  timespec began_{};
+  timespec began_{};                         // what is dated later was written since
   std::optional<std::string> current_file_;  // whose content is passing
   std::uint64_t changed_before_ = 0;         // counts_.changed when it began
   std::map<std::string, HostEntry> only_host_;

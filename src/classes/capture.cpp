@@ -38,6 +38,16 @@ std::string parent_of(const std::string& path) {
   return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
 }
 
+// `text` as a basic regular expression between slashes that matches it alone.
+std::string sed_literal(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::string_view("\\/.[]*^$").find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 std::string unpack(const std::string& file) {
   const std::string quoted = shell_quoted(std::array{file});
   if (file.ends_with(".gz")) return "gunzip -c -- " + quoted;
@@ -148,8 +158,10 @@ std::vector<std::string> restore_commands(const Capture& capture, const Part& pa
                               [](const auto& one) { return one.name == "PGPASSWORD"; })) {
                 options += "-e PGPASSWORD ";
               }
-              return {target, unpack(file) + " | sed '1,/^\\\\connect /{/^CREATE ROLE \"\\{0,1\\}" +
-                                  role + "\"\\{0,1\\};$/d}' | docker exec -i " + options +
+              const std::string script = "1,/^\\\\connect /{/^CREATE ROLE \"\\{0,1\\}" +
+                                         sed_literal(role) + "\"\\{0,1\\};$/d}";
+              return {target, unpack(file) + " | sed " + shell_quoted(std::array{script}) +
+                                  " | docker exec -i " + options +
                                   "\"$TARGET\" psql -X -q -v ON_ERROR_STOP=1 -U " +
                                   shell_quoted(std::array{role}) + " -d postgres"};
             },

@@ -156,25 +156,35 @@ TEST_CASE("E, the container is killed half way: it holds still, so the archive i
   CHECK(scene.journals() == Strings{});
 }
 
-TEST_CASE("A, SIGTERM and SIGINT half way: 143, 130, and the program inside has ended") {
-  NEEDS_ENGINE();
+namespace {
+
+void check_signal_half_way(int signal, int exit_code) {
   Scene scene;
   const Server& server = shared_server();
   const WaitingDump dump(server.container());
   const std::string life = life_of(server.container());
-  for (const auto& [signal, exit_code] : {std::pair{SIGTERM, 143}, std::pair{SIGINT, 130}}) {
-    CAPTURE(signal);
-    Process run = half_a_dump(scene, server, dump);
-    run.signal(signal);
-    const Ended ended = run.wait(10s);
-    INFO(ended.err);
-    CHECK(ended.exit_code == exit_code);
-    CHECK(ended.out.empty());
-    CHECK_FALSE(dump_runs_in(server.container()));
-    CHECK(life_of(server.container()) == life);
-    scene.check_nothing_left();
-    wait_for_guard_to_end(scene);
-  }
+  Process run = half_a_dump(scene, server, dump);
+  run.signal(signal);
+  const Ended ended = run.wait(10s);
+  INFO(ended.err);
+  CHECK(ended.exit_code == exit_code);
+  CHECK(ended.out.empty());
+  CHECK_FALSE(dump_runs_in(server.container()));
+  CHECK(life_of(server.container()) == life);
+  scene.check_nothing_left();
+  wait_for_guard_to_end(scene);
+}
+
+}  // namespace
+
+TEST_CASE("A, SIGTERM half way: 143, and the program inside has ended") {
+  NEEDS_ENGINE();
+  check_signal_half_way(SIGTERM, 143);
+}
+
+TEST_CASE("A, SIGINT half way: 130, and the program inside has ended") {
+  NEEDS_ENGINE();
+  check_signal_half_way(SIGINT, 130);
 }
 
 TEST_CASE("A, SIGKILL half way: the guard ends the program inside") {

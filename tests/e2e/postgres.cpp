@@ -148,8 +148,9 @@ WaitingDump::WaitingDump(const std::string& container)
       half_way_(seen_from_here(container, half_way_mark)) {}
 
 void WaitingDump::wait_until_half_way() const {
-  // Taken away, so that the next dump's is not mistaken for it.
-  wait_until("half a dump", 30s, [&] { return std::filesystem::remove(half_way_); });
+  wait_until("half a dump", 30s, [&] { return std::filesystem::exists(half_way_); });
+  // Taken away, from inside, so that the next dump's is not mistaken for it.
+  shell_in(container(), fmt::format("rm -f {}", half_way_mark));
 }
 
 }  // namespace e2e

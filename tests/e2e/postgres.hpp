@@ -46,6 +46,9 @@ class FakeDump {
   FakeDump& operator=(const FakeDump&) = delete;
   ~FakeDump();
 
+ protected:
+  const std::string& container() const { return container_; }
+
  private:
   std::string container_;
 };

@@ -29,7 +29,7 @@ std::vector<wire::ContainerSummary> containers_of(const conf::Platform& platform
     auto one = test::compose_container(service.stack, service.name, service.container_name);
     one.image = service.image;
     for (const conf::ComposeVolume& each : service.volumes) {
-      wire::Mount mount = each.type == "bind" ? test::bind(each.source, each.target)
+      wire::Mount mount = each.type == "bind" ? test::bind_mount(each.source, each.target)
                                               : test::volume(each.source, each.target);
       mount.type = each.type;
       mount.rw = !each.read_only;
@@ -195,7 +195,8 @@ TEST_CASE("audit: missing, ambiguous and unowned containers are findings") {
   all.push_back(second);
   all.push_back(test::container("wiki-old", "running", {test::volume("wiki", "/wiki")}));
   all.push_back(test::container("idle-old", "exited", {test::volume("idle", "/idle")}));
-  all.push_back(test::container("no-data", "running", {test::bind("/etc/x", "/etc/x", false)}));
+  all.push_back(
+      test::container("no-data", "running", {test::bind_mount("/etc/x", "/etc/x", false)}));
   auto scratch = test::container("bba-scratch", "running", {test::volume("s", "/s")});
   scratch.labels["bba.scratch"] = "postgres";
   all.push_back(scratch);
@@ -291,8 +292,8 @@ TEST_CASE("audit: what Vault and MinIO fall back to without the operator's word"
 TEST_CASE("audit: data mounts, and paths that stand in for them") {
   AuditFacts facts = facts_of_one("app");
   auto& mounts = facts.containers->front().mounts;
-  mounts = {test::bind("/srv/app", "/srv"), test::volume("db", "/db"),
-            test::bind("/etc/app.conf", "/etc/app.conf", false)};
+  mounts = {test::bind_mount("/srv/app", "/srv"), test::volume("db", "/db"),
+            test::bind_mount("/etc/app.conf", "/etc/app.conf", false)};
   AuditRow one = row(audit_report(facts), "app");
   REQUIRE(one.data.size() == 2);
   CHECK(one.data[0].path == "/db");

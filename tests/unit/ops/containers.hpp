@@ -12,7 +12,8 @@ inline wire::Mount volume(const std::string& name, const std::string& destinatio
   return {"volume", name, "/var/lib/docker/volumes/" + name + "/_data", destination, true};
 }
 
-inline wire::Mount bind(const std::string& source, const std::string& destination, bool rw = true) {
+inline wire::Mount bind_mount(const std::string& source, const std::string& destination,
+                              bool rw = true) {
   return {"bind", "", source, destination, rw};
 }
 

@@ -1,0 +1,124 @@
+// Classes E, F and G: what is archived, who is held still, and what is said about it.
+#include "bba/classes/archive.hpp"
+
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "bba/base/error.hpp"
+#include "unit/classes/support.hpp"
+
+using namespace bba;
+using namespace bba::classes;
+using test::bind_mount;
+using test::names_of;
+using test::summary;
+using test::taken;
+using test::volume;
+using Names = std::vector<std::string>;
+
+namespace {
+
+const std::vector<MountChoice> mounts{taken(volume("v", "/data"))};
+const std::vector<wire::ContainerSummary> all{summary("worker", {volume("v", "/data")}),
+                                              summary("kuma", {volume("v", "/data")})};
+
+}  // namespace
+
+TEST_CASE("archive: everybody who writes is paused, the target first") {
+  for (const Consistency wanted : {Consistency::automatic, Consistency::pause}) {
+    const Capture capture = mounted_archive(test::target("kuma"), mounts, all, wanted);
+    CHECK(capture.strategy == "mounted data archive");
+    CHECK(capture.consistency == Consistency::pause);
+    CHECK(names_of(capture.quiesce) == Names{"kuma", "worker"});
+    CHECK(capture.parts.size() == 1);
+    CHECK(capture.warnings.empty());
+    CHECK(capture.follow_ups.empty());
+    CHECK_FALSE(capture.fallback.has_value());
+  }
+  const Capture stopped = mounted_archive(test::target("kuma"), mounts, all, Consistency::stop);
+  CHECK(stopped.consistency == Consistency::stop);
+  CHECK(names_of(stopped.quiesce) == Names{"kuma", "worker"});
+  CHECK(stopped.consistency_reason == "asked for");
+}
+
+TEST_CASE("archive: live holds nobody still, and warns where somebody could write") {
+  const Capture live = mounted_archive(test::target("kuma"), mounts, all, Consistency::live);
+  CHECK(live.consistency == Consistency::live);
+  CHECK(live.quiesce.empty());
+  REQUIRE(live.warnings.size() == 1);
+  CHECK(live.warnings[0].find("taken live") == 0);
+  const Capture quiet = mounted_archive(test::target("kuma"), mounts, {}, Consistency::live);
+  CHECK(quiet.warnings.empty());
+}
+
+TEST_CASE("archive: a container without data is refused with a way out") {
+  try {
+    mounted_archive(test::target("kuma"), {test::left_out(volume("v", "/v"))}, all,
+                    Consistency::automatic);
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::container);
+    CHECK(std::string(error.what()) == "container kuma has no mount that holds data");
+    CHECK(error.hint().find("--path") != std::string::npos);
+    CHECK(error.hint().find("modules.kuma.paths") != std::string::npos);
+  }
+  Target target = test::target("kuma");
+  target.settings.paths = {"/opt/state"};
+  CHECK(mounted_archive(target, {}, all, Consistency::automatic).parts.size() == 1);
+}
+
+TEST_CASE("archive: class F says what is not proven") {
+  const Capture capture =
+      mounted_archive(test::target("searxng", 'F'), mounts, all, Consistency::automatic);
+  CHECK(capture.follow_ups == Names{"engine-specific dump not proven"});
+}
+
+TEST_CASE("archive: a fallback names its reason twice: as such, and as a warning") {
+  const Capture capture = as_fallback(
+      mounted_archive(test::target("vault", 'C'), mounts, all, Consistency::automatic), "no token");
+  CHECK(capture.fallback == "no token");
+  REQUIRE(capture.warnings.size() == 1);
+  CHECK(capture.warnings[0] ==
+        "mounted data archive instead of the class's own procedure: no token");
+}
+
+TEST_CASE("archive: class G takes the compose project's directory first") {
+  Target target = test::target("agaria-redis", 'G');
+  target.container.labels["com.docker.compose.project.working_dir"] = "/opt/agaria/";
+  const std::vector<MountChoice> choices{taken(bind_mount("/opt/agaria/data", "/data")),
+                                         taken(volume("v", "/compose"))};
+  const Capture capture = compose_project(target, choices, {}, Consistency::automatic);
+  REQUIRE(capture.parts.size() == 3);
+  CHECK(capture.parts[0].name == "compose");
+  const auto& project = std::get<HostDirectory>(capture.parts[0].what);
+  CHECK(project.path == "/opt/agaria");
+  CHECK(project.excludes == Names{"/opt/agaria/data"});
+  CHECK(capture.parts[1].name == "data");
+  CHECK(capture.parts[2].name == "compose-2");
+  REQUIRE(capture.follow_ups.size() == 1);
+  CHECK(capture.follow_ups[0].find("follow-up required") == 0);
+}
+
+TEST_CASE("archive: a single mount beside the compose directory has a name, too") {
+  Target target = test::target("agaria-redis", 'G');
+  target.settings.compose_root = "/srv/agaria";
+  target.container.labels["com.docker.compose.project.working_dir"] = "/opt/agaria";
+  const Capture capture = compose_project(target, mounts, {}, Consistency::automatic);
+  REQUIRE(capture.parts.size() == 2);
+  CHECK(std::get<HostDirectory>(capture.parts[0].what).path == "/srv/agaria");
+  CHECK(capture.parts[1].name == "data");
+}
+
+TEST_CASE("archive: class G without data, and without a directory") {
+  Target target = test::target("agaria-redis", 'G');
+  CHECK_THROWS_AS(compose_project(target, mounts, {}, Consistency::automatic), Error);
+  target.settings.compose_root = "relative";
+  CHECK_THROWS_AS(compose_project(target, mounts, {}, Consistency::automatic), Error);
+  target.settings.compose_root = "/srv/agaria";
+  const Capture capture = compose_project(target, {}, {}, Consistency::automatic);
+  CHECK(capture.parts.size() == 1);
+  CHECK(capture.quiesce.empty());
+  CHECK(capture.warnings == Names{"the container has no mount that holds data"});
+}

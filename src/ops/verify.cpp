@@ -158,11 +158,8 @@ class ObjectsContent : public TarContent {
 std::unique_ptr<Content> content_of(const store::ArtifactRecord& record) {
   if (record.kind == "sql") return std::make_unique<SqlContent>();
   if (record.kind == "raft-snapshot") return std::make_unique<SnapshotContent>();
-  if (record.kind == "rdb-directory") {
-    return std::make_unique<TarContent>(
-        string_member(record.found, "rdb_file").value_or("dump.rdb"));
-  }
-  return std::make_unique<TarContent>("");
+  if (record.kind == "objects") return std::make_unique<ObjectsContent>();
+  return std::make_unique<TarContent>(string_member(record.found, "rdb_file").value_or(""));
 }
 
 // ---- what the manifest says
@@ -216,6 +213,9 @@ std::string record_fault(const store::Manifest& manifest, const store::ArtifactR
   }
   if (record.kind != "rdb-directory" && member(record.found, "rdb_file") != nullptr) {
     return fmt::format("the manifest calls it {}, and found an RDB in it", record.kind);
+  }
+  if (record.kind != "objects" && member(record.found, "objects") != nullptr) {
+    return fmt::format("the manifest calls it {}, and found objects in it", record.kind);
   }
   return {};
 }

@@ -27,7 +27,7 @@ std::string found_broken(World& world, const std::string& reference) {
 
 // One kind and one compression, as a campaign damages it.
 struct Field {
-  const char* name;
+  std::string name;
   std::function<Content(std::uint64_t)> content;
   Compression compression;
 };
@@ -228,15 +228,9 @@ TEST_CASE("corruption campaign: every field of the manifest that the files can c
     }
     for (const char* kind :
          {"sql", "tar", "rdb-directory", "objects", "host-directory", "raft-snapshot"}) {
-      // A tar of objects is a tar: only what else was found tells them apart.
-      const bool tar_like =
-          std::string_view(field.name) != "sql" &&
-          std::string_view(field.name) != "raft-snapshot" &&
-          (std::string_view(kind) == "tar" || std::string_view(kind) == "host-directory");
-      if (std::string_view(kind) == field.name ||
-          (tar_like && field.name != std::string("rdb-directory"))) {
-        continue;
-      }
+      // These two differ in who wrote the tar, and nothing in it tells.
+      const bool alike = field.name == "tar" && std::string_view(kind) == "host-directory";
+      if (kind == field.name || alike) continue;
       attempt(kind, [&](Json& json) { json["artifacts"][0]["kind"] = kind; });
     }
     for (const char* compression : {"none", "gzip", "zstd"}) {

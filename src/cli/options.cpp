@@ -172,7 +172,8 @@ void add_prune(CLI::App& app, Raw& raw) {
   Options& o = raw.options;
   add_optional_module(app, raw);
   app.add_option("--keep-last", o.keep_last, "Keep the newest N sets of each module")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber);  // or "-1" would be the largest number
   app.add_option("--keep-within", raw.keep_within, "Keep what is not older than this: 12h, 14d")
       ->type_name("SPAN")
       ->check(seconds_validator);

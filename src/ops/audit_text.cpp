@@ -182,15 +182,16 @@ std::string audit_table(const AuditReport& report) {
   // The rest of the page belongs to the paths.
   constexpr std::size_t most_module = 30, most_container = 26;
   constexpr std::size_t size_width = 11, last_width = 5, ready_width = 6;
-  std::size_t module_width = 6, container_width = 9;
+  std::size_t module_width = 6, container_width = 9, data_width = 4;
   for (const AuditRow& row : report.rows) {
     module_width = std::max(module_width, row.module.size());
     container_width = std::max(container_width, container_text(row).size());
+    for (const AuditData& data : row.data) data_width = std::max(data_width, data.path.size());
   }
   module_width = std::min(module_width, most_module);
   container_width = std::min(container_width, most_container);
-  const std::size_t data_width =
-      page_width - module_width - container_width - size_width - last_width - ready_width - 2 * 6;
+  data_width = std::min(data_width, page_width - module_width - container_width - size_width -
+                                        last_width - ready_width - 2 * 6);
 
   const auto line = [&](std::string_view module, std::string_view container, std::string_view data,
                         std::string_view size, std::string_view last, std::string_view ready) {

@@ -48,7 +48,7 @@ Process half_a_dump(const Scene& scene, const Server& server, const WaitingDump&
   Strings arguments{"backup", server.container()};
   arguments.insert(arguments.end(), options.begin(), options.end());
   Process run = scene.begin(arguments);
-  dump.wait_until_half_way();
+  dump.wait_until_half_way(run);
   REQUIRE(dump_runs_in(server.container()));
   return run;
 }

@@ -147,9 +147,11 @@ WaitingDump::WaitingDump(const std::string& container)
                            half_way_mark)),
       half_way_(seen_from_here(container, half_way_mark)) {}
 
-void WaitingDump::wait_until_half_way() const {
-  wait_until("half a dump", 30s, [&] { return std::filesystem::exists(half_way_); });
-  // Taken away, from inside, so that the next dump's is not mistaken for it.
+void WaitingDump::wait_until_half_way(const Process& run) const {
+  wait_until("half a dump", 30s,
+             [&] { return std::filesystem::exists(half_way_) || !run.running(); });
+  if (!run.running()) throw std::runtime_error("the run ended early: " + run.err());
+  // Taken away, so that the next dump's is not mistaken for it.
   shell_in(container(), fmt::format("rm -f {}", half_way_mark));
 }
 

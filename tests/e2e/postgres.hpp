@@ -69,8 +69,8 @@ class HiddenDump {
 class WaitingDump : public FakeDump {
  public:
   explicit WaitingDump(const std::string& container);
-  // Half of it is written, and the program waits.
-  void wait_until_half_way() const;
+  // Half of what that run asked for is written, and the program waits.
+  void wait_until_half_way(const Process& run) const;
 
  private:
   std::string half_way_;

@@ -1,0 +1,366 @@
+#include "bba/ops/gate.hpp"
+
+#include <filesystem>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <doctest/doctest.h>
+
+#include "fake_engine.hpp"
+#include "unit/ops/sets.hpp"
+
+namespace bba::ops {
+namespace {
+
+using namespace test;
+using namespace std::chrono_literals;
+using bba::test::answer;
+using bba::test::FakeEngine;
+using bba::test::send;
+
+std::string container_json(const std::string& id, const std::string& image, bool running = true) {
+  return dump_json(
+      Json{{"Id", id},
+           {"Name", "/web-1"},
+           {"Image", image},
+           {"State", {{"Status", running ? "running" : "exited"}, {"Running", running}}},
+           {"Config", {{"Image", "img:1"}}}});
+}
+
+// A module with one good set, taken ten minutes ago, whose container still runs.
+struct GateWorld {
+  FakeEngine fake;
+  World world{fake.socket_path()};
+  GateRequest request;
+
+  GateWorld() {
+    request.module = "web";
+    request.at = noon + 10min;
+    put_set(world, "web", noon, {{"", tar_content()}});
+  }
+  void container_runs(const std::string& image = "sha256:aaaa") {
+    fake.on("GET /containers/c0ffee/json", {send(answer(200, container_json("c0ffee", image)))});
+  }
+  GateVerdict judge() { return gate(world.session, request); }
+};
+
+std::vector<std::string> conditions(const GateVerdict& verdict) {
+  std::vector<std::string> names;
+  for (const Refusal& refusal : verdict.refusals) {
+    CHECK_FALSE(refusal.why.empty());
+    CHECK_FALSE(refusal.run.empty());
+    names.push_back(refusal.condition);
+  }
+  return names;
+}
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a fresh, whole backup of the running image passes, and is named") {
+  GateWorld gate_world;
+  gate_world.container_runs();
+  const GateVerdict verdict = gate_world.judge();
+  CHECK(conditions(verdict) == Names{});
+  CHECK(verdict.passed());
+  CHECK_FALSE(verdict.by_proof);
+  const std::string artifact = gate_world.world.path("web-20261123T120000Z.tar.gz");
+  CHECK(verdict.reference() == artifact);
+  CHECK(contains(gate_text(verdict), "reference  " + artifact + "\n"));
+  CHECK(contains(gate_text(verdict), "sha256:" + verdict.proof->manifest_sha256));
+  const Json json = gate_json(verdict);
+  CHECK(json["passed"] == true);
+  CHECK(json["module"] == "web");
+  CHECK(json["class"] == "E");
+  CHECK(json["reference"] == artifact);
+  CHECK(json["manifest_sha256"] ==
+        sha256_of(read_file(gate_world.world.path("web-20261123T120000Z.manifest.json"))));
+  CHECK(json["proof"] == "verified");
+  CHECK(json["age_seconds"] == 600);
+  CHECK(json["source"] == "directory");
+  CHECK(json["refusals"] == Json::array());
+  // The gate only reads.
+  CHECK_FALSE(std::filesystem::exists(gate_world.world.proofs()));
+  CHECK_FALSE(std::filesystem::exists(gate_world.world.state()));
+}
+
+TEST_CASE("each condition refuses on its own") {
+  GateWorld gate_world;
+  World& world = gate_world.world;
+  GateRequest& request = gate_world.request;
+  const std::string artifact = world.path("web-20261123T120000Z.tar.gz");
+
+  SUBCASE("no set") {
+    request.module = "db";
+    CHECK(conditions(gate_world.judge()) == Names{"set"});
+    CHECK(gate_world.judge().refusals[0].run == "backup-before-apply backup db");
+    world.session.settings.backup_dir = world.temp / "nowhere";
+    CHECK(conditions(gate_world.judge()) == Names{"set"});
+    CHECK_FALSE(gate_json(gate_world.judge())["passed"].get<bool>());
+  }
+  SUBCASE("a newer set that cannot be read") {
+    gate_world.container_runs();
+    write_file(world.path("web-20261123T120500Z.manifest.json"), "{}");
+    CHECK(conditions(gate_world.judge()) == Names{"set"});
+    // An older one does not matter.
+    std::filesystem::rename(world.path("web-20261123T120500Z.manifest.json"),
+                            world.path("web-20261122T120500Z.manifest.json"));
+    CHECK(conditions(gate_world.judge()) == Names{});
+  }
+  SUBCASE("damaged") {
+    gate_world.container_runs();
+    write_file(artifact, read_file(artifact).substr(0, 200));
+    const GateVerdict verdict = gate_world.judge();
+    CHECK(conditions(verdict) == Names{"whole"});
+    CHECK(contains(verdict.refusals[0].why, "cut at byte 200"));
+  }
+  SUBCASE("incomplete") {
+    gate_world.container_runs();
+    std::filesystem::remove(artifact);
+    CHECK(conditions(gate_world.judge()) == Names{"whole"});
+  }
+  SUBCASE("the newest counts, not the newest good one") {
+    gate_world.container_runs();
+    const auto newest = put_set(world, "web", noon + 5min, {{"", tar_content(2)}});
+    write_file(world.path(newest.artifacts[0].file), "x");
+    CHECK(conditions(gate_world.judge()) == Names{"whole"});
+  }
+  SUBCASE("too old, to the second") {
+    gate_world.container_runs();
+    request.at = noon + 1h;
+    CHECK(conditions(gate_world.judge()) == Names{});
+    request.at = noon + 1h + 1s;
+    CHECK(conditions(gate_world.judge()) == Names{"age"});
+    request.max_age = 2h;
+    CHECK(conditions(gate_world.judge()) == Names{});
+  }
+  SUBCASE("of the future") {
+    gate_world.container_runs();
+    request.at = noon - 1s;
+    const GateVerdict verdict = gate_world.judge();
+    CHECK(conditions(verdict) == Names{"clock"});
+    CHECK(contains(verdict.refusals[0].why, "2026-11-23T11:59:59Z"));
+  }
+  SUBCASE("not drilled") {
+    gate_world.container_runs();
+    request.require = ProofLevel::drilled;
+    CHECK(conditions(gate_world.judge()) == Names{"proof"});
+    CHECK(gate_world.judge().refusals[0].run == "backup-before-apply drill web");
+    put_receipt(world, "web", noon, false);
+    CHECK(conditions(gate_world.judge()) == Names{"proof"});
+    put_receipt(world, "web", noon);
+    CHECK(conditions(gate_world.judge()) == Names{});
+    CHECK(gate_json(gate_world.judge())["proof"] == "drilled");
+  }
+  SUBCASE("much smaller than those before") {
+    gate_world.container_runs();
+    for (const auto ago : {1h, 2h, 3h}) {
+      put_set(world, "web", noon - ago, {{"", tar_content(1, 200'000)}});
+    }
+    CHECK(conditions(gate_world.judge()) == Names{"size"});
+    request.max_shrink = 1.0;
+    CHECK(conditions(gate_world.judge()) == Names{});
+  }
+  SUBCASE("another image") {
+    gate_world.container_runs("sha256:bbbb");
+    const GateVerdict verdict = gate_world.judge();
+    CHECK(conditions(verdict) == Names{"image"});
+    CHECK(contains(verdict.refusals[0].why, "sha256:bbbb"));
+    request.skip_image_check = true;
+    CHECK(conditions(gate_world.judge()) == Names{});
+  }
+  SUBCASE("all that is wrong is said, in order") {
+    request.at = noon + 2h;
+    request.require = ProofLevel::drilled;
+    write_file(artifact, "");
+    CHECK(conditions(gate_world.judge()) == Names{"whole", "age", "proof", "image"});
+    const Error error = gate_error(gate_world.judge());
+    CHECK(error.kind() == ErrorKind::gate);
+    CHECK(contains(error.what(), "the gate refuses web: the backup does not pass verify"));
+    CHECK(error.hint() == "backup-before-apply backup web");
+  }
+}
+
+TEST_CASE("the median of the up to five complete sets before decides about the size") {
+  GateWorld gate_world;
+  gate_world.request.skip_image_check = true;
+  const auto before = [&](int index, std::size_t size) {
+    return put_set(gate_world.world, "web", noon - 1h * index, {{"", tar_content(1, size)}});
+  };
+  // One that was large once is no reason, and neither is what came before the last five.
+  before(1, 500'000);
+  before(2, 15'000);
+  before(3, 15'000);
+  CHECK(conditions(gate_world.judge()) == Names{});
+  for (int i = 4; i < 6; ++i) before(i, 500'000);
+  CHECK(conditions(gate_world.judge()) == Names{"size"});
+  // Not complete: not counted; the sixth, a small one, moves up.
+  std::filesystem::remove(gate_world.world.path("web-20261123T070000Z.tar.gz"));
+  before(6, 15'000);
+  CHECK(conditions(gate_world.judge()) == Names{});
+}
+
+TEST_CASE("the container is found again where it was replaced") {
+  GateWorld gate_world;
+  const auto list = [&](const std::string& id) {
+    gate_world.fake.on(
+        "GET /containers/json",
+        {send(answer(200, dump_json(Json::array(
+                              {Json{{"Id", id},
+                                    {"Names", {"/web"}},
+                                    {"State", "running"},
+                                    {"Labels", {{"com.docker.compose.service", "web"}}}}}))))});
+  };
+  SUBCASE("with the same image") {
+    list("beef");
+    gate_world.fake.on("GET /containers/beef/json",
+                       {send(answer(200, container_json("beef", "sha256:aaaa")))});
+    CHECK(conditions(gate_world.judge()) == Names{});
+  }
+  SUBCASE("with another, while the old one is stopped") {
+    list("beef");
+    gate_world.fake.on("GET /containers/c0ffee/json",
+                       {send(answer(200, container_json("c0ffee", "sha256:aaaa", false)))});
+    gate_world.fake.on("GET /containers/beef/json",
+                       {send(answer(200, container_json("beef", "sha256:bbbb")))});
+    CHECK(conditions(gate_world.judge()) == Names{"image"});
+  }
+  SUBCASE("only stopped") {
+    gate_world.fake.on("GET /containers/json", {send(answer(200, "[]"))});
+    gate_world.fake.on("GET /containers/c0ffee/json",
+                       {send(answer(200, container_json("c0ffee", "sha256:aaaa", false)))});
+    CHECK(conditions(gate_world.judge()) == Names{});
+  }
+  SUBCASE("nowhere") {
+    gate_world.fake.on("GET /containers/json", {send(answer(200, "[]"))});
+    const GateVerdict verdict = gate_world.judge();
+    CHECK(conditions(verdict) == Names{"image"});
+    CHECK(contains(verdict.refusals[0].why, "no container was found"));
+  }
+}
+
+TEST_CASE("an engine that does not answer is a refusal, unless the check is left out") {
+  World world;  // no engine
+  put_set(world, "web", noon, {{"", tar_content()}});
+  GateRequest request;
+  request.module = "web";
+  request.at = noon + 1min;
+  const GateVerdict verdict = gate(world.session, request);
+  CHECK(conditions(verdict) == Names{"image"});
+  CHECK(contains(verdict.refusals[0].why, "cannot be asked"));
+  CHECK(contains(verdict.refusals[0].run, "--skip-image-check"));
+  request.skip_image_check = true;
+  CHECK(gate(world.session, request).passed());
+}
+
+TEST_CASE("a reference has to be the module's, in the directory, and of a set") {
+  GateWorld gate_world;
+  gate_world.container_runs();
+  World& world = gate_world.world;
+  const std::string name = "web-20261123T120000Z";
+  put_set(world, "db", noon, {{"", sql_content()}});
+  const auto judged = [&](const std::string& reference) {
+    gate_world.request.reference = reference;
+    return conditions(gate_world.judge());
+  };
+  CHECK(judged(world.path(name + ".tar.gz")) == Names{});
+  CHECK(judged(name + ".tar.gz") == Names{});
+  CHECK(judged(world.path(name + ".manifest.json")) == Names{});
+
+  CHECK(judged(world.path("db-20261123T120000Z.sql.gz")) == Names{"reference"});
+  CHECK(judged("/etc/passwd") == Names{"reference"});
+  CHECK(judged("web") == Names{"reference"});
+  CHECK(judged("") == Names{"reference"});
+  CHECK(judged(world.path("web-20261123T110000Z.tar.gz")) == Names{"reference"});
+  write_file(world.path(name + ".more.tar.gz"), "x");
+  CHECK(judged(world.path(name + ".more.tar.gz")) == Names{"reference"});
+  const std::string copy = world.temp / "copy";
+  std::filesystem::copy(world.backups(), copy);
+  CHECK(judged(copy + "/" + name + ".tar.gz") == Names{"reference"});
+
+  // Judged as the newest one is, without being it.
+  put_set(world, "web", noon + 5min, {{"", tar_content(2)}});
+  CHECK(judged(name + ".tar.gz") == Names{});
+  CHECK(gate_world.judge().proof->started == noon);
+  gate_world.request.max_age = 9min;
+  CHECK(conditions(gate_world.judge()) == Names{"age"});
+}
+
+TEST_CASE("who may not read the backups is answered by the public proof") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: needs root, to become somebody else");
+    return;
+  }
+  GateWorld gate_world;
+  World& world = gate_world.world;
+  gate_world.container_runs();
+  REQUIRE(::chmod(world.temp.path().c_str(), 0755) == 0);
+  const auto publish = [&] {
+    const auto directory = store::BackupDirectory::open_existing(world.backups());
+    publish_proof(world.session, directory, store::manifest_name("web", noon));
+  };
+  // The proof says when it was written, by the real clock, which may stand before or after noon.
+  const auto later = [] { return std::max(now(), noon) + 1h; };
+  gate_world.request.at = later();
+  gate_world.request.max_age = std::chrono::hours(24 * 36500);
+  gate_world.request.skip_image_check = true;
+  const auto judge_as_nobody = [&] {
+    constexpr uid_t nobody = 65534;
+    REQUIRE(::seteuid(nobody) == 0);
+    try {
+      GateVerdict verdict = gate_world.judge();
+      REQUIRE(::seteuid(0) == 0);
+      return verdict;
+    } catch (...) {
+      REQUIRE(::seteuid(0) == 0);
+      throw;
+    }
+  };
+  CHECK(judge_as_nobody().by_proof);
+  CHECK(conditions(judge_as_nobody()) == Names{"set"});
+  publish();
+  const GateVerdict verdict = judge_as_nobody();
+  CHECK(verdict.by_proof);
+  CHECK(conditions(verdict) == Names{});
+  CHECK(verdict.reference() == world.path("web-20261123T120000Z.tar.gz"));
+  CHECK(gate_json(verdict)["source"] == "proof");
+  CHECK(contains(gate_text(verdict), "public proof"));
+
+  gate_world.request.require = ProofLevel::drilled;
+  CHECK(conditions(judge_as_nobody()) == Names{"proof"});
+  put_receipt(world, "web", noon);
+  publish();
+  CHECK(conditions(judge_as_nobody()) == Names{});
+
+  gate_world.request.reference = world.path("web-20261123T120000Z.tar.gz");
+  CHECK(conditions(judge_as_nobody()) == Names{});
+  gate_world.request.reference = world.path("web-20261123T110000Z.tar.gz");
+  CHECK(conditions(judge_as_nobody()) == Names{"reference"});
+  gate_world.request.reference.reset();
+
+  gate_world.request.at = noon - 1h;
+  CHECK(conditions(judge_as_nobody()) == Names{"clock"});
+  gate_world.request.at = later();
+  gate_world.request.max_age = 1min;
+  CHECK(conditions(judge_as_nobody()) == Names{"age"});
+
+  // One that others could have written says nothing.
+  const std::string file = world.proofs() + "/web.json";
+  REQUIRE(::chmod(file.c_str(), 0664) == 0);
+  CHECK(conditions(judge_as_nobody()) == Names{"set"});
+  CHECK(contains(judge_as_nobody().refusals[0].why, "can be written by others"));
+  REQUIRE(::chmod(file.c_str(), 0644) == 0);
+  REQUIRE(::chown(file.c_str(), 65534, 65534) == 0);
+  CHECK(conditions(judge_as_nobody()) == Names{"set"});
+}
+
+TEST_CASE("a module id that is none is wrong use, and a request to stop ends it") {
+  GateWorld gate_world;
+  gate_world.request.module = "../web";
+  CHECK(thrown_by([&] { gate_world.judge(); }).kind == ErrorKind::config);
+  gate_world.request.module = "web";
+  gate_world.world.stop.request(SIGINT);
+  CHECK(thrown_by([&] { gate_world.judge(); }).kind == ErrorKind::interrupted);
+}
+
+}  // namespace bba::ops

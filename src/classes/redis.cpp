@@ -160,12 +160,33 @@ std::optional<RedisInfo> parse_redis_info(std::string_view out) {
   for (std::string_view line : split(out, '\n')) {
     // db0:keys=17,expires=0,avg_ttl=0
     line = trimmed(line);
-    const std::size_t keys = line.find(":keys=");
-    if (!line.starts_with("db") || keys == line.npos) continue;
-    info.keyspace[std::string(line.substr(0, keys))] =
-        number<std::uint64_t>(line.substr(keys + 6)).value_or(0);
+    const std::size_t colon = line.find(':');
+    if (!line.starts_with("db") || colon == line.npos) continue;
+    const std::vector<std::string_view> values = split(line.substr(colon + 1), ',');
+    const auto count = [&](std::string_view name) -> std::optional<std::uint64_t> {
+      for (const std::string_view value : values) {
+        if (value.starts_with(name)) return number<std::uint64_t>(value.substr(name.size()));
+      }
+      return std::nullopt;
+    };
+    const auto keys = count("keys=");
+    if (!keys) continue;
+    info.keyspace[std::string(line.substr(0, colon))] = {
+        {"keys", *keys}, {"expires", count("expires=").value_or(0)}};
   }
   return info;
+}
+
+Json keyspace_around(const RedisInfo& before, const RedisInfo& after) {
+  const Json none = {{"keys", 0}, {"expires", 0}};
+  Json around = Json::object();
+  for (const RedisInfo* moment : {&before, &after}) {
+    for (const auto& [database, counts] : moment->keyspace.items()) {
+      if (!around.contains(database)) around[database] = {{"before", none}, {"after", none}};
+      around[database][moment == &before ? "before" : "after"] = counts;
+    }
+  }
+  return around;
 }
 
 std::optional<std::string> parse_config_value(std::string_view out, std::string_view parameter) {

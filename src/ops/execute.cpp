@@ -58,7 +58,9 @@ CapturedPart capture_part(const CaptureContext& context, const classes::Part& pa
   record.part = part.name;
   record.file = store::artifact_name(context.capture.target.module, started, part.name,
                                      suffix(kind, compression));
-  record.kind = kind;
+  // The data directory of a server that has never saved holds no RDB: it is a plain archive.
+  record.kind =
+      kind == "rdb-directory" && member(findings.found, "rdb_file") == nullptr ? "tar" : kind;
   record.compression = pipe::name(compression);
   record.source = part.source();
   record.bytes = tail.digest.bytes();
@@ -138,9 +140,11 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
   manifest.warnings = capture.warnings;
   manifest.follow_ups = capture.follow_ups;
 
+  Json keyspace;
   if (capture.save_first) {
-    with_context("BGSAVE",
-                 [&] { save_redis(session, capture.target.container.id, *capture.save_first); });
+    keyspace = with_context("BGSAVE", [&] {
+      return save_redis(session, capture.target.container.id, *capture.save_first);
+    });
   }
   const Quieted quieted = while_quiet(session, debts, capture, [&] {
     for (const classes::Part& part : capture.parts) {
@@ -154,6 +158,10 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
       }
       manifest.warnings.insert(manifest.warnings.end(), captured.warnings.begin(),
                                captured.warnings.end());
+      // Of the save that is in this very artifact.
+      if (capture.save_first && member(captured.record.found, "rdb_file") != nullptr) {
+        captured.record.found["keyspace"] = keyspace;
+      }
       manifest.artifacts.push_back(std::move(captured.record));
       set.files.push_back(std::move(captured.file));
     }

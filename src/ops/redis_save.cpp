@@ -50,6 +50,24 @@ std::int64_t unix_now() {
   return now().time_since_epoch().count();
 }
 
+// What the server said no longer counts as a refusal: it has said yes to the save.
+classes::RedisInfo info_during_save(Client& client) {
+  const auto gone = [](const Error& error) {
+    return Error(ErrorKind::capture,
+                 fmt::format("the server went away during its save: {}", error.what()),
+                 "see its log");
+  };
+  try {
+    return client.info();
+  } catch (const Refused& error) {
+    throw gone(error);
+  } catch (const docker::ApiError& error) {
+    // Not there, or not running, any more.
+    if (error.status() == 404 || error.status() == 409) throw gone(error);
+    throw;
+  }
+}
+
 void wait_a_little(const Session& session, Clock::time_point deadline) {
   session.stop.throw_if_requested();
   if (Clock::now() > deadline) {
@@ -60,7 +78,7 @@ void wait_a_little(const Session& session, Clock::time_point deadline) {
 
 }  // namespace
 
-void save_redis(Session& session, const std::string& container, const classes::RedisSave& save) {
+Json save_redis(Session& session, const std::string& container, const classes::RedisSave& save) {
   Client client(session, container, save);
   const auto deadline = Clock::now() + longest_save;
   classes::RedisInfo before = client.info();
@@ -93,8 +111,11 @@ void save_redis(Session& session, const std::string& container, const classes::R
   }
 
   for (;;) {
-    const classes::SaveState state = classes::save_state(before, client.info(), started, asked);
-    if (state == classes::SaveState::done) return;
+    const classes::RedisInfo now = info_during_save(client);
+    // A scheduled save that has begun is a started one.
+    started = started || now.bgsave_in_progress;
+    const classes::SaveState state = classes::save_state(before, now, started, asked);
+    if (state == classes::SaveState::done) return classes::keyspace_around(before, now);
     if (state == classes::SaveState::failed) {
       throw Error(ErrorKind::capture, "the server's background save failed",
                   "see its log: often the disk is full, or its directory is not writable");

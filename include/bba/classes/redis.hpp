@@ -32,9 +32,12 @@ struct RedisInfo {  // INFO
   bool bgsave_ok = false;                  // rdb_last_bgsave_status
   std::int64_t last_save_time = 0;         // seconds since 1970
   std::optional<std::uint64_t> rdb_saves;  // 7.0 and later
-  Json keyspace = Json::object();          // {"db0": 17}: keys
+  Json keyspace = Json::object();          // {"db0": {"keys": 17, "expires": 2}}
 };
 std::optional<RedisInfo> parse_redis_info(std::string_view out);
+// How many keys each database had at two moments: {"db0": {"before": {"keys": 17, "expires": 2},
+// "after": ...}}. INFO does not list a database that is empty; here it has 0 keys.
+Json keyspace_around(const RedisInfo& before, const RedisInfo& after);
 // The value in the answer to CONFIG GET of one parameter.
 std::optional<std::string> parse_config_value(std::string_view out, std::string_view parameter);
 

@@ -13,8 +13,8 @@ class Refused : public Error {
   explicit Refused(std::string_view reason) : Error(ErrorKind::capture, reason) {}
 };
 
-// Throws Refused where the server will not save at all, Error{capture} where a save that it began
-// has failed.
-void save_redis(Session& session, const std::string& container, const classes::RedisSave& save);
+// Returns classes::keyspace_around the save. Throws Refused where the server will not save at all,
+// Error{capture} where a save that it began has failed, or where the server is gone before its end.
+Json save_redis(Session& session, const std::string& container, const classes::RedisSave& save);
 
 }  // namespace bba::ops

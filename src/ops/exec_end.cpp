@@ -5,9 +5,11 @@
 #include <csignal>
 #include <dirent.h>
 #include <map>
+#include <optional>
+#include <set>
 #include <sys/types.h>
 #include <thread>
-#include <vector>
+#include <utility>
 
 #include "bba/base/fd.hpp"
 #include "bba/base/text.hpp"
@@ -27,6 +29,9 @@ std::optional<std::string> proc_file(pid_t pid, std::string_view file) {
 struct ProcessStat {
   char state = '?';
   pid_t parent = 0;
+
+  // A zombie runs no more, but it is still its parent's child.
+  bool runs() const { return state != 'Z' && state != 'X'; }
 };
 
 std::optional<ProcessStat> stat_of(pid_t pid) {
@@ -41,52 +46,111 @@ std::optional<ProcessStat> stat_of(pid_t pid) {
   return stat;
 }
 
-// Whether `pid` runs in that container. The engine's pids are trusted only where this host's /proc
-// agrees; a zombie runs no more.
+// The engine's pids are trusted only where this host's /proc agrees.
 bool runs_in_container(pid_t pid, const std::string& container_id) {
   const auto stat = stat_of(pid);
-  if (!stat || stat->state == 'Z' || stat->state == 'X') return false;
+  if (!stat || !stat->runs()) return false;
   const auto cgroup = proc_file(pid, "cgroup");
   return cgroup && !container_id.empty() && cgroup->find(container_id) != cgroup->npos;
 }
 
-std::vector<pid_t> with_descendants(pid_t root) {
-  std::multimap<pid_t, pid_t> children;
+std::map<pid_t, ProcessStat> all_processes() {
+  std::map<pid_t, ProcessStat> all;
   DIR* proc = ::opendir("/proc");
-  if (proc == nullptr) return {root};
+  if (proc == nullptr) return all;
   while (const dirent* entry = ::readdir(proc)) {
     const std::string_view name = entry->d_name;
     pid_t pid = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
     if (error != std::errc{} || end != name.data() + name.size()) continue;
-    if (const auto stat = stat_of(pid)) children.emplace(stat->parent, pid);
+    if (const auto stat = stat_of(pid)) all.emplace(pid, *stat);
   }
   ::closedir(proc);
-  std::vector<pid_t> tree{root};
-  for (std::size_t i = 0; i < tree.size(); ++i) {
-    const auto [begin, end] = children.equal_range(tree[i]);
-    for (auto child = begin; child != end; ++child) tree.push_back(child->second);
-  }
-  return tree;
+  return all;
 }
+
+// A program in a container and what it has started, ended in an order that the container's first
+// process does not notice: that one inherits each process whose parent has ended, and reaps it.
+// PostgreSQL's takes an unknown child that a signal has ended for a crashed backend, and throws out
+// every client. So children go before their parents, who reap them; and an orphan is never killed.
+class Tree {
+ public:
+  Tree(pid_t root, std::string container_id) : root_(root), container_id_(std::move(container_id)) {
+    look();
+  }
+
+  bool ended() const { return running_.empty(); }
+
+  // Until all have ended or the time is up. Each is signalled once.
+  void end_children_first(int signal, std::chrono::milliseconds limit) {
+    std::set<pid_t> signalled;
+    until_ended(limit, [&] {
+      for (const pid_t pid : running_) {
+        const bool orphan = pid != root_ && orphans_.count(pid) > 0;
+        if (parents_.count(pid) > 0 || (orphan && signal == SIGKILL)) continue;
+        if (signalled.insert(pid).second) ::kill(pid, signal);
+      }
+    });
+  }
+
+  // For a program that starts one child after another. Its last one may end by itself.
+  void end_root_first(int signal, std::chrono::milliseconds limit) {
+    if (running_.count(root_) > 0) ::kill(root_, signal);
+    until_ended(limit, [] {});
+  }
+
+ private:
+  template <typename Act>
+  void until_ended(std::chrono::milliseconds limit, const Act& act) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    for (look(); !ended() && std::chrono::steady_clock::now() < end; look()) {
+      act();
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
+  void look() {
+    const auto all = all_processes();
+    members_.insert(root_);
+    // A child's pid may be lower than its parent's: until nothing new is found.
+    for (bool found = true; found;) {
+      found = false;
+      for (const auto& [pid, stat] : all) {
+        if (members_.count(stat.parent) > 0) found |= members_.insert(pid).second;
+      }
+    }
+    running_.clear(), parents_.clear(), orphans_.clear();
+    for (auto it = members_.begin(); it != members_.end();) {
+      const auto process = all.find(*it);
+      // Gone, and its number is anybody's; the root's is kept, as the root of others.
+      if (process == all.end() && *it != root_) {
+        it = members_.erase(it);
+        continue;
+      }
+      if (process != all.end()) {
+        if (*it != root_) {
+          const bool has_parent = members_.count(process->second.parent) > 0;
+          (has_parent ? parents_ : orphans_).insert(has_parent ? process->second.parent : *it);
+        }
+        if (runs_in_container(*it, container_id_)) running_.insert(*it);
+      }
+      ++it;
+    }
+  }
+
+  pid_t root_;
+  std::string container_id_;
+  std::set<pid_t> members_;  // also those whose parent has ended since
+  std::set<pid_t> running_;
+  std::set<pid_t> parents_;  // have children, zombies too
+  std::set<pid_t> orphans_;
+};
 
 }  // namespace
 
 bool end_exec(docker::Engine& engine, const std::string& exec) {
   using namespace std::chrono_literals;
-  std::vector<pid_t> tree;
   wire::ExecStatus status;
-  const auto signal_tree = [&](int signal) {
-    for (const pid_t pid : tree) {
-      if (runs_in_container(pid, status.container_id)) ::kill(pid, signal);
-    }
-  };
-  const auto tree_ended = [&] {
-    for (const pid_t pid : tree) {
-      if (runs_in_container(pid, status.container_id)) return false;
-    }
-    return true;
-  };
   try {
     status = engine.inspect_exec(exec);
   } catch (const docker::ApiError& error) {
@@ -96,21 +160,14 @@ bool end_exec(docker::Engine& engine, const std::string& exec) {
   if (!status.running) return true;
   const auto pid = static_cast<pid_t>(status.pid);
   if (pid <= 1 || !runs_in_container(pid, status.container_id)) return false;
-  tree = with_descendants(pid);
 
-  signal_tree(SIGTERM);
-  const auto patience = std::chrono::steady_clock::now() + 2s;
-  while (!tree_ended() && std::chrono::steady_clock::now() < patience) {
-    std::this_thread::sleep_for(20ms);
-  }
-  if (!tree_ended()) {
-    signal_tree(SIGKILL);
-    const auto last = std::chrono::steady_clock::now() + 2s;
-    while (!tree_ended() && std::chrono::steady_clock::now() < last) {
-      std::this_thread::sleep_for(20ms);
-    }
-  }
-  return tree_ended();
+  Tree tree(pid, status.container_id);
+  tree.end_children_first(SIGTERM, 2s);
+  tree.end_root_first(SIGTERM, 500ms);
+  tree.end_children_first(SIGTERM, 500ms);
+  tree.end_children_first(SIGKILL, 1s);
+  tree.end_root_first(SIGKILL, 1s);
+  return tree.ended();
 }
 
 }  // namespace bba::ops

@@ -73,14 +73,14 @@ TEST_CASE("E, SIGTERM, SIGINT and SIGHUP half way: 143, 130, 143, and nothing is
   NEEDS_ENGINE();
   Scene scene;
   const Slow slow(scene);
-  for (const auto& [signal, exit_code] :
+  for (const auto& sent :
        {std::pair{SIGTERM, 143}, std::pair{SIGINT, 130}, std::pair{SIGHUP, 143}}) {
-    CAPTURE(signal);
+    CAPTURE(sent.first);
     Process run = slow.half_way(scene);
-    run.signal(signal);
+    run.signal(sent.first);
     const Ended ended = run.wait(10s);
     INFO(ended.err);
-    CHECK(ended.exit_code == exit_code);
+    CHECK(ended.exit_code == sent.second);
     CHECK(ended.out.empty());
     CHECK_FALSE(paused(slow.container));
     CHECK(life_of(slow.container) == slow.life);
@@ -171,6 +171,7 @@ void check_signal_half_way(int signal, int exit_code) {
   CHECK(ended.out.empty());
   CHECK_FALSE(dump_runs_in(server.container()));
   CHECK(life_of(server.container()) == life);
+  server.check_not_disturbed();
   scene.check_nothing_left();
   wait_for_guard_to_end(scene);
 }
@@ -187,6 +188,46 @@ TEST_CASE("A, SIGINT half way: 130, and the program inside has ended") {
   check_signal_half_way(SIGINT, 130);
 }
 
+TEST_CASE("A, SIGTERM and the program inside has children: the server does not notice their end") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const WaitingDump dump(server.container(), WaitingDump::with_children);
+  Process run = half_a_dump(scene, server, dump);
+  run.signal(SIGTERM);
+  CHECK(run.wait(15s).exit_code == 143);
+  CHECK_FALSE(dump_runs_in(server.container()));
+  server.check_not_disturbed();
+  scene.check_nothing_left();
+}
+
+TEST_CASE("A, pg_dump itself waits for a lock: SIGTERM ends it, and whoever holds the lock stays") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const Process holder(server.exec({"psql", "-w", "-X", "-U", "postgres", "-d", "shop", "-c",
+                                    "BEGIN; LOCK TABLE sales.orders; SELECT pg_sleep(60)"}));
+  const auto waiting = [&](const std::string& condition) {
+    return server.query("postgres", "SELECT count(*) FROM pg_stat_activity WHERE " + condition) !=
+           "0\n";
+  };
+  wait_until("a lock", 10s, [&] { return waiting("wait_event = 'PgSleep'"); });
+  Process run = scene.begin({"backup", server.container()});
+  wait_until("pg_dump waits", 20s,
+             [&] { return waiting("application_name = 'pg_dump' AND wait_event_type = 'Lock'"); });
+  REQUIRE(dump_runs_in(server.container()));
+  run.signal(SIGTERM);
+  CHECK(run.wait(10s).exit_code == 143);
+  CHECK_FALSE(dump_runs_in(server.container()));
+  CHECK(waiting("wait_event = 'PgSleep'"));
+  CHECK_FALSE(waiting("application_name = 'pg_dump'"));
+  server.check_not_disturbed();
+  scene.check_nothing_left();
+  server.query(
+      "postgres",
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+}
+
 TEST_CASE("A, SIGKILL half way: the guard ends the program inside") {
   NEEDS_ENGINE();
   Scene scene;
@@ -201,6 +242,7 @@ TEST_CASE("A, SIGKILL half way: the guard ends the program inside") {
   CHECK(run.wait().exit_code == -SIGKILL);
   wait_for_guard_to_end(scene);
   CHECK(life_of(server.container()) == life);
+  server.check_not_disturbed();
   scene.check_nothing_left();
 }
 

@@ -17,6 +17,8 @@ std::string image_of(Kind kind) {
       return "bba-fixture/bitnami/postgresql:15";
     case Kind::peer:
       return "bba-fixture/debian/postgres:15";
+    case Kind::official_17:
+      return "bba-fixture/postgres:17";
     case Kind::official:
       break;
   }
@@ -99,6 +101,13 @@ std::string Server::row_counts() const {
   return counts;
 }
 
+void Server::check_not_disturbed() const {
+  const Ended log = run({"docker", "-H", host(), "logs", container_});
+  REQUIRE(log.exit_code == 0);
+  CHECK(log.err.find("database system is ready to accept connections") != log.err.npos);
+  CHECK(log.err.find("terminated by signal") == log.err.npos);
+}
+
 const Server& shared_server() {
   static Scene scene;
   static const Server server = [] {
@@ -136,15 +145,15 @@ HiddenDump::~HiddenDump() {
   }
 }
 
-WaitingDump::WaitingDump(const std::string& container)
+WaitingDump::WaitingDump(const std::string& container, std::string_view wait)
     : FakeDump(container,
                fmt::format("#!/bin/sh\n"
                            "rm -f {0}\n"
                            "printf -- '--\\n-- PostgreSQL database cluster dump\\n--\\n'\n"
                            "head -c 6000000 /dev/urandom | base64\n"
                            "touch {0}\n"
-                           "while :; do sleep 0.1; done\n",
-                           half_way_mark)),
+                           "{1}",
+                           half_way_mark, wait)),
       half_way_(seen_from_here(container, half_way_mark)) {}
 
 void WaitingDump::wait_until_half_way(const Process& run) const {

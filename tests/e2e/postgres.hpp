@@ -10,7 +10,7 @@ namespace e2e {
 
 inline constexpr std::string_view password = "s3cret-of-the-fixture";
 
-enum class Kind { official, bitnami, peer };
+enum class Kind { official, official_17, bitnami, peer };
 
 class Server {
  public:
@@ -27,10 +27,13 @@ class Server {
   // One line for each table of each database.
   std::string row_counts() const;
   std::string query(const std::string& database, const std::string& sql) const;
+  // docker exec of the server's own programs, as its superuser.
+  Strings exec(const Strings& argv) const;
+  // A PostgreSQL server takes an inherited child that a signal has ended for a crash of its own,
+  // and throws out every client.
+  void check_not_disturbed() const;
 
  private:
-  Strings exec(const Strings& argv) const;
-
   std::string container_;
   Kind kind_;
 };
@@ -65,10 +68,14 @@ class HiddenDump {
   std::string container_;
 };
 
-// Writes some megabytes of dump, says so, and goes on only when it is told to.
+// Writes some megabytes of dump, says so, and waits until it is ended.
 class WaitingDump : public FakeDump {
  public:
-  explicit WaitingDump(const std::string& container);
+  // One process, or one that has a child of its own all the time.
+  static constexpr std::string_view alone = "mkfifo -m 600 /tmp/e2e-$$ && read -r _ </tmp/e2e-$$\n";
+  static constexpr std::string_view with_children = "while :; do sleep 0.1; done\n";
+
+  explicit WaitingDump(const std::string& container, std::string_view wait = alone);
   // Half of what that run asked for is written, and the program waits.
   void wait_until_half_way(const Process& run) const;
 

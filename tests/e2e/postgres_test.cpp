@@ -112,7 +112,7 @@ TEST_CASE("A, the program cannot be executed: exit 6") {
   NEEDS_ENGINE();
   const Server& server = shared_server();
   const FakeDump no_interpreter(server.container(), "#!/no/such/interpreter\n");
-  // Its exit code differs from engine to engine: 1, 126, 127.
+  // The exit code of such a start differs from engine to engine: 1, 126, 127.
   check_fails(server, 6, {"exit code 1", "no such file"});
 }
 

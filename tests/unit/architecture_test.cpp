@@ -296,10 +296,10 @@ TEST_CASE("a breach is found, whatever it looks like") {
       {"src/ops/x.cpp", "auto s = R\"x(\")x\"; vfork();"},
       {"src/ops/x.cpp", "syscall(SYS_execve, a, b, c);"},
   };
-  for (const auto& [path, text] : breaches) {
-    CAPTURE(path);
-    CAPTURE(text);
-    CHECK(complaints(path, text).size() == 1);
+  for (const auto& breach : breaches) {
+    CAPTURE(breach.first);
+    CAPTURE(breach.second);
+    CHECK(complaints(breach.first, breach.second).size() == 1);
   }
 }
 
@@ -319,9 +319,9 @@ TEST_CASE("what is allowed is let pass") {
       {"src/ops/x.cpp", "auto s = R\"(fork();)\"; const int n = 1'000'000; auto c = '\\'';"},
       {"src/ops/x.cpp", "// #include <boost/asio.hpp>\n"},
   };
-  for (const auto& [path, text] : allowed) {
-    CAPTURE(path);
-    CAPTURE(text);
-    CHECK(judge({path, text}).empty());
+  for (const auto& file : allowed) {
+    CAPTURE(file.first);
+    CAPTURE(file.second);
+    CHECK(judge({file.first, file.second}).empty());
   }
 }

@@ -8,9 +8,11 @@
 
 namespace bba::ops {
 
-// SIGTERM to the program and all that it has started, SIGKILL after two seconds. True where it has
-// ended; false where it may still run (the pid is not one of that container's on this host: the
-// engine is elsewhere).
+// SIGTERM to all that the program has started and to itself, SIGKILL after three seconds. True
+// where all of it has ended; false where something may still run: the pid is not one of that
+// container's on this host (the engine is elsewhere), or a process without a parent does not heed
+// SIGTERM and is not killed, because the container's first process could take that for a crash of
+// its own.
 bool end_exec(docker::Engine& engine, const std::string& exec);
 
 }  // namespace bba::ops

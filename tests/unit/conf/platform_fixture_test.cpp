@@ -32,8 +32,9 @@ TEST_CASE("platform fixture: 88 modules, 45 of them stateful, and nothing broken
   CHECK(platform.modules.size() == 88);
   CHECK(module_ids(root).size() == 88);
   std::map<Statefulness, int> count;
-  for (const auto& [id, module] : platform.modules) {
-    CAPTURE(id);
+  for (const auto& entry : platform.modules) {
+    CAPTURE(entry.first);
+    const auto& module = entry.second;
     ++count[module.statefulness];
     CHECK(module.host != "");
     CHECK(module.expected_state != "");

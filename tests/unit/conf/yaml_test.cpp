@@ -9,7 +9,6 @@
 #include "files.hpp"
 
 using bba::Error;
-using bba::ErrorKind;
 using bba::conf::yaml::Document;
 using bba::conf::yaml::Kind;
 using bba::conf::yaml::Node;

@@ -26,6 +26,8 @@ std::string hint_for(int error_number) {
     case EACCES:
     case EPERM:
       return "run as root, or check who owns the path";
+    case EFBIG:
+      return "a limit on the size of files is in force: see `ulimit -f`";
     case EROFS:
       return "the filesystem is mounted read-only: choose another place with --backup-dir";
     default:

@@ -284,7 +284,7 @@ Options parse_options(int argc, const char* const* argv) {
 
   std::vector<std::string> words(argv + 1, argv + argc);
   Options& options = raw.options;
-  if (words.size() == 4 && words.front() == guard_command) {
+  if (words.size() == 3 && words.front() == guard_command) {
     options.command = guard_command;
     options.guard.assign(words.begin() + 1, words.end());
     return options;

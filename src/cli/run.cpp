@@ -48,6 +48,8 @@ void install_signal_handlers(Stop& stop) {
   // does not kill.
   ::sigaction(SIGHUP, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  // `ulimit -f`: a file that grows too large is a write error like a full disk, and not our end.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 // Deep trees are walked with one descriptor a level.
@@ -152,8 +154,8 @@ int audit(ops::Session& session, const Options& options) {
   return exit_done;
 }
 
-int recover(ops::Session& session) {
-  const ops::Recovered recovered = ops::recover(session.engine, session.settings.state_dir);
+int recover(ops::Session& session, const Options&) {
+  const ops::Recovered recovered = ops::recover(session);
   for (const std::string& done : recovered.done) print(done + "\n");
   for (const std::string& failed : recovered.failed) session.reporter.warning(failed);
   if (recovered.done.empty() && recovered.failed.empty())
@@ -234,7 +236,7 @@ int dispatch(ops::Session& session, const Options& options) {
   if (options.command == "gate") return gate(session, options);
   if (options.command == "list") return list(session, options);
   if (options.command == "prune") return prune(session, options);
-  if (options.command == "recover") return recover(session);
+  if (options.command == "recover") return recover(session, options);
   throw Error(ErrorKind::internal, "no code for the command " + options.command);
 }
 
@@ -249,7 +251,7 @@ int run(int argc, const char* const* argv) {
     return exit_code(error.kind());
   }
   if (!options.guard.empty()) {
-    return ops::guard_main(options.guard[0], options.guard[1], options.guard[2]);
+    return ops::guard_main(options.guard[0], options.guard[1]);
   }
   if (options.command.empty()) {
     print(options.text);

@@ -58,7 +58,7 @@ CapturedSet execute_or_fall_back(Session& session, Debts& debts, const classes::
 }  // namespace
 
 bool recover_first(Session& session) {
-  const Recovered recovered = recover(session.engine, session.settings.state_dir);
+  const Recovered recovered = recover(session);
   for (const std::string& done : recovered.done) {
     session.reporter.warning("an earlier run was killed; put right what it left: " + done);
   }

@@ -51,6 +51,17 @@ void pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
   }
 }
 
+// Why nothing can be paid to that engine now; empty where it answers.
+std::string trouble_with(const std::string& host, const docker::Limits& limits, const Stop* stop) {
+  try {
+    docker::Engine(docker::socket_path(host), limits, stop).version();
+    return {};
+  } catch (const Error& error) {
+    if (stop != nullptr) stop->throw_if_requested();
+    return error.what();
+  }
+}
+
 }  // namespace
 
 void pay(docker::Engine& engine, const store::JournalEntry& entry) {
@@ -72,11 +83,11 @@ void pay(docker::Engine& engine, const store::JournalEntry& entry) {
 }
 
 Debts::Debts(const std::string& state_directory, const std::string& host)
-    : state_directory_(state_directory), host_(host), journal_(state_directory, host) {}
+    : state_directory_(state_directory), journal_(state_directory, host) {}
 
 void Debts::owe(const store::JournalEntry& entry) {
   if (!guarded_) {
-    start_guard(state_directory_, host_, journal_.path());
+    start_guard(state_directory_, journal_.path());
     guarded_ = true;
   }
   journal_.owe(entry);
@@ -91,23 +102,51 @@ bool Debts::owes(const store::JournalEntry& entry) const {
   return std::find(open.begin(), open.end(), entry) != open.end();
 }
 
-Recovered recover(docker::Engine& engine, const std::string& state_directory) {
+Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Limits& limits,
+                        const Stop* stop) {
   Recovered recovered;
-  for (const store::Leftover& leftover : store::leftovers(state_directory)) {
+  for (const store::Leftover& leftover : leftovers) {
+    // Another engine knows nothing of these containers: its 404 would settle what is still owed.
+    const std::string trouble = trouble_with(leftover.host, limits, stop);
     bool all_paid = true;
     for (const store::JournalEntry& entry : leftover.debts) {
+      const std::string what = fmt::format("{}: {}", store::name(entry.debt), entry.name);
       try {
+        if (!trouble.empty()) throw Error(ErrorKind::engine, trouble);
+        docker::Engine engine(docker::socket_path(leftover.host), limits, stop);
         pay(engine, entry);
-        recovered.done.push_back(fmt::format("{}: {}", store::name(entry.debt), entry.name));
+        recovered.done.push_back(what);
       } catch (const Error& error) {
+        if (stop != nullptr) stop->throw_if_requested();
         all_paid = false;
-        recovered.failed.push_back(
-            fmt::format("{}: {}: {}", store::name(entry.debt), entry.name, error.what()));
+        recovered.failed.push_back(what + ": " + error.what());
       }
     }
     if (all_paid) store::forget(leftover);
   }
   return recovered;
+}
+
+Recovered recover(Session& session) {
+  const auto patience = std::chrono::steady_clock::now() + 10s;
+  for (bool told = false;; told = true) {
+    std::vector<std::string> being_paid;
+    std::vector<store::Leftover> leftovers =
+        store::leftovers(session.settings.state_dir, &being_paid);
+    if (being_paid.empty()) {
+      return pay_leftovers(std::move(leftovers), session.settings.limits, &session.stop);
+    }
+    if (std::chrono::steady_clock::now() > patience) {
+      throw Error(ErrorKind::busy,
+                  "a guard is still putting right what a killed run left: " + being_paid.front(),
+                  "try again in a minute; does the engine that the file names answer?");
+    }
+    if (!told) {
+      session.reporter.note("waiting for the guard of a killed run, which is putting things right");
+    }
+    session.stop.throw_if_requested();
+    std::this_thread::sleep_for(100ms);
+  }
 }
 
 }  // namespace bba::ops

@@ -12,8 +12,7 @@
 
 namespace bba::ops {
 
-void start_guard(const std::string& state_directory, const std::string& host,
-                 const std::string& journal) {
+void start_guard(const std::string& state_directory, const std::string& journal) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
@@ -29,10 +28,8 @@ void start_guard(const std::string& state_directory, const std::string& host,
   std::string program = "backup-before-apply";
   std::string command = "__guard";
   std::string state = state_directory;
-  std::string engine = host;
   std::string lock = journal;
-  char* const argv[] = {program.data(), command.data(), state.data(),
-                        engine.data(),  lock.data(),    nullptr};
+  char* const argv[] = {program.data(), command.data(), state.data(), lock.data(), nullptr};
   // The operator's environment may hold secrets; the guard needs none of it.
   char* const environment[] = {nullptr};
   pid_t pid = 0;
@@ -42,8 +39,7 @@ void start_guard(const std::string& state_directory, const std::string& host,
   if (error != 0) throw system_error(ErrorKind::internal, "starting the guard", error);
 }
 
-int guard_main(const std::string& state_directory, const std::string& host,
-               const std::string& journal) {
+int guard_main(const std::string& state_directory, const std::string& journal) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, SIG_IGN);
   {
     const Fd file(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
@@ -54,8 +50,7 @@ int guard_main(const std::string& state_directory, const std::string& host,
   }
   docker::Limits limits;
   limits.silence = std::chrono::seconds(20);
-  docker::Engine engine(docker::socket_path(host), limits, nullptr);
-  return recover(engine, state_directory).failed.empty() ? 0 : 1;
+  return pay_leftovers(store::leftovers(state_directory), limits, nullptr).failed.empty() ? 0 : 1;
 }
 
 }  // namespace bba::ops

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <fcntl.h>
 #include <filesystem>
@@ -71,16 +72,35 @@ void replay(std::string_view content, Leftover& leftover) {
   }
 }
 
+// Whether the run that made the journal has ended. A process that only waits for its parent to
+// notice (a zombie) holds nothing any more.
+bool run_has_ended(const std::string& path) {
+  const std::string name = path.substr(path.rfind('/') + 1);
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+  if (error != std::errc() || *end != '-') return false;
+  const Fd file(::open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return errno == ENOENT;
+  char text[1024];
+  const ssize_t length = ::read(file.get(), text, sizeof text);
+  if (length < 0) return errno == ESRCH;
+  // "PID (NAME) STATE ...", where NAME may hold anything.
+  const std::string_view stat(text, static_cast<std::size_t>(length));
+  const std::string_view state = stat.substr(std::min(stat.rfind(')'), stat.size()));
+  return state.starts_with(") Z") || state.starts_with(") X");
+}
+
 // Its lock; nullopt where a run that lives, or another recover, has it, or where it is gone.
-std::optional<Fd> take_over(const std::string& path) {
+std::optional<Fd> take_over(const std::string& path, bool& held) {
   Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file) {
     if (errno == ENOENT) return std::nullopt;
     throw system_error(storage, path, errno);
   }
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return std::nullopt;
-    throw system_error(storage, "locking " + path, errno);
+    if (errno != EWOULDBLOCK) throw system_error(storage, "locking " + path, errno);
+    held = true;
+    return std::nullopt;
   }
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) throw system_error(storage, path, errno);
@@ -141,10 +161,13 @@ void Journal::settle(const JournalEntry& entry) {
   append(fd_.get(), record_of("settle", entry), path_);
 }
 
-std::vector<Leftover> leftovers(const std::string& state_directory) {
+std::vector<Leftover> leftovers(const std::string& state_directory,
+                                std::vector<std::string>* being_paid) {
   std::vector<Leftover> found;
   for (const std::string& path : journals_in(state_directory)) {
-    std::optional<Fd> lock = take_over(path);
+    bool held = false;
+    std::optional<Fd> lock = take_over(path, held);
+    if (held && being_paid != nullptr && run_has_ended(path)) being_paid->push_back(path);
     if (!lock) continue;
     Leftover leftover{path, {}, {}, std::move(*lock)};
     replay(read_rest(leftover.lock.get(), most_bytes, storage, path), leftover);

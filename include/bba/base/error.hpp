@@ -54,7 +54,8 @@ class Error : public std::exception {
   std::string message_;  // the contexts and the cause
 };
 
-// The error of a failed system call. ENOSPC, EDQUOT, EACCES, EPERM and EROFS bring their own hint.
+// The error of a failed system call. ENOSPC, EDQUOT, EACCES, EPERM, EFBIG and EROFS bring their own
+// hint.
 Error system_error(ErrorKind kind, std::string_view what, int error_number);
 
 // Runs `action`; an Error that leaves it carries `context`.

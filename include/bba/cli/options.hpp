@@ -39,7 +39,7 @@ struct Options {
   std::optional<std::size_t> keep_last;
   bool force = false;
 
-  // __guard: the state directory, the engine's address, the journal.
+  // __guard: the state directory, the journal.
   std::vector<std::string> guard;
 };
 

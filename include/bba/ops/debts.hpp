@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bba/docker/engine.hpp"
+#include "bba/ops/session.hpp"
 #include "bba/store/journal.hpp"
 
 namespace bba::ops {
@@ -29,16 +30,21 @@ class Debts {
 
  private:
   std::string state_directory_;
-  std::string host_;
   store::Journal journal_;
   bool guarded_ = false;
 };
 
 struct Recovered {
-  std::vector<std::string> done;    // "unpaused kuma"
-  std::vector<std::string> failed;  // "kuma could not be unpaused: ..."
+  std::vector<std::string> done;    // "paused: kuma"
+  std::vector<std::string> failed;  // "paused: kuma: no such socket"
 };
-// Pays what dead runs left behind.
-Recovered recover(docker::Engine& engine, const std::string& state_directory);
+// Pays what dead runs left behind, each debt to the engine that its journal names. `stop` may be
+// null.
+Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Limits& limits,
+                        const Stop* stop);
+// The same for all in the state directory. Where a guard is just paying, waits for it to end, so
+// that nobody takes a container for the operator's own that is about to be unpaused; throws
+// Error{busy} where that takes long.
+Recovered recover(Session& session);
 
 }  // namespace bba::ops

@@ -8,12 +8,10 @@
 namespace bba::ops {
 
 // Starts the guard of the run that holds `journal`. Throws Error{internal}.
-void start_guard(const std::string& state_directory, const std::string& host,
-                 const std::string& journal);
+void start_guard(const std::string& state_directory, const std::string& journal);
 
-// The guard process's whole life (`backup-before-apply __guard STATE_DIR HOST JOURNAL`): waits
-// until the run has ended and pays what is left of its debts.
-int guard_main(const std::string& state_directory, const std::string& host,
-               const std::string& journal);
+// The guard process's whole life (`backup-before-apply __guard STATE_DIR JOURNAL`): waits until the
+// run has ended and pays what is left of its debts.
+int guard_main(const std::string& state_directory, const std::string& journal);
 
 }  // namespace bba::ops

@@ -52,7 +52,9 @@ struct Leftover {
 };
 // Journals whose run is dead and that owe something; those that owe nothing are removed. A torn
 // line (the machine died, or the disk was full, while it was written) is no error. Error{storage}.
-std::vector<Leftover> leftovers(const std::string& state_directory);
+// Into `being_paid` go those of dead runs that somebody else holds: a guard that pays them.
+std::vector<Leftover> leftovers(const std::string& state_directory,
+                                std::vector<std::string>* being_paid = nullptr);
 void forget(const Leftover& leftover);
 
 }  // namespace bba::store

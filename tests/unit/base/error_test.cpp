@@ -50,7 +50,7 @@ TEST_CASE("a failed system call says what, why, and what to do where that is kno
   const Error full = system_error(ErrorKind::storage, "writing to /backups", ENOSPC);
   CHECK(std::string(full.what()) == "writing to /backups: No space left on device");
   CHECK(full.kind() == ErrorKind::storage);
-  for (const int number : {ENOSPC, EDQUOT, EACCES, EPERM, EROFS}) {
+  for (const int number : {ENOSPC, EDQUOT, EACCES, EPERM, EFBIG, EROFS}) {
     CAPTURE(number);
     CHECK_FALSE(system_error(ErrorKind::storage, "x", number).hint().empty());
   }

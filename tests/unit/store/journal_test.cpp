@@ -1,10 +1,14 @@
 #include "bba/store/journal.hpp"
 
 #include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
 #include <signal.h>
 #include <string>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
 
@@ -54,6 +58,34 @@ TEST_CASE("a killed run that owed two and settled one leaves exactly one") {
   forget(left[0]);
   CHECK(names_in(temp / "state").empty());
   forget(left[0]);  // gone already
+}
+
+TEST_CASE("what somebody else holds for a dead run is told, what a live run holds is not") {
+  const TempDir temp;
+  const pid_t dead = [] {
+    Child run([]() -> std::string { return "ready"; });
+    return run.pid();  // killed, and waited for
+  }();
+  const std::string being_paid = temp / fmt::format("{}-1.journal", dead);
+  Journal alive(temp.path(), host);
+  write_file(being_paid, R"({"host":"h"})");
+  const Fd guard(::open(being_paid.c_str(), O_RDWR | O_CLOEXEC));
+  REQUIRE(::flock(guard.get(), LOCK_EX) == 0);
+  std::vector<std::string> paths;
+  CHECK(leftovers(temp.path(), &paths).empty());
+  CHECK(paths == std::vector<std::string>{being_paid});
+
+  // A zombie has ended as well.
+  const pid_t zombie = ::fork();
+  if (zombie == 0) ::_exit(0);
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(zombie), &info, WEXITED | WNOWAIT) == 0);
+  const std::string of_zombie = temp / fmt::format("{}-1.journal", zombie);
+  std::filesystem::rename(being_paid, of_zombie);
+  paths.clear();
+  leftovers(temp.path(), &paths);
+  CHECK(paths == std::vector<std::string>{of_zombie});
+  CHECK(::waitpid(zombie, nullptr, 0) == zombie);
 }
 
 TEST_CASE("a journal that is alive is shown to nobody, not even to its own process") {

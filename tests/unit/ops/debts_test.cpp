@@ -1,0 +1,213 @@
+#include "bba/ops/debts.hpp"
+
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <doctest/doctest.h>
+
+#include "fake_engine.hpp"
+#include "unit/ops/sets.hpp"
+
+namespace bba::ops {
+namespace {
+
+using namespace test;
+using bba::test::answer;
+using bba::test::FakeEngine;
+using bba::test::send;
+using Lines = std::vector<std::string>;
+
+constexpr const char* unpause = "POST /containers/c1/unpause";
+const store::JournalEntry kuma_paused{store::Debt::paused, "c1", "kuma"};
+
+// The number of a process that has ended.
+pid_t dead_process() {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(0);
+  ::waitpid(pid, nullptr, 0);
+  return pid;
+}
+
+// What a run leaves that was killed while `kuma` was paused, by it, on the engine at `host`.
+std::string put_journal(const World& world, const std::string& host, pid_t run = dead_process()) {
+  store::BackupDirectory::open_or_create(world.state());
+  const std::string path = world.state() + "/" + std::to_string(run) + "-1.journal";
+  write_file(path,
+             "{\"host\":\"" + host + "\"}\n{\"owe\":\"paused\",\"id\":\"c1\",\"name\":\"kuma\"}");
+  return path;
+}
+
+std::string state_json(bool running, bool paused) {
+  return answer(200, dump_json(Json{{"Id", "c1"},
+                                    {"Name", "/kuma"},
+                                    {"Image", "sha256:aaaa"},
+                                    {"State", {{"Running", running}, {"Paused", paused}}},
+                                    {"Config", {{"Image", "img:1"}}}}));
+}
+
+void is_paused(FakeEngine& fake) {
+  fake.on("GET /containers/c1/json", {send(state_json(true, true))});
+  fake.on(unpause, {send(answer(204, ""))});
+}
+
+}  // namespace
+
+TEST_CASE("a dead run's debts are paid to the engine that its journal names") {
+  FakeEngine mine;
+  FakeEngine other;
+  World world(mine.socket_path());
+  is_paused(other);
+  const std::string journal = put_journal(world, other.host());
+  const Recovered recovered = recover(world.session);
+  CHECK(recovered.done == Lines{"paused: kuma"});
+  CHECK(recovered.failed == Lines{});
+  CHECK(other.count(unpause) == 1);
+  CHECK(mine.requests().empty());
+  CHECK_FALSE(std::filesystem::exists(journal));
+}
+
+TEST_CASE("where that engine does not answer, the journal stays, and nobody else is asked") {
+  FakeEngine mine;
+  World world(mine.socket_path());
+  const std::string gone = world.temp / "gone.sock";
+  const std::string journal = put_journal(world, "unix://" + gone);
+  const std::string odd = put_journal(world, "tcp://10.0.0.1:2375");
+  const Recovered recovered = recover(world.session);
+  CHECK(recovered.done == Lines{});
+  REQUIRE(recovered.failed.size() == 2);
+  CHECK(contains(recovered.failed[0] + recovered.failed[1], "paused: kuma: "));
+  CHECK(contains(recovered.failed[0] + recovered.failed[1], gone));
+  CHECK(contains(recovered.failed[0] + recovered.failed[1], "tcp://10.0.0.1:2375"));
+  CHECK(mine.requests().empty());
+  CHECK(std::filesystem::exists(journal));
+  CHECK(std::filesystem::exists(odd));
+}
+
+TEST_CASE("a container that is gone from its own engine owes nothing") {
+  FakeEngine fake;
+  World world(fake.socket_path());
+  const std::string journal = put_journal(world, fake.host());
+  CHECK(recover(world.session).done == Lines{"paused: kuma"});
+  CHECK_FALSE(std::filesystem::exists(journal));
+}
+
+TEST_CASE("a guard that is just paying is waited for, and the operator is told") {
+  FakeEngine fake;
+  World world(fake.socket_path());
+  const std::string journal = put_journal(world, fake.host());
+  // The guard: it has the lock, and lets go, all paid, once the operator was told.
+  Fd guard(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
+  REQUIRE(::flock(guard.get(), LOCK_EX) == 0);
+  class Operator : public RecordingReporter {
+   public:
+    void note(const std::string& text) override {
+      RecordingReporter::note(text);
+      on_note();
+    }
+    std::function<void()> on_note;
+  } reporter;
+  Session session{world.session.settings, world.stop, reporter,
+                  docker::Engine(fake.socket_path(), {}, &world.stop)};
+
+  SUBCASE("until it has paid") {
+    reporter.on_note = [&] {
+      std::filesystem::remove(journal);
+      guard.reset();
+    };
+    const Recovered recovered = recover(session);
+    CHECK(recovered.done == Lines{});
+    CHECK(recovered.failed == Lines{});
+  }
+  SUBCASE("or has died, too") {
+    is_paused(fake);
+    reporter.on_note = [&] { guard.reset(); };
+    CHECK(recover(session).done == Lines{"paused: kuma"});
+    CHECK(fake.count(unpause) == 1);
+  }
+  SUBCASE("or a request to stop comes") {
+    reporter.on_note = [&] { world.stop.request(SIGTERM); };
+    CHECK(thrown_by([&] { recover(session); }).kind == ErrorKind::terminated);
+    CHECK(std::filesystem::exists(journal));
+  }
+  REQUIRE(reporter.notes.size() == 1);
+  CHECK(contains(reporter.notes[0], "waiting for the guard"));
+}
+
+TEST_CASE("the journal of a run that lives is nobody's business") {
+  FakeEngine fake;
+  World world(fake.socket_path());
+  const std::string journal = put_journal(world, fake.host(), ::getpid());
+  const Fd run(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
+  REQUIRE(::flock(run.get(), LOCK_EX) == 0);
+  const Recovered recovered = recover(world.session);
+  CHECK(recovered.done == Lines{});
+  CHECK(recovered.failed == Lines{});
+  CHECK(world.reporter.notes == Lines{});
+  CHECK(fake.requests().empty());
+}
+
+TEST_CASE("a pause that is still under way is waited for, and one that never came is none") {
+  FakeEngine fake;
+  docker::Engine engine(fake.socket_path(), {}, nullptr);
+  fake.on("GET /containers/c1/json", {send(state_json(true, false))});
+  SUBCASE("it comes") {
+    fake.on("GET /containers/c1/json", {send(state_json(true, false))});
+    fake.on("GET /containers/c1/json", {send(state_json(true, true))});
+    fake.on(unpause, {send(answer(204, ""))});
+    pay(engine, kuma_paused);
+    CHECK(fake.count(unpause) == 1);
+  }
+  SUBCASE("it does not") {
+    pay(engine, kuma_paused);
+    CHECK(fake.count(unpause) == 0);
+  }
+}
+
+TEST_CASE("a container that ended is not unpaused, and one that was stopped is started") {
+  FakeEngine fake;
+  docker::Engine engine(fake.socket_path(), {}, nullptr);
+  fake.on("GET /containers/c1/json", {send(state_json(false, false))});
+  pay(engine, kuma_paused);
+  CHECK(fake.count(unpause) == 0);
+  fake.on("POST /containers/c1/start", {send(answer(204, ""))});
+  pay(engine, {store::Debt::stopped, "c1", "kuma"});
+  CHECK(fake.count("POST /containers/c1/start") == 1);
+}
+
+TEST_CASE("an engine that refuses is asked again, four times in all") {
+  FakeEngine fake;
+  docker::Engine engine(fake.socket_path(), {}, nullptr);
+  fake.on("GET /containers/c1/json", {send(state_json(true, true))});
+  fake.on(unpause, {send(answer(500, R"({"message":"busy"})"))});
+  SUBCASE("until it does it") {
+    fake.on(unpause, {send(answer(204, ""))});
+    pay(engine, kuma_paused);
+    CHECK(fake.count(unpause) == 2);
+  }
+  SUBCASE("in vain") {
+    CHECK(contains(thrown_by([&] { pay(engine, kuma_paused); }).message, "busy"));
+    CHECK(fake.count(unpause) == 4);
+  }
+}
+
+TEST_CASE("a debt is in the journal before the deed, and out of it once it is undone") {
+  World world;
+  Debts debts(world.state(), "unix:///s");
+  CHECK_FALSE(debts.owes(kuma_paused));
+  debts.owe(kuma_paused);
+  CHECK(debts.owes(kuma_paused));
+  const auto journals = names_in(world.state());
+  REQUIRE(journals.size() == 1);
+  const std::string text = read_file(world.state() + "/" + journals[0]);
+  CHECK(contains(text, "unix:///s"));
+  CHECK(contains(text, R"("owe":"paused","id":"c1","name":"kuma")"));
+  debts.settle(kuma_paused);
+  CHECK_FALSE(debts.owes(kuma_paused));
+  CHECK(contains(read_file(world.state() + "/" + journals[0]), R"("settle":"paused","id":"c1")"));
+}
+
+}  // namespace bba::ops

@@ -27,6 +27,7 @@ constexpr const char* description =
 constexpr const char* footer = R"(Examples:
   backup-before-apply postgres            back up module postgres
   backup-before-apply plan postgres       what that would do; reads only
+  backup-before-apply drill postgres      restore its newest backup elsewhere, and compare
   backup-before-apply audit               every stateful module, and what to begin with
   backup-before-apply recover             put right what a killed run left
 
@@ -74,10 +75,17 @@ std::string share_validator(const std::string& text) {
   return parse_share(text) ? std::string() : "'" + text + "' is no share: use 0% to 100%";
 }
 
+std::string memory_validator(const std::string& text) {
+  constexpr std::uint64_t least = 6 << 20;  // what the engine itself asks for
+  const auto bytes = parse_bytes(text);
+  return bytes && *bytes >= least ? std::string()
+                                  : "'" + text + "' is no size of 6MiB or more: use 512MiB, 4GiB";
+}
+
 // What CLI11 fills; spans and classes are converted once it is done.
 struct Raw {
   Options options;
-  std::string timeout, color, module_class, max_age, max_shrink, keep_within;
+  std::string timeout, color, module_class, max_age, max_shrink, keep_within, memory;
 };
 
 void add_globals(CLI::App& app, Raw& raw) {
@@ -149,6 +157,24 @@ void add_optional_module(CLI::App& app, Raw& raw) {
       ->expected(0, 1);
 }
 
+void add_drill(CLI::App& app, Raw& raw) {
+  app.add_option("reference", raw.options.modules,
+                 "A manifest, an artifact (its whole set is meant), or a module: its newest set")
+      ->required()
+      ->expected(1);
+  app.add_option("--memory", raw.memory, "What the scratch container may use (default 1GiB)")
+      ->type_name("SIZE")
+      ->check(memory_validator);
+  app.footer(
+      "A scratch container without network gets the image that was backed up, and the entrypoint,\n"
+      "command and environment of the live one, which is only read. What comes back is compared\n"
+      "with what the backup recorded, the scratch container is removed with its volumes, and a\n"
+      "receipt beside the manifest opens `gate --require drilled`. Exit code 7: the backup does "
+      "not\n"
+      "restore to what it says. 6: the scratch container did not come up. 4: the container or its\n"
+      "image is not on this engine.");
+}
+
 void add_gate(CLI::App& app, Raw& raw) {
   Options& o = raw.options;
   add_modules(app, raw, false);
@@ -214,6 +240,7 @@ constexpr std::array commands{
                              "An artifact, a manifest, or a module for all of its sets")
                   ->required();
             }},
+    Command{"drill", "Restore a backup into a scratch container, and compare", add_drill},
     Command{"gate", "Exit 0 only where a fresh, proven backup is there", add_gate},
     Command{"list", "What is in the backup directory", add_optional_module},
     Command{"prune", "Remove old sets, never the newest good one", add_prune},
@@ -324,6 +351,7 @@ Options parse_options(int argc, const char* const* argv) {
 
   options.command = app.get_subcommands().front()->get_name();
   if (!raw.timeout.empty()) options.timeout = parse_duration(raw.timeout);
+  if (!raw.memory.empty()) options.memory = parse_bytes(raw.memory);
   if (!raw.max_age.empty()) options.max_age = parse_duration(raw.max_age);
   if (!raw.keep_within.empty()) options.keep_within = parse_duration(raw.keep_within);
   if (!raw.max_shrink.empty()) options.max_shrink = parse_share(raw.max_shrink);

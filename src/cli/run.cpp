@@ -14,6 +14,7 @@
 #include "bba/ops/audit_text.hpp"
 #include "bba/ops/backup.hpp"
 #include "bba/ops/debts.hpp"
+#include "bba/ops/drill.hpp"
 #include "bba/ops/gate.hpp"
 #include "bba/ops/guard.hpp"
 #include "bba/ops/list.hpp"
@@ -178,6 +179,22 @@ int verify(ops::Session& session, const Options& options) {
   return exit_done;
 }
 
+int drill(ops::Session& session, const Options& options) {
+  ops::DrillRequest request;
+  request.reference = options.modules.front();
+  if (options.memory) request.memory = *options.memory;
+  const ops::Drill drill = ops::drill(session, request);
+  if (options.json) {
+    print(pretty_json(drill.receipt));
+  } else {
+    for (const std::string& line : drill.lines) print(printable(line) + "\n");
+  }
+  for (const Json& line : drill.receipt.at("not_proven")) {
+    session.reporter.note("not proven: " + line.get<std::string>());
+  }
+  return drill.needs_hand.empty() ? exit_done : exit_needs_hand;
+}
+
 int gate(ops::Session& session, const Options& options) {
   ops::GateRequest request;
   request.module = options.modules.front();
@@ -233,6 +250,7 @@ int dispatch(ops::Session& session, const Options& options) {
   if (options.command == "plan") return plan(session, options);
   if (options.command == "audit") return audit(session, options);
   if (options.command == "verify") return verify(session, options);
+  if (options.command == "drill") return drill(session, options);
   if (options.command == "gate") return gate(session, options);
   if (options.command == "list") return list(session, options);
   if (options.command == "prune") return prune(session, options);

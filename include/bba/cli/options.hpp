@@ -30,6 +30,8 @@ struct Options {
   std::vector<std::string> paths;
   std::optional<std::string> format;  // of audit: table, json, markdown
 
+  std::optional<std::uint64_t> memory;  // of drill
+
   // Of gate and prune.
   std::optional<std::string> reference;
   std::optional<std::chrono::seconds> max_age, keep_within;

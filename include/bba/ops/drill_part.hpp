@@ -1,0 +1,74 @@
+// The pieces of a drill; drill.cpp puts them together. One file for each kind of artifact.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "bba/ops/debts.hpp"
+#include "bba/ops/session.hpp"
+#include "bba/store/artifact_file.hpp"
+#include "bba/store/manifest.hpp"
+#include "bba/wire/message.hpp"
+
+namespace bba::ops {
+
+struct DrillContext {
+  Session& session;
+  Debts& debts;
+  const store::BackupDirectory& directory;
+  const store::Manifest& manifest;
+  const wire::Container& live;  // what the scratch container is a clone of
+  std::string image;            // the one that was backed up, as this engine knows it
+  std::uint64_t memory = 0;
+  std::vector<std::string>& needs_hand;
+};
+
+// ---- the scratch container
+
+struct ScratchVolume {
+  std::string destination;
+  bool copy_image_content = false;  // as a fresh volume gets it
+};
+
+struct ScratchSpec {
+  std::vector<ScratchVolume> volumes;
+  std::map<std::string, std::string> set_env = {};
+  std::set<std::string> unset_env = {};
+};
+
+// The body of POST /containers/create: what the live container runs, and nothing of the world
+// around it: no network, no ports, no binds.
+Json scratch_body(const DrillContext& context, const ScratchSpec& spec);
+
+// Makes a scratch container, runs `action` with its id, and removes it with its volumes whatever
+// happens: it is owed from before it is made, so that the guard or `recover` removes it where this
+// process cannot.
+void with_scratch(const DrillContext& context, const ScratchSpec& spec,
+                  const std::function<void(const std::string& scratch)>& action);
+
+// Starts it and waits until `answers` says so. Throws Error{capture} with the last lines of its log
+// where it ends, or where it takes too long.
+void start_scratch(const DrillContext& context, const std::string& scratch,
+                   const std::function<bool()>& answers);
+
+// ---- what is compared
+
+struct PartReport {
+  Json compared = Json::object();       // counts, for the receipt
+  std::vector<std::string> lines;       // for people
+  std::vector<std::string> not_proven;  // what this drill cannot say
+};
+
+PartReport drill_archive(const DrillContext& context, const store::ArtifactRecord& record);
+
+// Puts an archive artifact into the scratch container, below the parent of the path that it came
+// from. Throws Error{artifact} where the engine cannot extract it.
+void put_artifact(const DrillContext& context, const std::string& scratch,
+                  const std::string& parent, const store::ArtifactRecord& record,
+                  const std::function<std::optional<Chunk>()>& source);
+
+}  // namespace bba::ops

@@ -1,0 +1,45 @@
+// An artifact read back: its bytes, decompressed, for whoever wants to pull them one chunk after
+// another. A thread reads ahead.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "bba/pipe/buffer.hpp"
+#include "bba/pipe/stage.hpp"
+#include "bba/store/artifact_file.hpp"
+#include "bba/store/manifest.hpp"
+
+namespace bba::ops {
+
+class ArtifactSource {
+ public:
+  // What stands between the decompressor and who pulls: it is given the next stage.
+  using Middle = std::function<std::unique_ptr<pipe::Stage>(pipe::Stage& next)>;
+
+  ArtifactSource(const store::BackupDirectory& directory, const store::ArtifactRecord& record,
+                 Middle middle = {});
+  ArtifactSource(const ArtifactSource&) = delete;
+  ArtifactSource& operator=(const ArtifactSource&) = delete;
+  ~ArtifactSource();
+
+  // nullopt once everything has passed and was proven whole; what the reading met is thrown here.
+  std::optional<Chunk> next();
+  // Pulls the rest.
+  void drain();
+
+ private:
+  void read();
+
+  const store::ArtifactRecord& record_;
+  Middle middle_;
+  Fd file_;
+  pipe::BoundedBuffer buffer_;
+  std::exception_ptr failure_;
+  std::thread reader_;
+};
+
+}  // namespace bba::ops

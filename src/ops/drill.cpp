@@ -1,0 +1,239 @@
+#include "bba/ops/drill.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "bba/base/module_id.hpp"
+#include "bba/base/text.hpp"
+#include "bba/ops/backup.hpp"
+#include "bba/ops/drill_part.hpp"
+#include "bba/ops/proof.hpp"
+#include "bba/ops/verify.hpp"
+#include "bba/store/lock.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+constexpr int receipt_schema = 1;
+
+struct Chosen {
+  store::BackupDirectory directory;
+  store::BackupSet set;
+};
+
+const store::BackupSet* set_called(const store::Catalogue& catalogue, const std::string& manifest) {
+  const auto found =
+      std::find_if(catalogue.sets.begin(), catalogue.sets.end(),
+                   [&](const store::BackupSet& one) { return one.manifest_file == manifest; });
+  return found == catalogue.sets.end() ? nullptr : &*found;
+}
+
+// What stands in the place of a manifest that cannot be read, or in that of an artifact without
+// one.
+std::string orphaned(const store::Catalogue& catalogue, const std::string& file) {
+  for (const store::Orphan& orphan : catalogue.orphans) {
+    if (orphan.file == file) return orphan.file + ": " + orphan.why;
+  }
+  return {};
+}
+
+Chosen by_file(const FileReference& reference) {
+  const auto name = store::parse_name(reference.file);
+  if (!name) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{} is not called like an artifact or a manifest", reference.file),
+                "give the path of <module>-<time>.<suffix> or <module>-<time>.manifest.json, or a "
+                "module id");
+  }
+  auto directory = store::BackupDirectory::open_copy(reference.directory);
+  const store::Catalogue catalogue = store::read_catalogue(directory, name->module);
+  const std::string manifest = store::manifest_name(name->module, name->time);
+  if (const store::BackupSet* set = set_called(catalogue, manifest)) {
+    return {std::move(directory), *set};
+  }
+  for (const std::string& file : {manifest, reference.file}) {
+    if (const std::string why = orphaned(catalogue, file); !why.empty()) {
+      throw Error(ErrorKind::artifact, why,
+                  "take a new backup: backup-before-apply " + name->module);
+    }
+  }
+  throw Error(ErrorKind::storage,
+              fmt::format("{}/{}: there is no such file", reference.directory, reference.file));
+}
+
+Chosen newest_of(const Session& session, const std::string& module) {
+  if (!valid_module_id(module)) {
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' is neither a module id nor a file that is there", module));
+  }
+  auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+  const store::Catalogue catalogue = store::read_catalogue(directory, module);
+  for (const store::Orphan& orphan : catalogue.orphans) {
+    const auto parsed = store::parse_name(orphan.file);
+    const bool hides_newer =
+        parsed && parsed->rest == "manifest.json" &&
+        (catalogue.sets.empty() || parsed->time > catalogue.sets.front().manifest.started);
+    if (hides_newer) {
+      throw Error(ErrorKind::artifact,
+                  fmt::format("the newest manifest, {}: {}", orphan.file, orphan.why),
+                  "name the set that you mean, or take a new backup");
+    }
+  }
+  if (catalogue.sets.empty()) {
+    throw Error(ErrorKind::config,
+                fmt::format("there is no backup of module {} in {}", module, directory.path()),
+                "take one with: backup-before-apply " + module);
+  }
+  return {std::move(directory), catalogue.sets.front()};
+}
+
+Chosen choose(const Session& session, const std::string& reference) {
+  const auto file = file_reference(session, reference);
+  return file ? by_file(*file) : newest_of(session, reference);
+}
+
+// ---- the container and its image
+
+std::optional<wire::Container> inspect(docker::Engine& engine, const std::string& container) {
+  if (container.empty()) return std::nullopt;
+  try {
+    return engine.inspect(container);
+  } catch (const docker::ApiError& error) {
+    if (error.status() == 404) return std::nullopt;
+    throw;
+  }
+}
+
+// The container that was backed up or, where it was made anew since, its namesake.
+wire::Container live_container(Session& session, const store::ContainerRecord& record) {
+  if (auto container = inspect(session.engine, record.id)) return *std::move(container);
+  if (auto container = inspect(session.engine, record.name)) return *std::move(container);
+  throw Error(ErrorKind::container,
+              fmt::format("container {}, which was backed up, is not on this engine", record.name),
+              "a drill takes the entrypoint, the command and the environment from it: create it "
+              "again (it need not run), or drill on the host where it lives");
+}
+
+std::string image_of(Session& session, const store::ContainerRecord& record) {
+  for (const std::string& image : {record.image_id, record.image_digest}) {
+    if (image.empty()) continue;
+    try {
+      return session.engine.inspect_image(image).id;
+    } catch (const docker::ApiError& error) {
+      if (error.status() != 404) throw;
+    }
+  }
+  throw Error(ErrorKind::container,
+              fmt::format("the image that was backed up, {} ({}), is not on this engine",
+                          record.image, record.image_id),
+              record.image_digest.empty() ? "" : "docker pull " + record.image_digest);
+}
+
+// ---- the receipt
+
+PartReport drill_part(const DrillContext& context, const store::ArtifactRecord& record) {
+  return drill_archive(context, record);
+}
+
+void remove_receipt(const store::BackupDirectory& directory, const std::string& receipt) {
+  if (!directory.contains(receipt)) return;
+  directory.remove(receipt);
+  directory.sync();
+}
+
+// Where there was one before it is replaced as a whole.
+void write_receipt(const store::BackupDirectory& directory, const std::string& name,
+                   const Json& receipt) {
+  constexpr unsigned mode = 0600;
+  const std::string text = pretty_json(receipt);
+  if (directory.contains(name)) {
+    store::replace_file(directory.path() + '/' + name, text, mode);
+    return;
+  }
+  store::ArtifactFile file(directory);
+  file.write(as_bytes(text));
+  file.sync();
+  file.publish(name);
+  directory.sync();
+}
+
+void require_whole(Session& session, const Chosen& chosen) {
+  const SetVerdict verdict = verify_set(session, chosen.directory, chosen.set);
+  if (verdict.good()) return;
+  withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
+  throw Error(ErrorKind::artifact, verdict.first_broken(),
+              "it does not pass verify, so it was not restored: take a new backup");
+}
+
+}  // namespace
+
+Drill drill(Session& session, const DrillRequest& request) {
+  const auto began = std::chrono::steady_clock::now();
+  const Chosen chosen = choose(session, request.reference);
+  const store::Manifest& manifest = chosen.set.manifest;
+  const store::ModuleLock lock(session.settings.state_dir, manifest.module);
+  Drill drill;
+  if (recover_first(session)) {
+    drill.needs_hand.push_back("an earlier run left something: see `backup-before-apply recover`");
+  }
+  require_whole(session, chosen);
+
+  const wire::Container live = live_container(session, manifest.container);
+  const std::string image = image_of(session, manifest.container);
+  if (live.image != image) {
+    session.reporter.note(
+        fmt::format("container {} has another image by now: the one that was "
+                    "backed up is used",
+                    live.name));
+  }
+  Debts debts(session.settings.state_dir, session.settings.host);
+  const DrillContext context{session, debts, chosen.directory, manifest,
+                             live,    image, request.memory,   drill.needs_hand};
+  const std::string receipt = store::receipt_name(manifest.module, manifest.started);
+  Json compared = Json::array();
+  Json not_proven = Json::array();
+  for (const store::ArtifactRecord& record : manifest.artifacts) {
+    try {
+      PartReport report = drill_part(context, record);
+      Json one = {{"file", record.file}, {"kind", record.kind}};
+      one.update(report.compared);
+      compared.push_back(std::move(one));
+      for (const std::string& line : report.lines) drill.lines.push_back(record.file + ": " + line);
+      for (const std::string& line : report.not_proven) {
+        not_proven.push_back(record.file + ": " + line);
+      }
+    } catch (Error& error) {
+      session.reporter.progress_end();
+      error.in(record.file);
+      if (error.kind() == ErrorKind::artifact) {
+        // Whatever an earlier drill said: this one disproves it.
+        remove_receipt(chosen.directory, receipt);
+        withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
+      }
+      throw;
+    }
+  }
+
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  drill.receipt = {{"schema", receipt_schema},
+                   {"module", manifest.module},
+                   {"class", manifest.module_class},
+                   {"manifest", chosen.set.manifest_file},
+                   {"manifest_sha256", manifest_sha256(chosen.set)},
+                   {"finished", format_rfc3339(now())},
+                   {"seconds", took.count()},
+                   {"tool_version", BBA_VERSION},
+                   {"container", manifest.container.name},
+                   {"image", manifest.container.image},
+                   {"image_id", image},
+                   {"passed", true},
+                   {"compared", std::move(compared)},
+                   {"not_proven", std::move(not_proven)}};
+  session.stop.throw_if_requested();
+  write_receipt(chosen.directory, receipt, drill.receipt);
+  publish_proof(session, chosen.directory, chosen.set.manifest_file);
+  return drill;
+}
+
+}  // namespace bba::ops

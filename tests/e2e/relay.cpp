@@ -1,0 +1,164 @@
+#include "e2e/relay.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <poll.h>
+#include <stdexcept>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace e2e {
+
+namespace {
+
+constexpr std::string_view scheme = "unix://";
+
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw std::runtime_error("too long: " + path);
+  path.copy(address.sun_path, path.size());
+  return address;
+}
+
+Fd new_socket() {
+  return Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+bool send_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return true;
+}
+
+// One way through the relay.
+struct Way {
+  int from;
+  int to;
+  std::string kept;  // the end of what came, which may be the start of what is looked for
+  bool open = true;
+};
+
+}  // namespace
+
+Relay::Relay(const Scene& scene)
+    : scene_(scene),
+      path_(scene.path("relay.sock")),
+      listener_(new_socket()),
+      quit_(::eventfd(0, EFD_CLOEXEC)) {
+  const sockaddr_un address = address_of(path_);
+  ::unlink(path_.c_str());  // of the relay before
+  if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(listener_.get(), 64) != 0) {
+    throw std::runtime_error("cannot listen on " + path_);
+  }
+  acceptor_ = std::thread([this] { accept_all(); });
+}
+
+Relay::~Relay() {
+  const std::uint64_t one = 1;
+  static_cast<void>(::write(quit_.get(), &one, sizeof one) == sizeof one);
+  acceptor_.join();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Relay::lie(const std::string& truth, const std::string& instead) {
+  if (truth.size() != instead.size()) throw std::runtime_error("a lie of another length");
+  const std::lock_guard lock(mutex_);
+  truth_ = truth;
+  instead_ = instead;
+}
+
+void Relay::hold_at(const std::string& request) {
+  const std::lock_guard lock(mutex_);
+  hold_at_ = request;
+}
+
+Strings Relay::command(const Strings& arguments) const {
+  Strings command = scene_.command(arguments);
+  for (std::string& word : command) {
+    if (word == host()) word = std::string(scheme) + path_;
+  }
+  return command;
+}
+
+void Relay::accept_all() {
+  for (;;) {
+    pollfd ready[]{{listener_.get(), POLLIN, 0}, {quit_.get(), POLLIN, 0}};
+    if (::poll(ready, 2, -1) < 0 && errno != EINTR) return;
+    if (ready[1].revents != 0) return;
+    if (ready[0].revents == 0) continue;
+    Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client) continue;
+    clients_.push_back(std::move(client));
+    threads_.emplace_back([this, &last = clients_.back()] { pass(last); });
+  }
+}
+
+void Relay::pass(const Fd& client) {
+  const Fd engine = new_socket();
+  const sockaddr_un address = address_of(host().substr(scheme.size()));
+  if (::connect(engine.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    ::shutdown(client.get(), SHUT_RDWR);
+    return;
+  }
+  std::string truth, instead, hold;
+  {
+    const std::lock_guard lock(mutex_);
+    truth = truth_;
+    instead = instead_;
+    hold = hold_at_;
+  }
+  Way up{client.get(), engine.get(), {}};
+  Way down{engine.get(), client.get(), {}};
+  // False where what is looked for came, and nothing is to stand in its place.
+  const auto move = [](Way& way, const std::string& wanted, const std::string& other) {
+    char buffer[64 * 1024];
+    const ssize_t length = ::recv(way.from, buffer, sizeof buffer, 0);
+    std::string text = std::move(way.kept);
+    way.kept.clear();
+    if (length > 0) text.append(buffer, static_cast<std::size_t>(length));
+    const std::size_t at = wanted.empty() ? text.npos : text.find(wanted);
+    if (at != text.npos && other.empty()) return false;
+    if (at != text.npos) text.replace(at, wanted.size(), other);
+    // No more than what may still become it.
+    for (std::size_t part = std::min(wanted.size(), text.size() + 1); part-- > 1;) {
+      if (length <= 0 || !text.ends_with(wanted.substr(0, part))) continue;
+      way.kept = text.substr(text.size() - part);
+      text.resize(text.size() - part);
+      break;
+    }
+    if (!send_all(way.to, text) || length <= 0) {
+      ::shutdown(way.to, SHUT_WR);
+      way.open = false;
+    }
+    return true;
+  };
+  bool held = false;
+  while (!held && (up.open || down.open)) {
+    pollfd ready[]{{up.open ? up.from : -1, POLLIN, 0},
+                   {down.open ? down.from : -1, POLLIN, 0},
+                   {quit_.get(), POLLIN, 0}};
+    if (::poll(ready, 3, -1) < 0 && errno != EINTR) break;
+    if (ready[2].revents != 0) break;
+    if (ready[0].revents != 0) held = !move(up, hold, {});
+    if (!held && ready[1].revents != 0) move(down, truth, instead);
+    if (!down.open) break;  // the engine has said everything
+  }
+  if (held) {
+    ++holding_;
+    // Until the program goes, or the case ends.
+    pollfd ready[]{{client.get(), POLLRDHUP, 0}, {quit_.get(), POLLIN, 0}};
+    while (::poll(ready, 2, -1) < 0 && errno == EINTR) {
+    }
+    --holding_;
+  }
+  ::shutdown(client.get(), SHUT_RDWR);
+}
+
+}  // namespace e2e

@@ -70,13 +70,53 @@ Capture directory_capture(const Target& target, const std::vector<MountChoice>& 
   return capture;
 }
 
-void leave_out_temporary(Capture& capture, const std::string& rdb_file, bool required) {
+// What the server writes before it renames it into place.
+void leave_out_temporary(Capture& capture) {
   for (Part& part : capture.parts) {
     auto& archive = std::get<PathArchive>(part.what);
     archive.excludes.push_back(archive.path + "/temp-*.rdb");
-    archive.rdb_file = rdb_file;
+    archive.excludes.push_back(archive.path + "/temp-rewriteaof-*.aof");
+  }
+}
+
+void look_for_rdb(Capture& capture, const std::string& name, bool required) {
+  for (Part& part : capture.parts) {
+    auto& archive = std::get<PathArchive>(part.what);
+    archive.rdb_file = name;
     archive.rdb_required = required;
   }
+}
+
+std::string rdb_name(const Target& target, const std::optional<std::string>& dbfilename) {
+  if (dbfilename) return *dbfilename;
+  return command_value(target.container, "--dbfilename").value_or("dump.rdb");
+}
+
+// What the operator named, else the server's own directory, else the mounted data, else the
+// directory that the server was started in.
+Capture data_archive(const Target& target, const std::optional<std::string>& directory,
+                     const std::vector<MountChoice>& mounts,
+                     const std::vector<wire::ContainerSummary>& all, Consistency wanted) {
+  std::string narrowed = directory.value_or("");
+  const bool has_data =
+      std::any_of(mounts.begin(), mounts.end(), [](const MountChoice& one) { return one.taken; });
+  if (!directory && !has_data) {
+    narrowed = command_value(target.container, "--dir").value_or(target.container.working_dir);
+  }
+  const bool narrow = target.settings.paths.empty() && narrowed.starts_with('/') && narrowed != "/";
+  Capture capture = narrow ? directory_capture(target, mounts, all, wanted, narrowed)
+                           : mounted_archive(target, mounts, all, wanted);
+  leave_out_temporary(capture);
+  return capture;
+}
+
+// Why the directory to archive is not known; empty where it is.
+std::string directory_unknown(const RedisFacts& facts) {
+  if (!facts.dir) return fmt::format("CONFIG GET is refused ({})", facts.config_refusal);
+  if (!facts.dir->starts_with('/') || *facts.dir == "/") {
+    return fmt::format("the server's directory is {}", *facts.dir);
+  }
+  return {};
 }
 
 }  // namespace
@@ -97,8 +137,14 @@ std::vector<wire::ExecConfig> redis_clients(const Target& target,
       passwords.push_back(password);
     }
   };
+  const std::vector<std::string> names = redis_password_variables();
+  std::vector<wire::EnvVar> others;
   for (const wire::EnvVar& variable : target.operator_env) {
-    if (variable.name == "REDISCLI_AUTH") add(variable.value);
+    if (std::find(names.begin(), names.end(), variable.name) == names.end()) {
+      others.push_back(variable);
+    } else if (!variable.value.empty()) {
+      add(variable.value);
+    }
   }
   if (container_password) add(container_password);
   if (const auto password = redis_requirepass(target.container)) add(password);
@@ -115,7 +161,8 @@ std::vector<wire::ExecConfig> redis_clients(const Target& target,
       if (target.settings.user) {
         client.argv.insert(client.argv.end(), {"--user", *target.settings.user});
       }
-      if (password) client.env = {{"REDISCLI_AUTH", *password}};
+      client.env = others;
+      if (password) client.env.push_back({"REDISCLI_AUTH", *password});
       clients.push_back(std::move(client));
     }
   }
@@ -218,32 +265,29 @@ SaveState save_state(const RedisInfo& before, const RedisInfo& now, bool started
 Capture redis_dump(const Target& target, const wire::ExecConfig& client, const RedisFacts& facts,
                    const std::vector<MountChoice>& mounts,
                    const std::vector<wire::ContainerSummary>& all, Consistency wanted) {
+  const std::string unknown = directory_unknown(facts);
+  const std::optional<std::string> directory = unknown.empty() ? facts.dir : std::nullopt;
+  const bool automatic = wanted == Consistency::automatic;
   // Without an append-only file the RDB alone counts, and it is renamed into place: nothing need be
-  // held still.
-  const Consistency chosen = wanted == Consistency::automatic
-                                 ? (facts.info.aof_enabled ? Consistency::pause : Consistency::live)
-                                 : wanted;
-  Capture capture;
-  const bool knows_directory = facts.dir && facts.dir->starts_with('/');
-  if (knows_directory) {
-    capture = directory_capture(target, mounts, all, chosen, *facts.dir);
-  } else {
-    capture = redis_files(target, mounts, all, chosen, "");
-    capture.fallback.reset();
+  // held still. What else lies beside it is not known where the directory is not.
+  const bool hold_still = facts.info.aof_enabled || !directory;
+  const Consistency chosen =
+      automatic ? (hold_still ? Consistency::pause : Consistency::live) : wanted;
+
+  Capture capture = data_archive(target, directory, mounts, all, chosen);
+  capture.strategy =
+      directory ? "BGSAVE, then the data directory" : "BGSAVE, then the mounted data";
+  if (automatic) {
+    // The warning of live archives is about files that change in place; these do not.
     capture.warnings.clear();
-    capture.warnings.push_back(
-        "CONFIG is refused: the data mounts are archived, and which file is the RDB is not known");
+    capture.consistency_reason =
+        facts.info.aof_enabled ? "an append-only file must hold still while it is read"
+        : hold_still           ? "files must hold still while they are read"
+                               : "the RDB is renamed into place: a live copy of it is whole";
   }
-  capture.strategy = "BGSAVE, then the data directory";
-  // The warning of live archives is about files that change in place; these do not.
-  if (chosen == Consistency::live && wanted == Consistency::automatic) capture.warnings.clear();
-  if (wanted == Consistency::automatic) {
-    capture.consistency_reason = facts.info.aof_enabled
-                                     ? "an append-only file must hold still while it is read"
-                                     : "the RDB is renamed into place: a live copy of it is whole";
-  }
-  leave_out_temporary(capture, facts.dbfilename.value_or("dump.rdb"),
-                      knows_directory && facts.dbfilename.has_value());
+  const std::string rdb = rdb_name(target, facts.dbfilename);
+  look_for_rdb(capture, rdb, directory && facts.dbfilename && target.settings.paths.empty());
+  if (!unknown.empty()) capture = as_fallback(std::move(capture), unknown);
   capture.save_first = RedisSave{client};
   capture.facts = {{"version", facts.info.version},
                    {"role", facts.info.role},
@@ -252,12 +296,9 @@ Capture redis_dump(const Target& target, const wire::ExecConfig& client, const R
   if (facts.dir) capture.facts["dir"] = *facts.dir;
   if (facts.dbfilename) capture.facts["dbfilename"] = *facts.dbfilename;
 
-  const Consistency held = wanted == Consistency::automatic ? Consistency::pause : wanted;
-  Capture otherwise = knows_directory ? directory_capture(target, mounts, all, held, *facts.dir)
-                                      : redis_files(target, mounts, all, held, "");
-  otherwise.fallback.reset();
-  otherwise.warnings.clear();
-  leave_out_temporary(otherwise, facts.dbfilename.value_or("dump.rdb"), false);
+  Capture otherwise =
+      data_archive(target, directory, mounts, all, automatic ? Consistency::pause : wanted);
+  look_for_rdb(otherwise, rdb, false);
   otherwise.facts = capture.facts;
   capture.if_refused = std::make_shared<const Capture>(std::move(otherwise));
   return capture;
@@ -266,14 +307,8 @@ Capture redis_dump(const Target& target, const wire::ExecConfig& client, const R
 Capture redis_files(const Target& target, const std::vector<MountChoice>& mounts,
                     const std::vector<wire::ContainerSummary>& all, Consistency wanted,
                     const std::string& reason) {
-  const bool has_data =
-      !target.settings.paths.empty() ||
-      std::any_of(mounts.begin(), mounts.end(), [](const MountChoice& one) { return one.taken; });
-  const std::string& working_dir = target.container.working_dir;
-  Capture capture = has_data || !working_dir.starts_with('/') || working_dir == "/"
-                        ? mounted_archive(target, mounts, all, wanted)
-                        : directory_capture(target, mounts, all, wanted, working_dir);
-  leave_out_temporary(capture, "dump.rdb", false);
+  Capture capture = data_archive(target, std::nullopt, mounts, all, wanted);
+  look_for_rdb(capture, rdb_name(target, std::nullopt), false);
   return as_fallback(std::move(capture), reason);
 }
 

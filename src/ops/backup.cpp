@@ -42,16 +42,25 @@ void warn_of_little_room(Session& session, const store::BackupDirectory& directo
   }
 }
 
-CapturedSet execute_or_fall_back(Session& session, Debts& debts, const classes::Capture& capture,
-                                 const store::BackupDirectory& directory,
-                                 pipe::Compression compression, Timestamp started) {
+struct Executed {
+  CapturedSet set;
+  std::size_t told;  // how many of its warnings the operator has seen
+};
+
+Executed execute_or_fall_back(Session& session, Debts& debts, const classes::Capture& capture,
+                              const store::BackupDirectory& directory,
+                              pipe::Compression compression, Timestamp started) {
   try {
-    return execute(session, debts, capture, directory, compression, started);
+    return {execute(session, debts, capture, directory, compression, started),
+            capture.warnings.size()};
   } catch (const Refused& refused) {
     if (!capture.if_refused) throw;
     const classes::Capture otherwise = classes::as_fallback(*capture.if_refused, refused.what());
-    session.reporter.warning(capture.target.module + ": " + otherwise.warnings.back());
-    return execute(session, debts, otherwise, directory, compression, started);
+    for (const std::string& warning : otherwise.warnings) {
+      session.reporter.warning(capture.target.module + ": " + warning);
+    }
+    return {execute(session, debts, otherwise, directory, compression, started),
+            otherwise.warnings.size()};
   }
 }
 
@@ -98,13 +107,12 @@ BackupResult backup(Session& session, const Wish& wish, pipe::Compression compre
   std::vector<CapturedSet> sets;
   for (const classes::Capture& capture : captures) {
     warn_of_little_room(session, directory, capture);
-    with_context("backing up " + capture.target.module, [&] {
-      sets.push_back(
-          execute_or_fall_back(session, debts, capture, directory, compression, started));
+    Executed executed = with_context("backing up " + capture.target.module, [&] {
+      return execute_or_fall_back(session, debts, capture, directory, compression, started);
     });
+    sets.push_back(std::move(executed.set));
     const CapturedSet& set = sets.back();
-    const std::size_t told = capture.warnings.size();
-    for (std::size_t i = told; i < set.manifest.warnings.size(); ++i) {
+    for (std::size_t i = executed.told; i < set.manifest.warnings.size(); ++i) {
       session.reporter.warning(capture.target.module + ": " + set.manifest.warnings[i]);
     }
     result.needs_hand.insert(result.needs_hand.end(), set.needs_hand.begin(), set.needs_hand.end());

@@ -61,11 +61,20 @@ PartFindings capture_archive(const CaptureContext& context, const classes::PathA
     throw;
   }
   Json found = found_json(check.counts());
+  const std::string written = format_rfc3339(Timestamp(std::chrono::seconds(check.rdb_written())));
   if (check.rdb_seen()) {
     found["rdb_file"] = archive.rdb_file;
     found["rdb_version"] = check.rdb_version();
+    found["rdb_written"] = written;
   }
-  return {std::move(found), archive_warnings(archive.path, check.counts())};
+  std::vector<std::string> warnings = archive_warnings(archive.path, check.counts());
+  if (check.rdb_seen() && !context.capture.save_first && context.capture.target.container.running) {
+    warnings.push_back(fmt::format(
+        "{} was saved by the server at {}: what it got since then is in this backup only where it "
+        "keeps an append-only file",
+        archive.rdb_file, written));
+  }
+  return {std::move(found), std::move(warnings)};
 }
 
 }  // namespace bba::ops

@@ -1,8 +1,10 @@
 #include "bba/ops/execute.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <unistd.h>
 
+#include "bba/base/text.hpp"
 #include "bba/ops/capture_part.hpp"
 #include "bba/ops/quiesce.hpp"
 #include "bba/ops/redis_save.hpp"
@@ -166,6 +168,16 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
       set.files.push_back(std::move(captured.file));
     }
   });
+  const auto& artifacts = manifest.artifacts;
+  if (capture.save_first &&
+      std::none_of(artifacts.begin(), artifacts.end(), [](const store::ArtifactRecord& artifact) {
+        return member(artifact.found, "rdb_file") != nullptr;
+      })) {
+    throw Error(ErrorKind::capture, "the server has saved, and its RDB is not in what was archived",
+                fmt::format("set modules.{}.paths to the server's directory in the configuration, "
+                            "or take its files as they are with --class E",
+                            capture.target.module));
+  }
   manifest.consistency.mode = consistency_mode(capture);
   manifest.consistency.paused = quieted.records;
   set.needs_hand = quieted.needs_hand;

@@ -388,12 +388,23 @@ bool ArchiveCheck::entry(const pipe::TarEntry& tar) {
 
   if (!rules_.rdb_file.empty() && below == rules_.rdb_file && tar.type == pipe::TarType::file) {
     rdb_ = std::make_unique<pipe::RdbCheck>();
+    rdb_written_ = tar.mtime;
   }
   return true;
 }
 
+template <class Action>
+void ArchiveCheck::feed_rdb(const Action& action) {
+  try {
+    with_context(shown(rules_.rdb_file), action);
+  } catch (Error& error) {
+    error.with_hint("it is damaged where it is: --class E takes the files as they are");
+    throw;
+  }
+}
+
 void ArchiveCheck::data(const Chunk& chunk) {
-  if (rdb_) rdb_->write(chunk);
+  if (rdb_) feed_rdb([&] { rdb_->write(chunk); });
 }
 
 // A file that was written while it passed may be half old, half new. Its size and its time to the
@@ -415,7 +426,7 @@ void ArchiveCheck::entry_end() {
   if (current_file_) require_unchanged(*current_file_);
   current_file_.reset();
   if (!rdb_) return;
-  rdb_->finish();
+  feed_rdb([&] { rdb_->finish(); });
   rdb_version_ = rdb_->version();
   rdb_seen_ = true;
   rdb_.reset();

@@ -92,7 +92,7 @@ Json save_redis(Session& session, const std::string& container, const classes::R
     const std::string reply = client.ask(command);
     const classes::BgsaveReply meaning = classes::parse_bgsave_reply(reply);
     if (meaning == classes::BgsaveReply::refused) {
-      throw Refused("BGSAVE was refused: " + std::string(trimmed(reply)));
+      throw Refused("refused: " + std::string(trimmed(reply)));
     }
     if (meaning == classes::BgsaveReply::already_in_progress) {
       // That one began before we asked: what has changed since may not be in it.

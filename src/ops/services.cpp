@@ -122,13 +122,15 @@ Capture ask_redis(const Question& question) {
   if (!question.answers()) {
     return as_files("no BGSAVE, as the container is " + target.container.state);
   }
-  // The operator's word comes first, whatever the configuration passes on.
   Target asked = target;
-  if (const auto password = operator_variable(session, "REDISCLI_AUTH")) {
-    asked.operator_env.push_back({"REDISCLI_AUTH", *password});
+  for (const std::string& name : classes::redis_password_variables()) {
+    if (const auto password = operator_variable(session, name)) {
+      asked.operator_env.push_back({name, *password});
+    }
   }
   const auto password = container_secret(session, target, classes::redis_password_variables());
   std::string refusal;
+  bool answered = false;
   for (const wire::ExecConfig& client : classes::redis_clients(asked, password)) {
     const auto ask = [&](const std::vector<std::string>& command) {
       return session.engine.run(target.container.id, classes::redis_command(client, command));
@@ -137,8 +139,11 @@ Capture ask_redis(const Question& question) {
     const auto info = classes::parse_redis_info(answer.out);
     if (answer.exit_code != 0 || !info) {
       // The first client that was there tells most; one that is not in the image tells nothing.
-      if (!not_started(answer) || refusal.empty()) {
-        refusal = fmt::format("{}: {}", client.argv.front(), words_of(answer));
+      if (!answered) {
+        answered = !not_started(answer);
+        if (answered || refusal.empty()) {
+          refusal = fmt::format("{}: {}", client.argv.front(), words_of(answer));
+        }
       }
       session.reporter.detail(fmt::format("{} INFO: exit code {}: {}", client.argv.front(),
                                           answer.exit_code, words_of(answer)));
@@ -146,13 +151,22 @@ Capture ask_redis(const Question& question) {
     }
     classes::RedisFacts facts;
     facts.info = *info;
-    facts.dir = classes::parse_config_value(ask({"CONFIG", "GET", "dir"}).out, "dir");
+    const docker::ExecResult directory = ask({"CONFIG", "GET", "dir"});
+    facts.dir = classes::parse_config_value(directory.out, "dir");
+    // Where it works, a password that is too much is complained of on stderr, too.
+    facts.config_refusal = trimmed(directory.out.empty() ? directory.err : directory.out);
     facts.dbfilename =
         classes::parse_config_value(ask({"CONFIG", "GET", "dbfilename"}).out, "dbfilename");
     return classes::redis_dump(target, client, facts, question.mounts, question.all,
                                question.wanted);
   }
-  return as_files("no BGSAVE, as the server does not answer (" + refusal + ")");
+  const bool wants_password =
+      refusal.find("NOAUTH") != refusal.npos || refusal.find("WRONGPASS") != refusal.npos;
+  return as_files(fmt::format("no BGSAVE, as {} ({})",
+                              wants_password
+                                  ? "no password that is known here lets us in: set REDISCLI_AUTH"
+                                  : "the server does not answer",
+                              refusal));
 }
 
 Capture ask_vault(const Question& question) {
@@ -230,6 +244,23 @@ Capture ask_minio(const Question& question) {
   return classes::minio_objects(target, mc, *alias);
 }
 
+Capture ask_compose_project(const Question& question) {
+  const Target& target = question.target;
+  Capture capture =
+      classes::compose_project(target, question.mounts, question.all, question.wanted);
+  for (const classes::Part& part : capture.parts) {
+    const auto* project = std::get_if<classes::HostDirectory>(&part.what);
+    if (project == nullptr || source_kind(project->path) == classes::SourceKind::directory)
+      continue;
+    throw Error(ErrorKind::config,
+                fmt::format("the compose project of {} is said to be in {}, which is no directory "
+                            "of this host",
+                            target.module, project->path),
+                "set modules." + target.module + ".compose_root in the configuration");
+  }
+  return capture;
+}
+
 }  // namespace
 
 Capture ask_service(Session& session, const Target& target,
@@ -245,7 +276,7 @@ Capture ask_service(Session& session, const Target& target,
     case 'D':
       return ask_minio(question);
     case 'G':
-      return classes::compose_project(target, question.mounts, all, wanted);
+      return ask_compose_project(question);
     default:
       return question.files();
   }

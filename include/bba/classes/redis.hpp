@@ -13,7 +13,8 @@ std::vector<std::string> redis_password_variables();
 // The password after --requirepass in the container's command, if it is there.
 std::optional<std::string> redis_requirepass(const wire::Container& container);
 
-// redis-cli and valkey-cli with each password worth trying, best first. argv is without a command.
+// redis-cli and valkey-cli with each password worth trying, the operator's first. argv is without a
+// command.
 std::vector<wire::ExecConfig> redis_clients(const Target& target,
                                             const std::optional<std::string>& container_password);
 // `client` with a command.
@@ -61,9 +62,11 @@ struct RedisFacts {
   RedisInfo info;
   std::optional<std::string> dir;  // CONFIG GET dir; none where CONFIG is refused
   std::optional<std::string> dbfilename;
+  std::string config_refusal = {};  // the server's words for that
 };
 
-// The capture for a server that answers `client`.
+// The capture for a server that answers `client`. Where the server does not say which directory is
+// its own, its mounted data is archived instead: the capture's fallback says so.
 Capture redis_dump(const Target& target, const wire::ExecConfig& client, const RedisFacts& facts,
                    const std::vector<MountChoice>& mounts,
                    const std::vector<wire::ContainerSummary>& all, Consistency wanted);

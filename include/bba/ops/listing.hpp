@@ -117,6 +117,7 @@ class ArchiveCheck : public pipe::TarVisitor {
   const ArchiveCounts& counts() const noexcept { return counts_; }
   bool rdb_seen() const noexcept { return rdb_seen_; }
   int rdb_version() const noexcept { return rdb_version_; }
+  std::int64_t rdb_written() const noexcept { return rdb_written_; }  // seconds since 1970
 
  private:
   void meet(const HostEntry& host, const pipe::TarEntry& tar);
@@ -126,6 +127,8 @@ class ArchiveCheck : public pipe::TarVisitor {
   bool changed_lately(const HostEntry& host) const;
   void count_change(const std::string& below);
   void require_unchanged(const std::string& below);
+  template <class Action>
+  void feed_rdb(const Action& action);
 
   ArchiveRules rules_;
   HostWalk walk_;
@@ -139,6 +142,7 @@ class ArchiveCheck : public pipe::TarVisitor {
   std::unique_ptr<pipe::RdbCheck> rdb_;
   bool rdb_seen_ = false;
   int rdb_version_ = 0;
+  std::int64_t rdb_written_ = 0;
 };
 
 }  // namespace bba::ops

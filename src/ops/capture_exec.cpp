@@ -4,6 +4,7 @@
 #include "bba/ops/exec_end.hpp"
 #include "bba/ops/pump.hpp"
 #include "bba/ops/redis_save.hpp"
+#include "bba/ops/sql_found.hpp"
 #include "bba/pipe/check.hpp"
 
 namespace bba::ops {
@@ -94,7 +95,7 @@ PartFindings capture_dump(const CaptureContext& context, const classes::ExecDump
     pipe::SqlTailCheck check;
     TeeStage tee{&check, &tail.count};
     stream_exec(context, dump.exec, tee, moved);
-    return {{{"databases", check.databases()}}, {}};
+    return {sql_found(check), {}};
   }
   pipe::SnapshotCheck check;
   TeeStage tee{&check, &tail.count};

@@ -28,6 +28,23 @@ void unpause(docker::Engine& engine, const std::string& id) {
   }
 }
 
+void remove_scratch(docker::Engine& engine, const std::string& name) {
+  // The engine goes on making a container whose client has died, so "no such container" is believed
+  // only after a while.
+  constexpr int looks = 8;
+  for (int look = 0; look < looks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(250ms);
+    try {
+      engine.inspect(name);
+    } catch (const docker::ApiError& error) {
+      if (error.status() != 404) throw;
+      continue;
+    }
+    engine.remove_container(name);
+    return;
+  }
+}
+
 void pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
   switch (entry.debt) {
     case store::Debt::paused:
@@ -43,7 +60,7 @@ void pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
       }
       return;
     case store::Debt::scratch:
-      engine.remove_container(entry.id);
+      remove_scratch(engine, entry.id);
       return;
     case store::Debt::scratch_volume:
       engine.remove_volume(entry.id);

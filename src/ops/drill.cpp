@@ -133,6 +133,7 @@ std::string image_of(Session& session, const store::ContainerRecord& record) {
 // ---- the receipt
 
 PartReport drill_part(const DrillContext& context, const store::ArtifactRecord& record) {
+  if (record.kind == "sql") return drill_sql(context, record);
   return drill_archive(context, record);
 }
 

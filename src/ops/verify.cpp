@@ -14,6 +14,7 @@
 #include "bba/ops/proof.hpp"
 #include "bba/ops/pump.hpp"
 #include "bba/ops/stages.hpp"
+#include "bba/ops/sql_found.hpp"
 #include "bba/pipe/check.hpp"
 #include "bba/pipe/compress.hpp"
 #include "bba/pipe/digest.hpp"
@@ -38,10 +39,12 @@ class Content {
 class SqlContent : public Content {
  public:
   pipe::Stage& stage() override { return check_; }
-  Json found() const override { return {{"databases", check_.databases()}}; }
+  Json found() const override { return sql_found(check_); }
   std::string summary() const override {
     const std::size_t count = check_.databases().size();
-    return fmt::format("{} database{}", count, count == 1 ? "" : "s");
+    std::uint64_t rows = 0;
+    for (const pipe::SqlDatabase& one : check_.databases()) rows += one.rows;
+    return fmt::format("{} database{}, {} rows", count, count == 1 ? "" : "s", rows);
   }
 
  private:
@@ -354,9 +357,12 @@ std::string read_artifact(Session& session, const store::BackupDirectory& direct
   const Json found = content->found();
   for (const auto& [key, value] : found.items()) {
     const Json* said = member(record.found, key);
-    require(said == nullptr || *said == value,
-            fmt::format("it has {} {}, and the manifest says {}", key, dump_json(value),
-                        said == nullptr ? "nothing" : dump_json(*said)));
+    if (said == nullptr || *said == value) continue;
+    const std::string difference = key == "databases"
+                                       ? database_difference(*said, value)
+                                       : fmt::format("it has {} {}, and the manifest says {}", key,
+                                                     dump_json(value), dump_json(*said));
+    throw Error(ErrorKind::artifact, difference);
   }
   return fmt::format("{}: {}", record.kind, content->summary());
 }

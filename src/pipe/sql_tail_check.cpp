@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -11,9 +10,26 @@ namespace {
 
 constexpr std::string_view end_marker = "--\n-- PostgreSQL database cluster dump complete\n--\n\n";
 constexpr std::size_t most_databases = 10'000;
+constexpr std::size_t most_tables = 10'000;
+constexpr std::size_t most_extensions = 1'000;
+// Two identifiers of 63 bytes, each a doubled quote.
+constexpr std::size_t longest_table = 2 * (2 * 63 + 2) + 1;
 // More than the longest line that matters, the COPY of a table with 1,600 columns of 63 doubled
 // quotes.
 constexpr std::size_t longest_line = 256 * 1024;
+
+// The SQL identifier that `text` begins with, quoted or not, as it stands there.
+std::string_view identifier(std::string_view text) {
+  std::size_t end = 0;
+  if (text.starts_with('"')) {
+    // A doubled quote is one of the name's own.
+    end = text.find('"', 1);
+    while (end != text.npos && text.substr(end + 1).starts_with('"')) end = text.find('"', end + 2);
+    return end == text.npos ? std::string_view() : text.substr(0, end + 1);
+  }
+  end = text.find_first_of(" .(;");
+  return text.substr(0, end);
+}
 
 // Takes what is quoted from the front of `text`, beginning behind the opening quote. `escape`
 // stands before a quote or an escape that is meant; for SQL identifiers that is the quote itself.
@@ -78,15 +94,18 @@ void SqlTailCheck::hold(std::string_view part) {
 void SqlTailCheck::line(std::string_view line) {
   if (in_copy_) {
     // A row that is "\." itself is written as "\\.".
-    in_copy_ = line != "\\.";
+    if (line != "\\.") {
+      ++rows_;
+    } else {
+      end_rows();
+    }
     return;
   }
   constexpr std::string_view connect = "\\connect ";
   if (line.starts_with(connect)) {
     note_database(line.substr(connect.size()));
-  } else if (before_ == Before::empty_line && line.starts_with("COPY ") &&
-             line.ends_with(" FROM stdin;")) {
-    in_copy_ = true;
+  } else {
+    statement(line);
   }
   if (line == "--") {
     before_ = Before::comment_end;
@@ -95,6 +114,68 @@ void SqlTailCheck::line(std::string_view line) {
   } else {
     before_ = Before::other;
   }
+}
+
+// What pg_dump writes in a line of its own, behind a comment that announces it.
+void SqlTailCheck::statement(std::string_view line) {
+  constexpr std::string_view create = "SELECT pg_catalog.lo_create('";
+  constexpr std::string_view write = "SELECT pg_catalog.lowrite(0, '";
+  const bool announced = before_ == Before::empty_line;
+  const bool creates = (announced || after_lo_create_) && line.starts_with(create);
+  after_lo_create_ = creates;
+  if (creates) {
+    if (database_ != nullptr) ++database_->large_objects;
+  } else if (announced && line.starts_with("COPY ") && line.ends_with(" FROM stdin;")) {
+    begin_rows(line);
+  } else if (announced && line.starts_with("CREATE EXTENSION ")) {
+    note_extension(line);
+  } else if (line.starts_with("-- Data for Name: ")) {
+    in_lo_data_ = line.find("; Type: BLOBS;") != line.npos;
+  } else if (in_lo_data_ && line == "COMMIT;") {
+    in_lo_data_ = false;
+  } else if (in_lo_data_ && line.starts_with(write) && line.ends_with("');")) {
+    // '\x0123', or '\\x0123' where backslashes are doubled in strings.
+    const std::size_t digits = line.find('x', write.size()) + 1;
+    const std::size_t end = line.size() - std::string_view("');").size();
+    if (database_ != nullptr && digits <= end) database_->large_object_bytes += (end - digits) / 2;
+  }
+}
+
+// COPY public."My table" (id, name) FROM stdin;
+void SqlTailCheck::begin_rows(std::string_view line) {
+  in_copy_ = true;
+  rows_ = 0;
+  line.remove_prefix(std::string_view("COPY ").size());
+  const std::string_view first = identifier(line);
+  const std::string_view rest = line.substr(first.size());
+  const std::size_t second = rest.starts_with('.') ? 1 + identifier(rest.substr(1)).size() : 0;
+  table_ = line.substr(0, first.size() + second);
+}
+
+void SqlTailCheck::end_rows() {
+  in_copy_ = false;
+  if (database_ == nullptr) return;
+  database_->rows += rows_;
+  const auto known = database_->tables.find(table_);
+  // Partitions can be dumped as rows of the table that they are parts of.
+  if (known != database_->tables.end()) {
+    known->second += rows_;
+  } else if (tables_ < most_tables && !table_.empty() && table_.size() <= longest_table) {
+    database_->tables.emplace(table_, rows_);
+    ++tables_;
+  } else {
+    ++database_->tables_left_out;
+  }
+}
+
+void SqlTailCheck::note_extension(std::string_view line) {
+  line.remove_prefix(std::string_view("CREATE EXTENSION ").size());
+  constexpr std::string_view condition = "IF NOT EXISTS ";
+  if (line.starts_with(condition)) line.remove_prefix(condition.size());
+  const std::string_view name = identifier(line);
+  if (database_ == nullptr || database_->extensions.size() >= most_extensions) return;
+  database_->extensions.push_back(name.starts_with('"') ? unquoted(name.substr(1), '"', '"')
+                                                        : std::string(name));
 }
 
 // As PostgreSQL's appendPsqlMetaConnect writes them: a plain name, a "quoted one", or
@@ -111,10 +192,16 @@ void SqlTailCheck::note_database(std::string_view arguments) {
     name.erase(0, keyword.size());
     if (name.starts_with('\'')) name = unquoted(std::string_view(name).substr(1), '\'', '\\');
   }
-  if (name.empty() || databases_.size() >= most_databases) return;
-  if (std::find(databases_.begin(), databases_.end(), name) == databases_.end()) {
-    databases_.push_back(std::move(name));
+  database_ = nullptr;
+  in_lo_data_ = false;
+  if (name.empty()) return;
+  auto known = index_.find(name);
+  if (known == index_.end()) {
+    if (databases_.size() >= most_databases) return;
+    known = index_.emplace(name, databases_.size()).first;
+    databases_.push_back({.name = std::move(name)});
   }
+  database_ = &databases_[known->second];
 }
 
 void SqlTailCheck::finish() {

@@ -55,6 +55,19 @@ void with_scratch(const DrillContext& context, const ScratchSpec& spec,
 void start_scratch(const DrillContext& context, const std::string& scratch,
                    const std::function<bool()>& answers);
 
+// Fresh volumes for what a live container keeps its data in.
+std::vector<ScratchVolume> data_volumes(const wire::Container& live);
+
+// Copies what the live container has from outside of its image and is no data, its configuration
+// and secrets, into a scratch container that is not started yet; nothing at or below `without`.
+void lend_configuration(const DrillContext& context, const std::string& scratch,
+                        const std::vector<std::string>& without = {});
+
+// The value of the first of `names` that the scratch container's environment holds, itself or as a
+// file (NAME_FILE).
+std::optional<std::string> scratch_secret(const DrillContext& context, const std::string& scratch,
+                                          const std::vector<std::string>& names);
+
 // ---- what is compared
 
 struct PartReport {
@@ -64,6 +77,7 @@ struct PartReport {
 };
 
 PartReport drill_archive(const DrillContext& context, const store::ArtifactRecord& record);
+PartReport drill_sql(const DrillContext& context, const store::ArtifactRecord& record);
 
 // Puts an archive artifact into the scratch container, below the parent of the path that it came
 // from. Throws Error{artifact} where the engine cannot extract it.

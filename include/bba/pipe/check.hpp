@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,15 +16,27 @@ namespace bba::pipe {
 
 // pg_dumpall's output: it must end with exactly
 // "--\n-- PostgreSQL database cluster dump complete\n--\n\n" (PostgreSQL, pg_dumpall.c), and not
-// inside the rows of a COPY: rows can hold these very lines. Notes the databases of the \connect
-// lines on the way.
+// inside the rows of a COPY: rows can hold these very lines. Counts on the way what a restore has
+// to bring back: the databases of the \connect lines, and in each the extensions, the rows of the
+// tables and the large objects.
+struct SqlDatabase {
+  std::string name = {};
+  std::vector<std::string> extensions = {};  // of CREATE EXTENSION
+  std::uint64_t large_objects = 0;
+  std::uint64_t large_object_bytes = 0;
+  std::uint64_t rows = 0;                            // of all tables
+  std::map<std::string, std::uint64_t> tables = {};  // rows, by the name as SQL writes it
+  std::uint64_t tables_left_out = 0;                 // COPYs whose rows are in `rows` alone
+};
+
 class SqlTailCheck : public Stage {
  public:
   void write(const Chunk& chunk) override;
   void finish() override;
   std::uint64_t bytes() const noexcept { return bytes_; }
-  // Databases connected to, in order, once each (at most 10,000 are kept).
-  const std::vector<std::string>& databases() const noexcept { return databases_; }
+  // Databases connected to, in order, once each. At most 10,000 are kept, and 10,000 tables of all
+  // of them.
+  const std::vector<SqlDatabase>& databases() const noexcept { return databases_; }
 
  private:
   // pg_dump announces the rows of a table with a comment, an empty line, and "COPY ... FROM
@@ -32,11 +45,22 @@ class SqlTailCheck : public Stage {
 
   void line(std::string_view line);
   void hold(std::string_view part);
+  void statement(std::string_view line);
+  void begin_rows(std::string_view line);
+  void end_rows();
   void note_database(std::string_view arguments);
+  void note_extension(std::string_view line);
 
   std::uint64_t bytes_ = 0;
-  std::vector<std::string> databases_;
-  std::string line_;            // the start of an unfinished line
+  std::vector<SqlDatabase> databases_;
+  std::map<std::string, std::size_t> index_;  // of each name in databases_
+  SqlDatabase* database_ = nullptr;           // the one connected to, where it is kept
+  std::size_t tables_ = 0;                    // kept, of all databases
+  std::string table_;                         // whose rows pass
+  std::uint64_t rows_ = 0;                    // ... so far
+  bool after_lo_create_ = false;              // the line before made a large object
+  bool in_lo_data_ = false;                   // in the section that fills them
+  std::string line_;                          // the start of an unfinished line
   bool line_too_long_ = false;  // ... of which nothing is kept: it is none that matters
   bool in_copy_ = false;
   Before before_ = Before::other;

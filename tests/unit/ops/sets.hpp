@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bba/ops/session.hpp"
+#include "bba/ops/sql_found.hpp"
 #include "bba/pipe/compress.hpp"
 #include "bba/pipe/digest.hpp"
 #include "bba/pipe/tar.hpp"
@@ -68,14 +69,15 @@ struct Content {
 };
 
 inline Content sql_content(std::uint64_t seed = 1) {
-  return {
-      "sql",
+  const std::string dump =
       "--\n-- PostgreSQL database cluster dump\n--\n\n\\connect template1\n\n\\connect app\n\n"
       "--\n-- Data for Name: t; Type: TABLE DATA\n--\n\nCOPY public.t (id, name) FROM stdin;\n" +
-          pipe::test::random_lines(20'000, seed) +
-          "\n\\.\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
-          "--\n-- PostgreSQL database cluster dump complete\n--\n\n",
-      {{"databases", {"template1", "app"}}}};
+      pipe::test::random_lines(20'000, seed) +
+      "\n\\.\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
+      "--\n-- PostgreSQL database cluster dump complete\n--\n\n";
+  pipe::SqlTailCheck check;
+  pipe::test::feed(check, dump, dump.size());
+  return {"sql", dump, sql_found(check)};
 }
 
 inline std::string tar_of(const std::vector<std::pair<pipe::TarEntry, std::string>>& entries) {

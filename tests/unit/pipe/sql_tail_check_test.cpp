@@ -12,10 +12,41 @@ std::string sql_error(std::string_view text, std::size_t step = 1 << 20) {
   return test::error_of([&] { test::feed(check, text, step); });
 }
 
+Names names_of(const SqlTailCheck& check) {
+  Names names;
+  for (const SqlDatabase& one : check.databases()) names.push_back(one.name);
+  return names;
+}
+
 Names databases(const std::string& script) {
   SqlTailCheck check;
   test::feed(check, script + end_marker, 5);
-  return check.databases();
+  return names_of(check);
+}
+
+// The section that fills one table, as pg_dump writes it.
+std::string rows_of(const std::string& table, const std::string& rows) {
+  return "--\n-- Data for Name: x; Type: TABLE DATA; Schema: public; Owner: postgres\n--\n\nCOPY " +
+         table + " (a, b) FROM stdin;\n" + rows + "\\.\n\n\n";
+}
+
+// What one database holds, for comparing.
+std::string shown(const SqlDatabase& one) {
+  std::string text = one.name + ":";
+  for (const std::string& extension : one.extensions) text += " +" + extension;
+  for (const auto& [table, rows] : one.tables) text += " " + table + "=" + std::to_string(rows);
+  if (one.large_objects > 0) text += " lo=" + std::to_string(one.large_objects);
+  if (one.large_object_bytes > 0) text += "/" + std::to_string(one.large_object_bytes);
+  if (one.tables_left_out > 0) text += " out=" + std::to_string(one.tables_left_out);
+  return text + " rows=" + std::to_string(one.rows);
+}
+
+Names counted(const std::string& script, std::size_t step = 1 << 20) {
+  SqlTailCheck check;
+  test::feed(check, script + end_marker, step);
+  Names all;
+  for (const SqlDatabase& one : check.databases()) all.push_back(shown(one));
+  return all;
 }
 
 TEST_CASE("A real dump of PostgreSQL 15 is complete, and its databases are noted, at every split") {
@@ -24,13 +55,13 @@ TEST_CASE("A real dump of PostgreSQL 15 is complete, and its databases are noted
   for (std::size_t split = 0; split <= dump.size(); ++split) {
     SqlTailCheck check;
     test::feed_split(check, dump, split);
-    CHECK(check.databases() == expected);
+    CHECK(names_of(check) == expected);
     CHECK(check.bytes() == dump.size());
   }
   for (const std::size_t step : {1U, 2U, 3U}) {
     SqlTailCheck check;
     test::feed(check, dump, step);
-    CHECK(check.databases() == expected);
+    CHECK(names_of(check) == expected);
   }
 }
 
@@ -86,6 +117,80 @@ TEST_CASE("Inside the rows of a COPY nothing but their end counts") {
   CHECK(sql_error("CREATE FUNCTION f() AS $$\nCOPY t FROM stdin;\n$$;\n" + end_marker).empty());
   // An empty table.
   CHECK(sql_error(announced + "COPY t FROM stdin;\n\\.\n\n\n" + end_marker).empty());
+}
+
+TEST_CASE("Rows, extensions and large objects are counted for each database, at every split") {
+  const std::string dump =
+      "\\restrict aKey\n\\connect template1\n\nSET x = y;\n\\connect app\n\n"
+      "--\n-- Name: hstore; Type: EXTENSION; Schema: -; Owner: -\n--\n\n"
+      "CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA public;\n\n\n"
+      "--\n-- Name: uuid-ossp; Type: EXTENSION; Schema: -; Owner: -\n--\n\n"
+      "CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\" WITH SCHEMA public;\n\n\n"
+      "--\n-- Name: f(); Type: FUNCTION\n--\n\nCREATE FUNCTION f() AS $$\n"
+      "CREATE EXTENSION evil;\nSELECT pg_catalog.lo_create('7');\n"
+      "SELECT pg_catalog.lowrite(0, '\\x00');\n$$;\n\n"
+      "--\n-- Name: 50001..50002; Type: BLOB METADATA; Schema: -; Owner: -\n--\n\n"
+      "SELECT pg_catalog.lo_create('50001');\nSELECT pg_catalog.lo_create('50002');\n\n\n"
+      "ALTER LARGE OBJECT 50001 OWNER TO postgres;\n" +
+      rows_of("public.t", "1\ta\n2\t\\N\n3\t\\\\.\n--\t\n\xff\xfe\x80\t\\n\n") +
+      rows_of("sales.\"Empty \"\"one\"\".x (\"", "") +
+      rows_of("\"we.ird (x\".\"a \"\" b\"", "\n\n") +
+      "--\n-- Data for Name: BLOBS; Type: BLOBS; Schema: -; Owner: -\n--\n\nBEGIN;\n\n"
+      "SELECT pg_catalog.lo_open('50001', 131072);\n"
+      "SELECT pg_catalog.lowrite(0, '\\x000102');\nSELECT pg_catalog.lowrite(0, '\\\\xff');\n"
+      "SELECT pg_catalog.lo_close(0);\n\nCOMMIT;\n\n"
+      "SELECT pg_catalog.lowrite(0, '\\x00');\n"
+      "\\unrestrict aKey\n\\connect -reuse-previous=on \"dbname='it\\'s'\"\n\n" +
+      rows_of("public.t", "1\n") + rows_of("public.t", "2\n3\n") + end_marker;
+  const Names expected{"template1: rows=0",
+                       "app: +hstore +uuid-ossp \"we.ird (x\".\"a \"\" b\"=2 public.t=5 "
+                       "sales.\"Empty \"\"one\"\".x (\"=0 "
+                       "lo=2/4 rows=7",
+                       "it's: public.t=3 rows=3"};
+  CHECK(counted(dump.substr(0, dump.size() - end_marker.size())) == expected);
+  for (std::size_t split = 0; split <= dump.size(); ++split) {
+    SqlTailCheck check;
+    test::feed_split(check, dump, split);
+    Names all;
+    for (const SqlDatabase& one : check.databases()) all.push_back(shown(one));
+    CAPTURE(split);
+    REQUIRE(all == expected);
+  }
+  for (const std::size_t step : {1U, 2U, 3U, 7U}) {
+    CHECK(counted(dump.substr(0, dump.size() - end_marker.size()), step) == expected);
+  }
+}
+
+TEST_CASE("The counts of a real dump of PostgreSQL 15") {
+  const std::string dump = test::fixture("sql/pg_dumpall-15.sql");
+  SqlTailCheck check;
+  test::feed(check, dump, 4096);
+  std::uint64_t rows = 0, large_objects = 0;
+  for (const SqlDatabase& one : check.databases()) {
+    rows += one.rows;
+    large_objects += one.large_objects;
+  }
+  // Counted by another program, which knows the announcement of rows as well.
+  const test::Ran awk = test::run(
+      "awk '!c && p1==\"\" && p2==\"--\" && /^COPY .* FROM stdin;$/ {c=1; next} "
+      "c && $0==\"\\\\.\" {c=0; p1=$0; next} c {n++; next} /^SELECT pg_catalog.lo_create/ {l++} "
+      "{p2=p1; p1=$0} END {print n+0, l+0}'",
+      dump);
+  CHECK(awk.output == std::to_string(rows) + " " + std::to_string(large_objects) + "\n");
+  CHECK(rows > 0);
+}
+
+TEST_CASE("At most 10,000 tables are kept, the rows of the others in their database's sum") {
+  std::string script = "\\connect app\n";
+  for (int i = 0; i < 10'003; ++i) script += rows_of("t" + std::to_string(i), "1\n");
+  script += "\\connect other\n" + rows_of("last", "1\n2\n") + rows_of("", "1\n");
+  script += rows_of(std::string(1000, 'x'), "1\n");
+  SqlTailCheck check;
+  test::feed(check, script + end_marker, 65536);
+  CHECK(check.databases()[0].tables.size() == 10'000);
+  CHECK(check.databases()[0].tables_left_out == 3);
+  CHECK(check.databases()[0].rows == 10'003);
+  CHECK(shown(check.databases()[1]) == "other: out=3 rows=4");
 }
 
 TEST_CASE("Lines of any length pass, and only those that matter are kept") {

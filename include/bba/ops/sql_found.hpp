@@ -1,0 +1,18 @@
+// What a dump of PostgreSQL holds, in the words of the manifest (docs/manifest.md): counted as the
+// dump passes, so it is exact whatever else the server does meanwhile.
+#pragma once
+
+#include <string>
+
+#include "bba/base/json.hpp"
+#include "bba/pipe/check.hpp"
+
+namespace bba::ops {
+
+// ArtifactRecord::found of an sql artifact.
+Json sql_found(const pipe::SqlTailCheck& check);
+
+// The first thing in which two values of its "databases" differ, for people.
+std::string database_difference(const Json& said, const Json& counted);
+
+}  // namespace bba::ops

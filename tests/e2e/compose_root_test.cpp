@@ -1,0 +1,244 @@
+// Classes G and F: a compose project's directory on this host beside the mounted data, and engines
+// whose own dump is not proven.
+#include <array>
+#include <csignal>
+#include <filesystem>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "e2e/postgres.hpp"
+#include "e2e/redis.hpp"
+
+using namespace e2e;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* image = "bba-fixture/files:1";
+constexpr const char* working_dir = "com.docker.compose.project.working_dir";
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+// A compose project as an operator keeps one, with the data of one service inside of it.
+struct Project {
+  explicit Project(const Scene& scene) : root(scene.path("agaria")) {
+    fs::create_directories(root + "/data");
+    fs::create_directories(root + "/conf.d/empty");
+    write_file(root + "/compose.yaml", "services:\n  redis:\n    image: redis:7\n");
+    write_file(root + "/.env", "TOKEN=none\n");
+    REQUIRE(::chmod((root + "/.env").c_str(), 0600) == 0);
+    write_file(root + "/conf.d/with blank\nand line.conf", "x\n");
+    write_file(root + "/conf.d/zażółć.conf", std::string(300'000, 'z'));
+    REQUIRE(::chown((root + "/conf.d/zażółć.conf").c_str(), 1234, 4321) == 0);
+    REQUIRE(::symlink("compose.yaml", (root + "/docker-compose.yml").c_str()) == 0);
+    REQUIRE(::link((root + "/.env").c_str(), (root + "/conf.d/env").c_str()) == 0);
+    write_file(root + "/up", "#!/bin/sh\n");
+    REQUIRE(::chmod((root + "/up").c_str(), 04755) == 0);
+  }
+
+  Strings label() const { return {"--label", std::string(working_dir) + "=" + root}; }
+
+  // Without the data, which is an artifact of its own.
+  std::map<std::string, std::string> files() const {
+    auto all = inventory(root);
+    std::erase_if(all, [](const auto& one) { return one.first.starts_with("data"); });
+    // Its time changes when something in it comes or goes, and the data has done so.
+    all.erase("");
+    return all;
+  }
+
+  std::string root;
+};
+
+std::string file_of(const Scene& scene, const Json& artifact) {
+  return scene.backups() + "/" + artifact.at("file").get<std::string>();
+}
+
+}  // namespace
+
+TEST_CASE("G, agaria-redis: the project's directory and the mounted data, and back by hand") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Project project(scene);
+  RedisSetup setup;
+  setup.options = project.label();
+  setup.options.insert(setup.options.end(), {"--volume", project.root + "/data:/data"});
+  const RedisServer server(scene, "redis", setup);
+  server.seed();
+  server.ask({"SAVE"});
+  const std::string life = life_of(server.container());
+
+  // The module's name chooses the class; the container has another one.
+  const Ended ended = scene.bba({"backup", "agaria-redis", "--container", server.container()});
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(server.container()) == life);
+  CHECK(scene.journals() == Strings{});
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("class") == "G");
+  CHECK(manifest.at("rule") == "module name matches agaria-redis (class G)");
+  CHECK(manifest.at("strategy") == "compose project and mounted data archive");
+  CHECK(manifest.at("container").at("compose").at("working_dir") == project.root);
+  REQUIRE(manifest.at("follow_ups").size() == 1);
+  CHECK(has(manifest.at("follow_ups")[0], "follow-up required"));
+  REQUIRE(manifest.at("consistency").at("paused").size() == 1);
+  REQUIRE(manifest.at("artifacts").size() == 2);
+  const Json& compose = manifest.at("artifacts")[0];
+  CHECK(compose.at("part") == "compose");
+  CHECK(compose.at("kind") == "host-directory");
+  CHECK(compose.at("source") == "host:" + project.root);
+  const Json& data = manifest.at("artifacts")[1];
+  CHECK(data.at("part") == "data");
+  CHECK(data.at("source") == "/data");
+  CHECK(ended.out == file_of(scene, compose) + "\n" + file_of(scene, data) + "\n");
+  const Ended listing = run({"tar", "-tzf", file_of(scene, compose)});
+  CHECK(has(listing.out, "agaria/compose.yaml\n"));
+  CHECK_FALSE(has(listing.out, "agaria/data"));
+  // The directory itself is an entry, too.
+  CHECK(compose.at("found").at("entries") == project.files().size() + 1);
+  CHECK(scene.bba({"verify", "agaria-redis"}).exit_code == 0);
+
+  // Everything is lost.
+  const auto files = project.files();
+  fs::rename(project.root, project.root + ".lost");
+  const RedisServer second(scene, "second");
+  const Ended restored = scene.restore_by_hand(second.container());
+  INFO(restored.err);
+  REQUIRE(restored.exit_code == 0);
+  CHECK(difference(files, project.files()) == "");
+  second.wait_until_ready();
+  CHECK(second.digest() == server.digest());
+}
+
+TEST_CASE("G, agaria-postgres: named by the configuration, and so is the project's directory") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Project project(scene);
+  const std::string volume = scene.volume("data");
+  write_file(volume_path(volume) + "/PG_VERSION", "15\n");
+  const std::string container = scene.start("db", {"--volume", volume + ":/var/lib/data"}, image);
+  write_file(scene.path("bba.yaml"), "modules:\n  agaria-postgres:\n    container: " + container +
+                                         "\n    compose_root: " + project.root + "\n");
+  const Ended planned =
+      scene.bba({"plan", "agaria-postgres", "--config", scene.path("bba.yaml"), "--json"});
+  INFO(planned.err);
+  REQUIRE(planned.exit_code == 0);
+  const auto plan = parse_json(planned.out);
+  REQUIRE(plan);
+  CHECK(plan->at("class") == "G");
+  CHECK(plan->at("requests")[1] == "read " + project.root + " on this host");
+
+  const Ended ended = scene.bba({"backup", "agaria-postgres", "--config", scene.path("bba.yaml")});
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("rule") == "module name matches agaria-postgres (class G)");
+  CHECK(has(dump_json(manifest.at("follow_ups")), "follow-up required"));
+  REQUIRE(manifest.at("artifacts").size() == 2);
+  CHECK(manifest.at("artifacts")[1].at("part") == "var-lib-data");
+  // Data that is elsewhere leaves the project whole.
+  CHECK(manifest.at("artifacts")[0].at("found").at("entries") == inventory(project.root).size());
+}
+
+TEST_CASE("G, nobody says where the project is, or it is not there: exit 3 and the way out") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string volume = scene.volume("data");
+  const std::string container = scene.start("db", {"--volume", volume + ":/data"}, image);
+  const std::string life = life_of(container);
+  const Ended unknown = scene.bba({"backup", container, "--class", "G"});
+  CHECK(unknown.exit_code == 3);
+  CHECK(has(unknown.err, "hint: set modules." + container + ".compose_root"));
+  write_file(scene.path("bba.yaml"),
+             "modules:\n  " + container + ":\n    compose_root: /no/such/project\n");
+  const Ended missing =
+      scene.bba({"backup", container, "--class", "G", "--config", scene.path("bba.yaml")});
+  CHECK(missing.exit_code == 3);
+  CHECK(has(missing.err, "/no/such/project"));
+  CHECK(has(missing.err, "hint: set modules." + container + ".compose_root"));
+  scene.check_nothing_left();
+  CHECK(life_of(container) == life);
+}
+
+TEST_CASE("G, half way: a signal, a full file system, and a file that changes leave nothing") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Project project(scene);
+  const std::string file = project.root + "/big.bin";
+  write_file(file, "");
+  fs::resize_file(file, 1 << 30);
+  const std::string volume = scene.volume("data");
+  Strings options = project.label();
+  options.insert(options.end(), {"--volume", volume + ":/data"});
+  const std::string container = scene.start("db", options, image);
+  const std::string life = life_of(container);
+  const Strings backup{"backup", container, "--class", "G"};
+  const auto half_way = [&] {
+    Process run = scene.begin(backup);
+    wait_until("the large file is read", 30s,
+               [&] { return read_position(file).value_or(0) > 0 || !run.running(); });
+    REQUIRE(run.running());
+    REQUIRE(paused(container));
+    return run;
+  };
+  {
+    Process run = half_way();
+    run.signal(SIGTERM);
+    CHECK(run.wait(10s).exit_code == 143);
+  }
+  scene.check_nothing_left();
+  CHECK(life_of(container) == life);
+  {
+    Process run = half_way();
+    run.signal(SIGSTOP);
+    fs::resize_file(file, 1 << 20);
+    run.signal(SIGCONT);
+    const Ended ended = run.wait(30s);
+    CHECK(ended.exit_code == 6);
+    CHECK(has(ended.err, file + " changed while it was read"));
+  }
+  scene.check_nothing_left();
+  CHECK(life_of(container) == life);
+
+  Scene small;
+  small.small_backup_directory("64k");
+  const Ended noise =
+      run({"dd", "if=/dev/urandom", "of=" + project.root + "/noise", "bs=256k", "count=1"});
+  REQUIRE(noise.exit_code == 0);
+  const Ended ended = small.bba(backup);
+  CHECK(ended.exit_code == 8);
+  CHECK(has(ended.err, "No space left on device"));
+  small.check_nothing_left();
+  CHECK(life_of(container) == life);
+}
+
+TEST_CASE("F, karakeep-meilisearch and searxng: mounted data, flagged, and back by hand") {
+  NEEDS_ENGINE();
+  for (const std::string module : {"karakeep-meilisearch", "searxng"}) {
+    CAPTURE(module);
+    Scene scene;
+    const std::string volume = scene.volume("data");
+    write_file(volume_path(volume) + "/data.ms", std::string(100'000, 'x'));
+    const std::string container =
+        scene.start("engine", {"--volume", volume + ":/meili_data"}, image);
+    const std::string life = life_of(container);
+    const Ended ended = scene.bba({"backup", module, "--container", container});
+    INFO(ended.err);
+    REQUIRE(ended.exit_code == 0);
+    CHECK(life_of(container) == life);
+    const Json manifest = scene.manifest();
+    CHECK(manifest.at("class") == "F");
+    CHECK(manifest.at("rule") == "module name matches " + module + " (class F)");
+    CHECK(manifest.at("follow_ups") == Json{"engine-specific dump not proven"});
+    REQUIRE(manifest.at("consistency").at("paused").size() == 1);
+    CHECK(manifest.at("container").at("image") == image);
+    CHECK(scene.bba({"verify", module}).exit_code == 0);
+
+    const std::string other = scene.volume("restored");
+    const std::string second = scene.start("second", {"--volume", other + ":/meili_data"}, image);
+    REQUIRE(scene.restore_by_hand(second).exit_code == 0);
+    CHECK(difference(inventory(volume_path(volume)), inventory(volume_path(other))) == "");
+  }
+}

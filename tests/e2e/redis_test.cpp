@@ -1,0 +1,690 @@
+// Class B on real servers, Redis and Valkey: saves that are proven and restore, what is done where
+// the server does not save, and every way in which it goes wrong.
+#include "e2e/redis.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <unistd.h>
+
+using namespace e2e;
+
+namespace {
+
+const std::string secret(redis_password);
+const Strings with_append_only{"--appendonly", "yes"};
+// A while to read, compared with the time that it takes to notice.
+constexpr std::uint64_t large = 512 << 20;
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+RedisSetup with_password() {
+  RedisSetup setup;
+  setup.arguments = {"--requirepass", secret};
+  setup.password = secret;
+  return setup;
+}
+
+RedisSetup with_arguments(const Strings& arguments) {
+  RedisSetup setup;
+  setup.arguments = arguments;
+  return setup;
+}
+
+Setting with_environment(const std::map<std::string, std::string>& environment) {
+  Setting setting;
+  setting.environment = environment;
+  return setting;
+}
+
+const Json& artifact_of(const Json& manifest) {
+  return manifest.at("artifacts").at(0);
+}
+
+Strings entries_of(const Scene& scene, const Json& manifest) {
+  const std::string file =
+      scene.backups() + "/" + artifact_of(manifest).at("file").get<std::string>();
+  const Ended listing = run({"tar", "-tzf", file});
+  REQUIRE(listing.exit_code == 0);
+  Strings entries;
+  for (const std::string_view line : split(trimmed(listing.out), '\n')) entries.emplace_back(line);
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+bool holds(const Strings& entries, const std::string& entry) {
+  return std::find(entries.begin(), entries.end(), entry) != entries.end();
+}
+
+// Of a server that nobody writes to.
+void check_keyspace(const Json& manifest, const Json& keyspace) {
+  const Json& found = artifact_of(manifest).at("found").at("keyspace");
+  CHECK(found.size() == keyspace.size());
+  for (const auto& [database, counts] : keyspace.items()) {
+    CAPTURE(database);
+    CHECK(found.at(database) == Json{{"before", counts}, {"after", counts}});
+  }
+}
+
+// Whatever a run said, it did not say the password.
+void check_keeps_secret(const Scene& scene, const Ended& ended) {
+  CHECK_FALSE(has(ended.out, secret));
+  CHECK_FALSE(has(ended.err, secret));
+  for (const std::string& name : names_in(scene.backups())) {
+    if (name.ends_with(".json")) CHECK_FALSE(has(read_file(scene.backups() + "/" + name), secret));
+  }
+}
+
+// A backup of what the server has saved for it. It goes on undisturbed.
+Json check_saved(const Scene& scene, const RedisServer& server, const Strings& options = {},
+                 const Setting& setting = {}) {
+  const std::string life = life_of(server.container());
+  const Json keyspace = server.keyspace();
+  REQUIRE_FALSE(keyspace.empty());
+  Strings arguments{"backup", server.container()};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  const Ended ended = scene.bba(arguments, setting);
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(server.container()) == life);
+  CHECK(scene.journals() == Strings{});
+  check_keeps_secret(scene, ended);
+
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("class") == "B");
+  REQUIRE(manifest.at("artifacts").size() == 1);
+  CHECK(artifact_of(manifest).at("kind") == "rdb-directory");
+  check_keyspace(manifest, keyspace);
+  CHECK(scene.bba({"verify", server.container()}).exit_code == 0);
+  return manifest;
+}
+
+// The same, by the server's own means and nothing else, and nobody stands still.
+Json check_saved_live(const Scene& scene, const RedisServer& server, const Strings& options = {},
+                      const Setting& setting = {}) {
+  Json manifest = check_saved(scene, server, options, setting);
+  CHECK(manifest.at("strategy") == "BGSAVE, then the data directory");
+  CHECK(manifest.at("fallback").is_null());
+  CHECK(manifest.at("consistency") == Json{{"mode", "live"}, {"paused", Json::array()}});
+  CHECK(manifest.at("warnings") == Json::array());
+  return manifest;
+}
+
+// A second server gets what the manifest says, as it says it, and has the same keys.
+void check_restores(Scene& scene, const RedisServer& server) {
+  const RedisServer second(scene, "second", server.setup());
+  REQUIRE(second.keyspace().empty());
+  const Ended restored = scene.restore_by_hand(second.container());
+  INFO(restored.err);
+  REQUIRE(restored.exit_code == 0);
+  second.wait_until_ready();
+  CHECK(second.keyspace() == server.keyspace());
+  CHECK(second.digest() == server.digest());
+}
+
+// A backup without a save: the files, held still, and the reason in the manifest and on the screen.
+Json check_files(const Scene& scene, const std::string& container, const Strings& reason,
+                 const Setting& setting = {}) {
+  const std::string life = life_of(container);
+  const Ended ended = scene.bba({"backup", container}, setting);
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(container) == life);
+  CHECK(scene.journals() == Strings{});
+  check_keeps_secret(scene, ended);
+
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("class") == "B");
+  CHECK(manifest.at("strategy") == "mounted data archive");
+  REQUIRE(manifest.at("fallback").is_string());
+  const std::string fallback = manifest.at("fallback");
+  for (const std::string& part : reason) {
+    CAPTURE(part);
+    CHECK(has(fallback, part));
+  }
+  const std::string warning =
+      "mounted data archive instead of the class's own procedure: " + fallback;
+  CHECK(has(dump_json(manifest.at("warnings")), dump_json(warning)));
+  // Once: it is said when it is found out.
+  const std::size_t said = ended.err.find(warning);
+  REQUIRE(said != ended.err.npos);
+  CHECK(ended.err.find(warning, said + 1) == ended.err.npos);
+  CHECK_FALSE(artifact_of(manifest).at("found").contains("keyspace"));
+  CHECK(scene.bba({"verify", container}).exit_code == 0);
+  return manifest;
+}
+
+void check_was_paused(const Json& manifest, const Strings& containers) {
+  CHECK(manifest.at("consistency").at("mode") == "pause");
+  Strings names;
+  for (const Json& one : manifest.at("consistency").at("paused")) {
+    names.push_back(one.at("name").get<std::string>());
+  }
+  CHECK(names == containers);
+}
+
+void check_fails(const Scene& scene, const Ended& ended, int exit_code, const Strings& said) {
+  INFO(ended.err);
+  CHECK(ended.exit_code == exit_code);
+  CHECK(ended.out.empty());
+  for (const std::string& part : said) {
+    CAPTURE(part);
+    CHECK(has(ended.err, part));
+  }
+  check_keeps_secret(scene, ended);
+  scene.check_nothing_left();
+}
+
+std::string data_of(const std::string& container) {
+  return docker({"inspect", "--format",
+                 R"({{range .Mounts}}{{if eq .Destination "/data"}}{{.Source}}{{end}}{{end}})",
+                 container});
+}
+
+// A server whose save takes longer than any case.
+RedisServer busy_server(Scene& scene, const RedisSetup& setup = {}) {
+  RedisServer server(scene, "redis", setup);
+  server.seed();
+  server.slow_saves(100ms);
+  return server;
+}
+
+// An append-only server whose archive takes a while, caught while the engine reads.
+struct Half {
+  explicit Half(Scene& scene) : server(scene, "redis", with_arguments(with_append_only)) {
+    server.seed();
+    const std::string file = data_of(server.container()) + "/large.bin";
+    write_file(file, "");
+    std::filesystem::resize_file(file, large);
+    life = life_of(server.container());
+    run.emplace(scene.begin({"backup", server.container()}));
+    wait_until("the engine reads the large file", 30s,
+               [&] { return read_position(file).value_or(0) > 0; });
+    REQUIRE(paused(server.container()));
+  }
+
+  RedisServer server;
+  std::string life;
+  std::optional<Process> run;
+};
+
+}  // namespace
+
+// --- whole ---------------------------------------------------------------------------------------
+
+TEST_CASE("B, a password on the command line: saved, archived live, and restored by hand") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis", with_password());
+  server.seed();
+  write_file(data_of(server.container()) + "/temp-4711.rdb", "half of an RDB");
+  const Json manifest = check_saved_live(scene, server);
+  CHECK(entries_of(scene, manifest) == Strings{"data/", "data/dump.rdb"});
+  CHECK(artifact_of(manifest).at("source") == "/data");
+  CHECK(artifact_of(manifest).at("found").at("rdb_file") == "dump.rdb");
+  CHECK(manifest.at("facts").at("role") == "master");
+  CHECK(manifest.at("facts").at("aof_enabled") == false);
+  check_restores(scene, server);
+}
+
+TEST_CASE("B, Valkey without any password, and zstd: saved, archived, and restored by hand") {
+  NEEDS_ENGINE();
+  Scene scene;
+  RedisSetup setup;
+  setup.image = "bba-fixture/valkey:8";
+  const RedisServer server(scene, "valkey", setup);
+  server.seed();
+  const Json manifest = check_saved_live(scene, server, {"--compression", "zstd"});
+  CHECK(has(manifest.at("facts").at("version"), "Valkey 8"));
+  CHECK(manifest.at("rule") == "image bba-fixture/valkey matches */valkey (class B)");
+  check_restores(scene, server);
+}
+
+TEST_CASE("B, no volume at the server's directory: archived from inside, and restored by hand") {
+  NEEDS_ENGINE();
+  Scene scene;
+  RedisSetup setup;
+  setup.image = "bba-fixture/novolume/redis:7";
+  setup.arguments = {"--dbfilename", "cache.rdb"};
+  const RedisServer server(scene, "redis", setup);
+  REQUIRE(inspect(server.container()).at("Mounts").empty());
+  server.seed();
+  const Json manifest = check_saved_live(scene, server);
+  CHECK(holds(entries_of(scene, manifest), "data/cache.rdb"));
+  check_restores(scene, server);
+}
+
+TEST_CASE("B, an append-only file: paused while it is read, and restored by hand") {
+  NEEDS_ENGINE();
+  Scene scene;
+  RedisSetup setup = with_password();
+  setup.arguments.insert(setup.arguments.end(), with_append_only.begin(), with_append_only.end());
+  const RedisServer server(scene, "redis", setup);
+  server.seed();
+  const std::string volume =
+      docker({"inspect", "--format", "{{range .Mounts}}{{.Name}}{{end}}", server.container()});
+  const std::string sidecar =
+      scene.start("sidecar", {"--volume", volume + ":/cache"}, "bba-fixture/files:1");
+  const std::string since = event_clock();
+  const Json manifest = check_saved(scene, server);
+  CHECK(manifest.at("strategy") == "BGSAVE, then the data directory");
+  CHECK(manifest.at("fallback").is_null());
+  check_was_paused(manifest, {server.container(), sidecar});
+  const Strings entries = entries_of(scene, manifest);
+  CHECK(holds(entries, "data/dump.rdb"));
+  CHECK(holds(entries, "data/appendonlydir/appendonly.aof.manifest"));
+  // The save comes before the pause.
+  const Strings events = events_of({server.container(), sidecar}, since);
+  const auto first = [&](const std::string& event) {
+    return std::find_if(events.begin(), events.end(),
+                        [&](const std::string& one) { return one.starts_with(event); });
+  };
+  REQUIRE(first("exec_create: redis-cli BGSAVE") != events.end());
+  CHECK(first("exec_create: redis-cli BGSAVE") < first("pause "));
+  CHECK(std::count_if(events.begin(), events.end(),
+                      [](const std::string& one) { return one.starts_with("pause "); }) == 2);
+  check_restores(scene, server);
+}
+
+// --- passwords -----------------------------------------------------------------------------------
+
+TEST_CASE("B, the password in the container's REDIS_PASSWORD") {
+  NEEDS_ENGINE();
+  Scene scene;
+  RedisSetup setup;
+  setup.password = secret;
+  setup.options = {"--env", "REDIS_PASSWORD=" + secret};
+  setup.shell = "exec redis-server $SERVER_OPTIONS --save '' --requirepass \"$REDIS_PASSWORD\"";
+  const RedisServer server(scene, "redis", setup);
+  server.seed();
+  check_saved_live(scene, server);
+}
+
+TEST_CASE("B, the password in the file that the container's REDIS_PASSWORD_FILE names") {
+  NEEDS_ENGINE();
+  Scene scene;
+  write_file(scene.path("password"), secret + "\n");
+  RedisSetup setup;
+  setup.password = secret;
+  setup.options = {"--env", "REDIS_PASSWORD_FILE=/run/secrets/password", "--volume",
+                   scene.path("password") + ":/run/secrets/password:ro"};
+  setup.shell =
+      "exec redis-server $SERVER_OPTIONS --save '' --requirepass \"$(cat $REDIS_PASSWORD_FILE)\"";
+  const RedisServer server(scene, "redis", setup);
+  server.seed();
+  check_saved_live(scene, server);
+}
+
+TEST_CASE("B, a password that only the operator knows: without, with a wrong one, and with it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  write_file(scene.path("redis.conf"), "requirepass " + secret + "\nsave \"\"\n");
+  RedisSetup setup;
+  setup.password = secret;
+  setup.options = {"--volume", scene.path("redis.conf") + ":/etc/redis.conf:ro"};
+  setup.shell = "exec redis-server /etc/redis.conf $SERVER_OPTIONS";
+  const RedisServer server(scene, "redis", setup);
+  server.seed();
+  server.ask({"SAVE"});
+  server.ask({"SET", "since", "the save"});
+  {
+    const Json manifest =
+        check_files(scene, server.container(), {"no BGSAVE", "NOAUTH", "set REDISCLI_AUTH"});
+    check_was_paused(manifest, {server.container()});
+    // What it holds is as old as the server's last save, and the operator is told.
+    CHECK(artifact_of(manifest).at("found").at("rdb_file") == "dump.rdb");
+    CHECK(has(dump_json(manifest.at("warnings")), "dump.rdb was saved by the server at 2"));
+  }
+  Scene second;
+  check_files(second, server.container(), {"no BGSAVE", "WRONGPASS", "set REDISCLI_AUTH"},
+              with_environment({{"REDISCLI_AUTH", "not it"}}));
+  for (const std::string variable : {"REDISCLI_AUTH", "REDIS_PASSWORD"}) {
+    CAPTURE(variable);
+    const Scene other;
+    check_saved_live(other, server, {}, with_environment({{variable, secret}}));
+  }
+}
+
+TEST_CASE("B, an ACL user that the configuration names, allowed no more than a backup needs") {
+  NEEDS_ENGINE();
+  Scene scene;
+  RedisSetup setup = with_password();
+  setup.password = "another, of the default user";
+  setup.arguments = {"--requirepass", setup.password, "--user",  "keeper",     "on",
+                     ">" + secret,    "+info",        "+bgsave", "+config|get"};
+  const RedisServer server(scene, "redis", setup);
+  server.seed();
+  write_file(scene.path("bba.yaml"), "modules:\n  " + server.container() + ":\n    user: keeper\n");
+  const Setting setting = with_environment({{"REDISCLI_AUTH", secret}});
+  const std::string since = event_clock();
+  check_saved_live(scene, server, {"--config", scene.path("bba.yaml")}, setting);
+  CHECK(has(join(events_of({server.container()}, since), "\n"), "--user keeper BGSAVE"));
+}
+
+TEST_CASE("B, the password is in no output, no event, and no process's command line") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis", with_password());
+  server.seed();
+  const std::string since = event_clock();
+  for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
+                                   Strings{"-v", "plan", server.container(), "--json"}}) {
+    const Ended ended = scene.bba(arguments);
+    REQUIRE(ended.exit_code == 0);
+    CHECK(has(ended.out, "BGSAVE"));
+    check_keeps_secret(scene, ended);
+  }
+  CHECK_FALSE(std::filesystem::exists(scene.backups()));
+
+  // Notes the command line of every client, and is one.
+  docker({"exec", server.container(), "sh", "-ec",
+          "p=$(command -v redis-cli); mv $p /usr/bin/the-client; printf "
+          "'#!/bin/sh\necho \"$0 $*\" >>/tmp/seen\nexec the-client \"$@\"\n' >$p; chmod +x $p"});
+  const Ended ended = scene.bba({"-v", "backup", server.container(), "--json"});
+  CHECK(ended.exit_code == 0);
+  check_keeps_secret(scene, ended);
+  const std::string seen = docker({"exec", server.container(), "cat", "/tmp/seen"});
+  REQUIRE(has(seen, "redis-cli BGSAVE"));
+  CHECK_FALSE(has(seen, secret));
+  const std::string events = join(events_of({server.container()}, since), "\n");
+  REQUIRE(has(events, "exec_create: redis-cli BGSAVE"));
+  CHECK_FALSE(has(events, secret));
+}
+
+// --- a server that is busy with itself
+// -------------------------------------------------------------
+
+TEST_CASE("B, a save under way already: waited for, and then one of our own") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis");
+  server.seed();
+  server.slow_saves(2ms);
+  server.ask({"BGSAVE"});
+  HeldSave held(server);
+  // Not in the save that is under way.
+  server.ask({"SET", "since", "the save"});
+  Process run = scene.begin({"backup", server.container()});
+  wait_until("the run waits", 30s,
+             [&] { return has(run.err(), "waiting for a save that was under way already"); });
+  held.let_go();
+  const Ended ended = run.wait();
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(server.info("rdb_saves") == "2");
+  check_keyspace(scene.manifest(), server.keyspace());
+  check_restores(scene, server);
+}
+
+TEST_CASE("B, an append-only rewrite under way: the save is scheduled, and comes after it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis", with_arguments(with_append_only));
+  server.seed();
+  const Json keyspace = server.keyspace();
+  const std::string life = life_of(server.container());
+  server.slow_saves(2ms);
+  server.ask({"BGREWRITEAOF"});
+  HeldSave held(server);
+  const std::string since = event_clock();
+  Process run = scene.begin({"backup", server.container()});
+  wait_until("a save is scheduled", 30s, [&] {
+    return has(join(events_of({server.container()}, since), "\n"), "redis-cli BGSAVE SCHEDULE");
+  });
+  CHECK(server.info("aof_rewrite_in_progress") == "1");
+  held.let_go();
+  const Ended ended = run.wait();
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(server.container()) == life);
+  CHECK(scene.manifest().at("fallback").is_null());
+  check_keyspace(scene.manifest(), keyspace);
+  CHECK(server.info("rdb_saves") == "1");
+  check_restores(scene, server);
+}
+
+TEST_CASE("B, a server that is written to: its keys before and after the save are noted") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis");
+  server.seed();
+  server.slow_saves(2ms);
+  Process run = scene.begin({"backup", server.container()});
+  HeldSave held(server);
+  server.ask({"-n", "5", "SET", "late", "not in the save"});
+  server.ask({"-n", "3", "DEL", "other:1"});
+  held.let_go();
+  CHECK(run.wait().exit_code == 0);
+  const Json manifest = scene.manifest();
+  const Json& keyspace = artifact_of(manifest).at("found").at("keyspace");
+  CHECK(keyspace.at("db3") == Json{{"before", {{"keys", 20}, {"expires", 5}}},
+                                   {"after", {{"keys", 19}, {"expires", 4}}}});
+  CHECK(keyspace.at("db5") ==
+        Json{{"before", {{"keys", 0}, {"expires", 0}}}, {"after", {{"keys", 1}, {"expires", 0}}}});
+}
+
+// --- where the server does not save
+// ----------------------------------------------------------------
+
+TEST_CASE("B, CONFIG is renamed: saved, and the mounted data archived, paused") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis", with_arguments({"--rename-command", "CONFIG", ""}));
+  server.seed();
+  const Json manifest = check_saved(scene, server);
+  CHECK(manifest.at("strategy") == "BGSAVE, then the mounted data");
+  CHECK(has(manifest.at("fallback"), "CONFIG GET is refused (ERR unknown command 'CONFIG'"));
+  CHECK(has(dump_json(manifest.at("warnings")), "CONFIG GET is refused"));
+  check_was_paused(manifest, {server.container()});
+  check_restores(scene, server);
+}
+
+TEST_CASE("B, CONFIG is refused, and the RDB is somewhere else: exit 6, and the way out") {
+  NEEDS_ENGINE();
+  Scene scene;
+  RedisSetup setup;
+  setup.image = "bba-fixture/novolume/redis:7";
+  const std::string elsewhere = scene.volume("elsewhere");
+  setup.options = {"--volume", elsewhere + ":/elsewhere"};
+  setup.arguments = {"--rename-command", "CONFIG", ""};
+  const RedisServer server(scene, "redis", setup);
+  server.seed();
+  const Ended ended = scene.bba({"backup", server.container()});
+  check_fails(scene, ended, 6,
+              {"the server has saved, and its RDB is not in what was archived",
+               "hint: set modules." + server.container() + ".paths"});
+  // Which works.
+  check_saved(scene, server, {"--path", "/data"});
+}
+
+TEST_CASE("B, BGSAVE is refused: the files, paused, and the server's words for it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis", with_arguments({"--rename-command", "BGSAVE", ""}));
+  server.seed();
+  const Json manifest =
+      check_files(scene, server.container(), {"BGSAVE: refused: ERR unknown command 'BGSAVE'"});
+  check_was_paused(manifest, {server.container()});
+  // It has never saved, so there is no RDB.
+  CHECK(artifact_of(manifest).at("kind") == "tar");
+}
+
+TEST_CASE("B, no redis-cli in the container: the files, paused") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis");
+  server.seed();
+  server.ask({"SAVE"});
+  const std::string digest = server.digest();
+  docker({"exec", server.container(), "sh", "-c", "rm $(which redis-cli)"});
+  const Json manifest =
+      check_files(scene, server.container(), {"no BGSAVE", "redis-cli", "not found"});
+  check_was_paused(manifest, {server.container()});
+  const RedisServer second(scene, "second");
+  REQUIRE(scene.restore_by_hand(second.container()).exit_code == 0);
+  second.wait_until_ready();
+  CHECK(second.digest() == digest);
+}
+
+TEST_CASE("B, the server is down in a container that runs: the files, paused") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string container =
+      scene.start("redis", {}, "bba-fixture/redis:7", {"sh", "-c", "while :; do sleep 1; done"});
+  write_file(data_of(container) + "/appendonly.aof", "old");
+  const Json manifest = check_files(
+      scene, container, {"no BGSAVE", "the server does not answer", "Could not connect"});
+  check_was_paused(manifest, {container});
+  CHECK(artifact_of(manifest).at("kind") == "tar");
+}
+
+TEST_CASE(
+    "B, a container that is stopped, one that the operator paused: the files, and they stay so") {
+  NEEDS_ENGINE();
+  const Strings states{"stopped", "paused"};
+  for (const std::string& state : states) {
+    CAPTURE(state);
+    Scene scene;
+    const RedisServer server(scene, "redis");
+    server.seed();
+    server.ask({"SAVE"});
+    const std::string digest = server.digest();
+    docker({state == "paused" ? "pause" : "stop", server.container()});
+    const std::string since = event_clock();
+    const Json manifest = check_files(
+        scene, server.container(),
+        {state == "paused" ? "as the container is paused" : "as the container is exited"});
+    CHECK(manifest.at("consistency") == Json{{"mode", state}, {"paused", Json::array()}});
+    CHECK_FALSE(has(join(events_of({server.container()}, since), "\n"), "pause"));
+    CHECK(paused(server.container()) == (state == "paused"));
+    const RedisServer second(scene, "second");
+    REQUIRE(scene.restore_by_hand(second.container()).exit_code == 0);
+    second.wait_until_ready();
+    CHECK(second.digest() == digest);
+  }
+}
+
+TEST_CASE("B, the RDB is damaged in the volume: exit 6 names it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis");
+  server.seed();
+  server.ask({"SAVE"});
+  docker({"stop", server.container()});
+  const std::string file = data_of(server.container()) + "/dump.rdb";
+  std::string rdb = read_file(file);
+  rdb[rdb.size() / 2] ^= 1;
+  write_file(file, rdb);
+  const Strings said{"archive of /data", "/data/dump.rdb", "its checksum", "hint: ", "--class E"};
+  check_fails(scene, scene.bba({"backup", server.container()}), 6, said);
+  // Cut.
+  write_file(file, std::string_view(rdb).substr(0, rdb.size() / 2));
+  check_fails(scene, scene.bba({"backup", server.container()}), 6, {"/data/dump.rdb", "cut"});
+  CHECK(scene.bba({"backup", server.container(), "--class", "E"}).exit_code == 0);
+}
+
+// --- half way ------------------------------------------------------------------------------------
+
+TEST_CASE("B, the container is killed during the save: exit 6, and nothing is left") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server = busy_server(scene);
+  Process run = scene.begin({"backup", server.container()});
+  server.saver();
+  docker({"kill", server.container()});
+  check_fails(scene, run.wait(20s), 6, {"BGSAVE: the server went away during its save"});
+}
+
+TEST_CASE("B, the save fails: exit 6, and the server goes on") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server = busy_server(scene);
+  const std::string life = life_of(server.container());
+  Process run = scene.begin({"backup", server.container()});
+  REQUIRE(::kill(server.saver(), SIGKILL) == 0);
+  check_fails(scene, run.wait(20s), 6,
+              {"the server's background save failed", "hint: see its log"});
+  CHECK(life_of(server.container()) == life);
+}
+
+TEST_CASE("B, SIGTERM and a time limit during the save: 143, 124, and the server goes on") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server = busy_server(scene);
+  const std::string life = life_of(server.container());
+  {
+    Process run = scene.begin({"backup", server.container()});
+    server.saver();
+    run.signal(SIGTERM);
+    check_fails(scene, run.wait(10s), 143, {});
+  }
+  // The save that the run left behind is the server's own affair; this one waits for it.
+  check_fails(scene, scene.bba({"backup", server.container(), "--timeout", "2s"}), 124, {});
+  CHECK(life_of(server.container()) == life);
+}
+
+TEST_CASE("B, SIGTERM while the append-only file is read: 143, and it runs again") {
+  NEEDS_ENGINE();
+  Scene scene;
+  Half half(scene);
+  half.run->signal(SIGTERM);
+  check_fails(scene, half.run->wait(10s), 143, {});
+  CHECK(life_of(half.server.container()) == half.life);
+}
+
+TEST_CASE("B, SIGKILL while the append-only file is read: it runs again within two seconds") {
+  NEEDS_ENGINE();
+  Scene scene;
+  Half half(scene);
+  half.run->signal(SIGKILL);
+  const auto took = wait_until("the container runs again", 2000ms,
+                               [&] { return !paused(half.server.container()); });
+  MESSAGE("unpaused after " << took.count() << " s");
+  CHECK(half.run->wait().exit_code == -SIGKILL);
+  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
+  CHECK(life_of(half.server.container()) == half.life);
+  scene.check_nothing_left();
+}
+
+TEST_CASE("B, the backup directory's file system is full: exit 8, and nothing stays paused") {
+  NEEDS_ENGINE();
+  Scene scene;
+  scene.small_backup_directory("64k");
+  const RedisServer server(scene, "redis", with_arguments(with_append_only));
+  server.seed_noise(200);
+  const std::string life = life_of(server.container());
+  check_fails(scene, scene.bba({"backup", server.container()}), 8, {"No space left on device"});
+  CHECK(life_of(server.container()) == life);
+}
+
+// --- two runs ------------------------------------------------------------------------------------
+
+TEST_CASE("B, two runs at once: one module, exit 9; two modules, both whole") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis");
+  const RedisServer other(scene, "redis");
+  for (const RedisServer* one : {&server, &other}) {
+    one->seed();
+    one->slow_saves(2ms);
+  }
+  Process first = scene.begin({"backup", server.container()});
+  Process beside = scene.begin({"backup", other.container()});
+  HeldSave held(server);
+  HeldSave held_beside(other);
+  const Ended second = scene.bba({"backup", server.container()});
+  CHECK(second.exit_code == 9);
+  CHECK(has(second.err, fmt::format("pid {}", first.pid())));
+  held.let_go();
+  held_beside.let_go();
+  CHECK(first.wait().exit_code == 0);
+  CHECK(beside.wait().exit_code == 0);
+  CHECK(server.info("rdb_saves") == "1");
+  CHECK(other.info("rdb_saves") == "1");
+  CHECK(names_in(scene.backups()).size() == 4);
+  CHECK(scene.bba({"verify", server.container()}).exit_code == 0);
+  CHECK(scene.bba({"verify", other.container()}).exit_code == 0);
+  CHECK(scene.journals() == Strings{});
+}

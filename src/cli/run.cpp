@@ -20,6 +20,7 @@
 #include "bba/ops/list.hpp"
 #include "bba/ops/proof.hpp"
 #include "bba/ops/prune.hpp"
+#include "bba/ops/seal.hpp"
 #include "bba/ops/verify.hpp"
 
 extern char** environ;
@@ -130,7 +131,7 @@ int backup(ops::Session& session, const Options& options) {
     for (const store::Manifest& manifest : result.sets) {
       ops::publish_proof(session, directory,
                          store::manifest_name(manifest.module, manifest.started));
-      if (options.json) print(pretty_json(store::to_json(manifest)));
+      if (options.json) print(ops::sealed_text(store::to_json(manifest)));
       for (const store::ArtifactRecord& artifact : manifest.artifacts) {
         const std::string path = session.settings.backup_dir + "/" + artifact.file;
         if (!options.json) print(path + "\n");

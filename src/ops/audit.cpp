@@ -517,11 +517,6 @@ AuditReport audit_report(const AuditFacts& facts) {
 
 namespace {
 
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = {};
-  return ::gethostname(name, HOST_NAME_MAX) == 0 ? name : "this host";
-}
-
 void ask_engine(Session& session, AuditFacts& facts) {
   try {
     std::vector<ContainerSummary> containers = session.engine.list();

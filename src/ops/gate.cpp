@@ -251,14 +251,8 @@ std::optional<wire::Container> inspect(docker::Engine& engine, const std::string
 wire::Container live_container(Session& session, const Proof& proof) {
   const auto recorded = inspect(session.engine, proof.container_id);
   if (recorded && recorded->running) return *recorded;
-  LookupClues clues;
-  clues.module = proof.module;
-  clues.configured = module_settings(session.settings.config, proof.module).container;
-  if (!clues.configured) {
-    const std::string& root = session.settings.platform_root;
-    clues = clues_in_files(proof.module, conf::load_compose(root),
-                           conf::runbook_containers(root, proof.module));
-  }
+  const LookupClues clues =
+      clues_of(session.settings.config, session.settings.platform_root, proof.module);
   try {
     return session.engine.inspect(find_container(clues, session.engine.list()).container.id);
   } catch (const Error& error) {

@@ -7,12 +7,16 @@
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "bba/ops/proof.hpp"
+#include "bba/ops/seal.hpp"
 
 namespace bba::ops {
 
 namespace {
 
 std::string fault_of(const store::BackupDirectory& directory, const store::BackupSet& set) {
+  if (const std::string fault = seal_fault(set.manifest_text); !fault.empty()) {
+    return set.manifest_file + ": " + fault;
+  }
   if (!set.missing.empty()) return set.missing.front() + " is missing";
   for (const store::ArtifactRecord& artifact : set.manifest.artifacts) {
     struct stat status {};

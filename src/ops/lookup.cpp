@@ -72,7 +72,8 @@ Containers without_one_offs(const Containers& listed) {
 }
 
 // None was found: with the nearest names.
-Error none(const std::string& what, const std::string& wanted, const Containers& listed) {
+Error none(const std::string& what, const std::string& wanted, const Containers& listed,
+           const std::vector<std::string>& unread) {
   std::vector<std::string> names;
   for (const wire::ContainerSummary& one : without_one_offs(listed)) {
     names.push_back(name_of(one));
@@ -80,9 +81,13 @@ Error none(const std::string& what, const std::string& wanted, const Containers&
     if (!service.empty()) names.push_back(service);
   }
   const std::vector<std::string> close = nearest(wanted, names, 5);
-  return Error(ErrorKind::container, what,
-               close.empty() ? "see `docker ps -a` for what there is"
-                             : "did you mean " + join(close, ", ") + "?");
+  std::string hint = close.empty() ? "see `docker ps -a` for what there is"
+                                   : "did you mean " + join(close, ", ") + "?";
+  if (!unread.empty()) {
+    hint =
+        fmt::format("repair this, as it may name the container: {}; {}", join(unread, "; "), hint);
+  }
+  return Error(ErrorKind::container, what, hint);
 }
 
 }  // namespace
@@ -126,14 +131,15 @@ FoundContainer find_container(const LookupClues& clues, const Containers& listed
   auto [found, step] = candidates(clues, listed);
   if (found.empty()) {
     if (clues.option) {
-      throw none("there is no container " + *clues.option, *clues.option, listed);
+      throw none("there is no container " + *clues.option, *clues.option, listed, {});
     }
     if (clues.configured) {
       throw none(fmt::format("the configuration says {} is in container {}, and there is none",
                              clues.module, *clues.configured),
-                 *clues.configured, listed);
+                 *clues.configured, listed, {});
     }
-    throw none("no container was found for module " + clues.module, clues.module, listed);
+    throw none("no container was found for module " + clues.module, clues.module, listed,
+               clues.unread);
   }
   if (std::any_of(found.begin(), found.end(), is_up)) found = matching(found, is_up);
   if (found.size() == 1) return {found.front(), step};

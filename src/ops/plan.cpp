@@ -58,23 +58,36 @@ void collect(const Session& session, const std::string& id, std::vector<std::str
 }
 
 LookupClues clues_of(const Session& session, const Wish& wish) {
-  const std::optional<std::string> configured =
-      module_settings(session.settings.config, wish.module).container;
   LookupClues clues;
-  // A name that somebody wrote down needs no platform files, which may be broken.
-  if (!wish.container && !configured) {
-    const std::string& root = session.settings.platform_root;
-    clues = clues_in_files(wish.module, conf::load_compose(root),
-                           conf::runbook_containers(root, wish.module));
+  if (!wish.container) {
+    return ops::clues_of(session.settings.config, session.settings.platform_root, wish.module);
   }
   clues.module = wish.module;
   clues.option = wish.container;
-  clues.configured = configured;
   return clues;
 }
 
+// Where the platform's files say another host than the one that the engine is on.
+std::optional<std::string> host_warning(Session& session, const std::string& module) {
+  std::string said;
+  try {
+    const auto known = conf::load_module(session.settings.platform_root, module);
+    if (known) said = known->host;
+  } catch (const Error& error) {
+    // Only a class that was asked for comes this far with a file that cannot be read.
+    return error.what();
+  }
+  if (said.empty()) return std::nullopt;
+  std::string here = session.engine.info().name;
+  if (here.empty()) here = host_name();
+  if (same_host(said, here)) return std::nullopt;
+  return fmt::format("module.yaml says that {} lives on {}, and this is {}", module, said, here);
+}
+
+// `warnings` gets what the operator should know of the platform's files.
 Target find_target(Session& session, const Wish& wish,
-                   const std::vector<wire::ContainerSummary>& all) {
+                   const std::vector<wire::ContainerSummary>& all,
+                   std::vector<std::string>& warnings) {
   Target target;
   target.module = wish.module;
   target.settings = module_settings(session.settings.config, wish.module);
@@ -86,10 +99,12 @@ Target find_target(Session& session, const Wish& wish,
     }
   }
 
+  const LookupClues clues = clues_of(session, wish);
   FoundContainer found;
   try {
-    found = find_container(clues_of(session, wish), all);
+    found = find_container(clues, all);
   } catch (Error& error) {
+    if (!clues.unread.empty()) throw;
     const std::vector<std::string> ids = conf::module_ids(session.settings.platform_root);
     if (!ids.empty() && std::find(ids.begin(), ids.end(), wish.module) == ids.end()) {
       const std::vector<std::string> close = nearest(wish.module, ids, 5);
@@ -98,6 +113,10 @@ Target find_target(Session& session, const Wish& wish,
     }
     throw;
   }
+  for (const std::string& file : clues.unread) {
+    warnings.push_back("not read when the container was looked for: " + file);
+  }
+  if (auto warning = host_warning(session, wish.module)) warnings.push_back(std::move(*warning));
   target.found_by = found.step;
   target.container = session.engine.inspect(found.container.id);
 
@@ -153,9 +172,11 @@ std::vector<std::string> modules_to_back_up(const Session& session, const Wish& 
 Capture make_capture(Session& session, const Wish& wish) {
   require_valid_id(wish.module);
   const std::vector<wire::ContainerSummary> all = session.engine.list();
-  const Target target = find_target(session, wish, all);
+  std::vector<std::string> warnings;
+  const Target target = find_target(session, wish, all, warnings);
   const Consistency wanted = wanted_consistency(session, wish, target);
   Capture capture = ask_service(session, target, all, wanted);
+  capture.warnings.insert(capture.warnings.begin(), warnings.begin(), warnings.end());
   measure_parts(capture);
   return capture;
 }

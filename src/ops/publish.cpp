@@ -2,6 +2,7 @@
 
 #include "bba/base/text.hpp"
 #include "bba/ops/execute.hpp"
+#include "bba/ops/seal.hpp"
 
 namespace bba::ops {
 
@@ -10,7 +11,7 @@ namespace {
 store::ArtifactFile manifest_file(const store::BackupDirectory& directory,
                                   const store::Manifest& manifest) {
   store::ArtifactFile file(directory);
-  file.write(as_bytes(pretty_json(store::to_json(manifest))));
+  file.write(as_bytes(sealed_text(store::to_json(manifest))));
   file.sync();
   return file;
 }

@@ -2,12 +2,37 @@
 
 #include <algorithm>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+
+#include "bba/base/error.hpp"
 
 namespace bba::ops {
 
 conf::ModuleSettings module_settings(const conf::Config& config, const std::string& module) {
   const auto found = config.modules.find(module);
   return found == config.modules.end() ? conf::ModuleSettings{} : found->second;
+}
+
+LookupClues clues_of(const conf::Config& config, const std::string& platform_root,
+                     const std::string& module) {
+  LookupClues clues;
+  clues.module = module;
+  clues.configured = module_settings(config, module).container;
+  // A name that somebody wrote down needs no platform files.
+  if (clues.configured) return clues;
+  std::vector<std::string> unread;
+  std::vector<std::string> runbook_names;
+  const auto services = conf::load_compose(platform_root, unread);
+  try {
+    runbook_names = conf::runbook_containers(platform_root, module);
+  } catch (const Error& error) {
+    unread.emplace_back(error.what());
+  }
+  clues = clues_in_files(module, services, std::move(runbook_names));
+  clues.unread = std::move(unread);
+  return clues;
 }
 
 LookupClues clues_in_files(const std::string& module,
@@ -39,6 +64,11 @@ classes::SourceKind source_kind(const std::string& path) {
   if (S_ISDIR(status.st_mode)) return classes::SourceKind::directory;
   if (S_ISREG(status.st_mode)) return classes::SourceKind::file;
   return classes::SourceKind::other;
+}
+
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  return ::gethostname(name, HOST_NAME_MAX) == 0 ? name : "this host";
 }
 
 bool same_host(std::string_view a, std::string_view b) {

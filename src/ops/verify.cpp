@@ -13,8 +13,9 @@
 #include "bba/base/text.hpp"
 #include "bba/ops/proof.hpp"
 #include "bba/ops/pump.hpp"
-#include "bba/ops/stages.hpp"
+#include "bba/ops/seal.hpp"
 #include "bba/ops/sql_found.hpp"
+#include "bba/ops/stages.hpp"
 #include "bba/pipe/check.hpp"
 #include "bba/pipe/compress.hpp"
 #include "bba/pipe/digest.hpp"
@@ -246,6 +247,7 @@ std::string member_fault(const store::BackupDirectory& directory, const store::B
 
 // What is wrong with the manifest as a whole.
 std::string manifest_fault(const store::BackupDirectory& directory, const store::BackupSet& set) {
+  if (std::string fault = seal_fault(set.manifest_text); !fault.empty()) return fault;
   const store::Manifest& manifest = set.manifest;
   const auto parsed = store::parse_name(set.manifest_file);
   if (!parsed || parsed->time != manifest.started || parsed->module != manifest.module) {
@@ -472,6 +474,7 @@ Verification verify_file(Session& session, const FileReference& reference) {
     return verification;
   }
   SetVerdict verdict = head_of(*set);
+  verdict.broken = seal_fault(set->manifest_text);
   verdict.artifacts.push_back(verify_artifact(session, directory, set->manifest, *record));
   // One artifact of several proves no set, but a broken one disproves it.
   if (!verdict.good()) withdraw_proof(session, directory, manifest_file);

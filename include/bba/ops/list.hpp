@@ -19,7 +19,7 @@ struct ListedSet {
   std::uint64_t bytes = 0;          // as stored
   std::uint64_t content_bytes = 0;  // uncompressed
   std::string proof;                // verified (as it was taken), drilled, or broken
-  std::string broken;               // what is missing, or of another size
+  std::string broken;               // what is missing, edited, or of another size
 };
 
 struct Listing {

@@ -16,6 +16,7 @@ struct LookupClues {
   std::optional<std::string> configured;   // modules.<id>.container
   std::vector<std::string> compose_names;  // container_name of the compose service <id>
   std::vector<std::string> runbook_names;
+  std::vector<std::string> unread;  // what could not be read of those files, and why
 };
 
 struct FoundContainer {
@@ -31,7 +32,8 @@ struct Candidates {
 Candidates candidates(const LookupClues& clues, const std::vector<wire::ContainerSummary>& all);
 
 // The first step that finds anything decides. Running ones before stopped ones, one-off containers
-// never. Throws Error{container}: none (with the nearest names), or several (with all of them).
+// never. Throws Error{container}: none (with the nearest names, and the files that may have named
+// it), or several (with all of them).
 FoundContainer find_container(const LookupClues& clues,
                               const std::vector<wire::ContainerSummary>& all);
 

@@ -17,7 +17,11 @@ namespace bba::ops {
 // The module's own settings; empty ones where the configuration has none.
 conf::ModuleSettings module_settings(const conf::Config& config, const std::string& module);
 
-// The clues that the platform's files hold.
+// What finds the module's container: the configuration's word or, where it says nothing, what the
+// platform's files hold. A file that cannot be read is no error here, but one of `unread`.
+LookupClues clues_of(const conf::Config& config, const std::string& platform_root,
+                     const std::string& module);
+// The clues of files that were read.
 LookupClues clues_in_files(const std::string& module,
                            const std::vector<conf::ComposeService>& services,
                            std::vector<std::string> runbook_names);
@@ -29,6 +33,8 @@ conf::ClassChoice class_of(const conf::Config& config, const std::string& module
 // What this host sees at a mount's source.
 classes::SourceKind source_kind(const std::string& path);
 
+// The name of the host that this program runs on.
+std::string host_name();
 // Whether two names are one host's: "db1" and "DB1.example.org" are.
 bool same_host(std::string_view a, std::string_view b);
 

@@ -224,3 +224,14 @@ TEST_CASE("lookup: candidates are all that the first step finds, stopped ones to
   CHECK(found.containers[0].names.front() == "a-db-1");
   CHECK(found.containers[1].names.front() == "b-db-1");
 }
+
+TEST_CASE(
+    "lookup: a file that could not be read is named where nothing was found, and only there") {
+  LookupClues clues = clues_for("db");
+  clues.unread = {"compose/core/compose.yaml:3:7: a mapping was expected"};
+  const Outcome none = look_up(clues, {container("db2")});
+  CHECK(none.error == "no container was found for module db");
+  CHECK(contains(none.hint, "compose/core/compose.yaml:3:7"));
+  CHECK(contains(none.hint, "did you mean db2?"));
+  CHECK(look_up(clues, {container("db")}).name == "db");
+}

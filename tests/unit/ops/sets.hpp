@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "bba/ops/seal.hpp"
 #include "bba/ops/session.hpp"
 #include "bba/ops/sql_found.hpp"
 #include "bba/pipe/compress.hpp"
@@ -222,7 +223,7 @@ inline store::Manifest put_set(
     manifest.artifacts.push_back(std::move(record));
   }
   change(manifest);
-  write_file(world.path(store::manifest_name(module, time)), pretty_json(store::to_json(manifest)));
+  write_file(world.path(store::manifest_name(module, time)), sealed_text(store::to_json(manifest)));
   return manifest;
 }
 

@@ -20,6 +20,15 @@ Capture mounted_archive(const Target& target, const std::vector<MountChoice>& mo
                 "name what to archive with --path /path/in/container, or set modules." +
                     target.module + ".paths in the configuration");
   }
+  const bool unmounted = std::any_of(
+      capture.parts.begin(), capture.parts.end(),
+      [](const Part& part) { return std::get<PathArchive>(part.what).host_path.empty(); });
+  if (wanted == Consistency::stop && target.container.running && unmounted) {
+    throw Error(ErrorKind::container,
+                fmt::format("what is on no mount of {} is not to be seen while it is stopped",
+                            target.container.name),
+                "use --consistency pause");
+  }
   if (target.module_class == 'F') {
     capture.follow_ups.push_back("engine-specific dump not proven");
   }

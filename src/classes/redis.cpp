@@ -53,12 +53,27 @@ std::optional<std::string> command_value(const wire::Container& container,
   return std::nullopt;
 }
 
-// The directory as an archive part, seen on the host through the mount that holds it.
-Capture directory_capture(const Target& target, const std::vector<MountChoice>& mounts,
+bool below(const std::string& path, const std::string& directory) {
+  return path.starts_with(directory + "/");
+}
+
+// The directory as an archive part, seen on the host through the mount that holds it, and a part
+// for each data mount inside of it. The other mounts are not the server's data.
+Capture directory_capture(const Target& target, std::vector<MountChoice> mounts,
                           const std::vector<wire::ContainerSummary>& all, Consistency wanted,
                           const std::string& directory) {
   Target narrowed = target;
   narrowed.settings.paths = {directory};
+  for (MountChoice& choice : mounts) {
+    const std::string& destination = choice.mount.destination;
+    if (!choice.taken || directory == destination || below(directory, destination)) continue;
+    if (below(destination, directory)) {
+      narrowed.settings.paths.push_back(destination);
+    } else {
+      choice.taken = false;
+      choice.why = "not the server's directory, which is " + directory;
+    }
+  }
   Capture capture = mounted_archive(narrowed, mounts, all, wanted);
   capture.target.settings.paths = target.settings.paths;
   // A directory on no mount is written by this container alone.
@@ -79,11 +94,12 @@ void leave_out_temporary(Capture& capture) {
   }
 }
 
-void look_for_rdb(Capture& capture, const std::string& name, bool required) {
+// `required_in`: the directory where the server has just written it; empty where that is not known.
+void look_for_rdb(Capture& capture, const std::string& name, const std::string& required_in) {
   for (Part& part : capture.parts) {
     auto& archive = std::get<PathArchive>(part.what);
     archive.rdb_file = name;
-    archive.rdb_required = required;
+    archive.rdb_required = !required_in.empty() && archive.path == required_in;
   }
 }
 
@@ -286,7 +302,7 @@ Capture redis_dump(const Target& target, const wire::ExecConfig& client, const R
                                : "the RDB is renamed into place: a live copy of it is whole";
   }
   const std::string rdb = rdb_name(target, facts.dbfilename);
-  look_for_rdb(capture, rdb, directory && facts.dbfilename && target.settings.paths.empty());
+  look_for_rdb(capture, rdb, facts.dbfilename ? directory.value_or("") : "");
   if (!unknown.empty()) capture = as_fallback(std::move(capture), unknown);
   capture.save_first = RedisSave{client};
   capture.facts = {{"version", facts.info.version},
@@ -298,7 +314,7 @@ Capture redis_dump(const Target& target, const wire::ExecConfig& client, const R
 
   Capture otherwise =
       data_archive(target, directory, mounts, all, automatic ? Consistency::pause : wanted);
-  look_for_rdb(otherwise, rdb, false);
+  look_for_rdb(otherwise, rdb, "");
   otherwise.facts = capture.facts;
   capture.if_refused = std::make_shared<const Capture>(std::move(otherwise));
   return capture;
@@ -308,7 +324,7 @@ Capture redis_files(const Target& target, const std::vector<MountChoice>& mounts
                     const std::vector<wire::ContainerSummary>& all, Consistency wanted,
                     const std::string& reason) {
   Capture capture = data_archive(target, std::nullopt, mounts, all, wanted);
-  look_for_rdb(capture, rdb_name(target, std::nullopt), false);
+  look_for_rdb(capture, rdb_name(target, std::nullopt), "");
   return as_fallback(std::move(capture), reason);
 }
 

@@ -270,8 +270,12 @@ std::optional<std::int64_t> Engine::exit_code(const std::string& exec,
 
 ExecResult Engine::run(const std::string& container, const wire::ExecConfig& config,
                        std::size_t output_limit) {
-  const std::string exec = create_exec(container, config);
-  const std::string program = config.argv.empty() ? "" : config.argv.front();
+  return run_exec(create_exec(container, config), config.argv.empty() ? "" : config.argv.front(),
+                  output_limit);
+}
+
+ExecResult Engine::run_exec(const std::string& exec, const std::string& program,
+                            std::size_t output_limit) {
   ExecResult result;
   wire::FrameParser frames;
   Body body = start_exec(exec);

@@ -74,6 +74,11 @@ PartFindings capture_archive(const CaptureContext& context, const classes::PathA
         "keeps an append-only file",
         archive.rdb_file, written));
   }
+  if (check.rdb_checksum_off()) {
+    warnings.push_back(
+        fmt::format("{} has no checksum (rdbchecksum no): damage inside of it would not be seen",
+                    archive.rdb_file));
+  }
   return {std::move(found), std::move(warnings)};
 }
 

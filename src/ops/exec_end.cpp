@@ -170,4 +170,19 @@ bool end_exec(docker::Engine& engine, const std::string& exec) {
   return tree.ended();
 }
 
+docker::ExecResult run_or_end(docker::Engine& engine, const std::string& container,
+                              const wire::ExecConfig& config, std::size_t output_limit) {
+  const std::string exec = engine.create_exec(container, config);
+  try {
+    return engine.run_exec(exec, config.argv.front(), output_limit);
+  } catch (...) {
+    try {
+      docker::Engine patient = engine.unstoppable({});
+      end_exec(patient, exec);
+    } catch (const Error&) {  // what went wrong first is what is told
+    }
+    throw;
+  }
+}
+
 }  // namespace bba::ops

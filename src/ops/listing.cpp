@@ -428,6 +428,7 @@ void ArchiveCheck::entry_end() {
   if (!rdb_) return;
   feed_rdb([&] { rdb_->finish(); });
   rdb_version_ = rdb_->version();
+  rdb_checksum_off_ = rdb_->checksum_off();
   rdb_seen_ = true;
   rdb_.reset();
 }

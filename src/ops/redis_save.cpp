@@ -5,6 +5,7 @@
 
 #include "bba/base/text.hpp"
 #include "bba/classes/redis.hpp"
+#include "bba/ops/exec_end.hpp"
 
 namespace bba::ops {
 
@@ -15,6 +16,7 @@ using Clock = std::chrono::steady_clock;
 
 // A save of a large dataset takes minutes; --timeout ends it earlier.
 constexpr auto longest_save = 2h;
+constexpr auto patience_in_silence = 3s;
 
 class Client {
  public:
@@ -23,7 +25,7 @@ class Client {
 
   std::string ask(const std::vector<std::string>& command) {
     const docker::ExecResult result =
-        session_.engine.run(container_, classes::redis_command(save_.cli, command));
+        run_or_end(session_.engine, container_, classes::redis_command(save_.cli, command));
     if (result.exit_code != 0) {
       throw Refused(fmt::format("{} ended with exit code {}: {}", save_.cli.argv.front(),
                                 result.exit_code,
@@ -50,21 +52,22 @@ std::int64_t unix_now() {
   return now().time_since_epoch().count();
 }
 
-// What the server said no longer counts as a refusal: it has said yes to the save.
-classes::RedisInfo info_during_save(Client& client) {
-  const auto gone = [](const Error& error) {
-    return Error(ErrorKind::capture,
-                 fmt::format("the server went away during its save: {}", error.what()),
-                 "see its log");
-  };
+// The server has said yes to the save: whatever it says from now on is no refusal.
+classes::RedisInfo info_during_save(Session& session, const std::string& container,
+                                    Client& client) {
   try {
     return client.info();
-  } catch (const Refused& error) {
-    throw gone(error);
-  } catch (const docker::ApiError& error) {
-    // Not there, or not running, any more.
-    if (error.status() == 404 || error.status() == 409) throw gone(error);
-    throw;
+  } catch (const Error& error) {
+    // Each step of an exec has its own words for a container that has just died.
+    const bool about_container = error.kind() == ErrorKind::capture ||
+                                 error.kind() == ErrorKind::engine ||
+                                 error.kind() == ErrorKind::container;
+    if (!about_container) throw;
+    const bool refused = dynamic_cast<const Refused*>(&error) != nullptr;
+    if (!refused && session.engine.inspect(container).running) throw;
+    throw Error(ErrorKind::capture,
+                fmt::format("the server went away during its save: {}", error.what()),
+                "see its log");
   }
 }
 
@@ -110,8 +113,14 @@ Json save_redis(Session& session, const std::string& container, const classes::R
     break;
   }
 
+  const auto told = Clock::now() + patience_in_silence;
+  bool tell = true;
   for (;;) {
-    const classes::RedisInfo now = info_during_save(client);
+    if (tell && Clock::now() > told) {
+      session.reporter.note("waiting for the server to have saved");
+      tell = false;
+    }
+    const classes::RedisInfo now = info_during_save(session, container, client);
     // A scheduled save that has begun is a started one.
     started = started || now.bgsave_in_progress;
     const classes::SaveState state = classes::save_state(before, now, started, asked);

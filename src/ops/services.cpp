@@ -8,6 +8,7 @@
 #include "bba/classes/postgres.hpp"
 #include "bba/classes/redis.hpp"
 #include "bba/classes/vault.hpp"
+#include "bba/ops/exec_end.hpp"
 #include "bba/ops/target.hpp"
 
 namespace bba::ops {
@@ -51,7 +52,8 @@ std::optional<std::string> container_secret(Session& session, const Target& targ
     if (!file || file->empty()) continue;
     wire::ExecConfig read;
     read.argv = {"cat", *file};
-    const docker::ExecResult result = session.engine.run(target.container.id, read, 64 << 10);
+    const docker::ExecResult result =
+        run_or_end(session.engine, target.container.id, read, 64 << 10);
     if (result.exit_code == 0) return std::string(trimmed(result.out));
     session.reporter.detail(fmt::format("{}_FILE: cat {}: {}", name, *file, trimmed(result.err)));
   }
@@ -65,7 +67,7 @@ Capture ask_postgres(Session& session, const Target& target) {
   std::string refusals;
   for (const auto& identity : classes::postgres_identities(target, password)) {
     const docker::ExecResult result =
-        session.engine.run(target.container.id, classes::postgres_probe(identity));
+        run_or_end(session.engine, target.container.id, classes::postgres_probe(identity));
     if (result.exit_code == 0) {
       if (const auto facts = classes::parse_postgres_probe(result.out)) {
         return classes::postgres_dump(target, identity, *facts,
@@ -133,7 +135,8 @@ Capture ask_redis(const Question& question) {
   bool answered = false;
   for (const wire::ExecConfig& client : classes::redis_clients(asked, password)) {
     const auto ask = [&](const std::vector<std::string>& command) {
-      return session.engine.run(target.container.id, classes::redis_command(client, command));
+      return run_or_end(session.engine, target.container.id,
+                        classes::redis_command(client, command));
     };
     const docker::ExecResult answer = ask({"INFO"});
     const auto info = classes::parse_redis_info(answer.out);
@@ -181,7 +184,7 @@ Capture ask_vault(const Question& question) {
                          wire::env_value(target.container, "VAULT_TOKEN").has_value();
   std::string refusal;
   for (const wire::ExecConfig& probe : classes::vault_probes(target, env)) {
-    const docker::ExecResult answer = session.engine.run(target.container.id, probe);
+    const docker::ExecResult answer = run_or_end(session.engine, target.container.id, probe);
     const auto status = classes::parse_vault_status(answer.out);
     if (!status) {
       if (!not_started(answer) || refusal.empty()) {
@@ -226,7 +229,7 @@ Capture ask_minio(const Question& question) {
       classes::minio_client(target, *alias, session.settings.environment, user, password);
   wire::ExecConfig probe = mc;
   probe.argv.insert(probe.argv.end(), {"ls", "--json", *alias});
-  const docker::ExecResult answer = session.engine.run(target.container.id, probe);
+  const docker::ExecResult answer = run_or_end(session.engine, target.container.id, probe);
   if (not_started(answer)) return as_files("mc is not in the image");
   if (answer.exit_code != 0) {
     std::string said = words_of(answer);

@@ -625,6 +625,22 @@ TEST_CASE("B, SIGTERM and a time limit during the save: 143, 124, and the server
   CHECK(life_of(server.container()) == life);
 }
 
+TEST_CASE("B, a server that is frozen: a time limit, exit 124, and no client stays inside") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis");
+  const pid_t first = first_process_of(server.container());
+  REQUIRE(::kill(first, SIGSTOP) == 0);
+  const Ended ended = scene.bba({"backup", server.container(), "--timeout", "1s"});
+  const Strings lines = command_lines_in(server.container());
+  ::kill(first, SIGCONT);
+  check_fails(scene, ended, 124, {});
+  REQUIRE(std::any_of(lines.begin(), lines.end(),
+                      [](const std::string& line) { return has(line, "redis-server"); }));
+  CHECK(std::none_of(lines.begin(), lines.end(),
+                     [](const std::string& line) { return has(line, "redis-cli"); }));
+}
+
 TEST_CASE("B, SIGTERM while the append-only file is read: 143, and it runs again") {
   NEEDS_ENGINE();
   Scene scene;

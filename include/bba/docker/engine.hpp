@@ -125,6 +125,9 @@ class Engine {
   // one is returned.
   ExecResult run(const std::string& container, const wire::ExecConfig& config,
                  std::size_t output_limit = 4 << 20);
+  // The same for an exec that was created before; `program` is its name, for errors.
+  ExecResult run_exec(const std::string& exec, const std::string& program,
+                      std::size_t output_limit = 4 << 20);
 
   Body get_archive(const std::string& container, const std::string& path);
   wire::PathStat head_archive(const std::string& container, const std::string& path);

@@ -15,4 +15,9 @@ namespace bba::ops {
 // its own.
 bool end_exec(docker::Engine& engine, const std::string& exec);
 
+// Engine::run, and an end to the program where its answer is waited for no longer: a client whose
+// server is frozen would stay in the container for ever.
+docker::ExecResult run_or_end(docker::Engine& engine, const std::string& container,
+                              const wire::ExecConfig& config, std::size_t output_limit = 4 << 20);
+
 }  // namespace bba::ops

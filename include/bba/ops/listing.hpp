@@ -1,5 +1,5 @@
 // The independent listing: what this host itself sees of the data, compared with the tar that the
-// engine sent. The engine loses files without a word (engine-facts in docs/design.md), so this is
+// engine sent. The engine loses files without a word (docs/design.md), so this is
 // what makes "done" true.
 #pragma once
 
@@ -118,6 +118,7 @@ class ArchiveCheck : public pipe::TarVisitor {
   bool rdb_seen() const noexcept { return rdb_seen_; }
   int rdb_version() const noexcept { return rdb_version_; }
   std::int64_t rdb_written() const noexcept { return rdb_written_; }  // seconds since 1970
+  bool rdb_checksum_off() const noexcept { return rdb_checksum_off_; }
 
  private:
   void meet(const HostEntry& host, const pipe::TarEntry& tar);
@@ -143,6 +144,7 @@ class ArchiveCheck : public pipe::TarVisitor {
   bool rdb_seen_ = false;
   int rdb_version_ = 0;
   std::int64_t rdb_written_ = 0;
+  bool rdb_checksum_off_ = false;
 };
 
 }  // namespace bba::ops

@@ -69,6 +69,21 @@ TEST_CASE("archive: a container without data is refused with a way out") {
   CHECK(mounted_archive(target, {}, all, Consistency::automatic).parts.size() == 1);
 }
 
+TEST_CASE("archive: what is on no mount is not to be seen once its container is stopped") {
+  Target target = test::target("kuma");
+  target.settings.paths = {"/opt/state"};
+  try {
+    mounted_archive(target, mounts, all, Consistency::stop);
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::container);
+    CHECK(error.hint() == "use --consistency pause");
+  }
+  CHECK_NOTHROW(mounted_archive(target, mounts, all, Consistency::pause));
+  target.settings.paths = {"/data/state"};
+  CHECK_NOTHROW(mounted_archive(target, mounts, all, Consistency::stop));
+}
+
 TEST_CASE("archive: class F says what is not proven") {
   const Capture capture =
       mounted_archive(test::target("searxng", 'F'), mounts, all, Consistency::automatic);

@@ -301,6 +301,30 @@ TEST_CASE("redis: the directory that the server names, mounted, below a mount, o
   CHECK(archive_of(named).path == "/elsewhere");
 }
 
+TEST_CASE("redis: a mount inside of the directory is a part, too; another one is not its data") {
+  const std::vector<MountChoice> choices{taken(volume("v", "/data")),
+                                         taken(volume("aof", "/data/appendonlydir")),
+                                         taken(volume("etc", "/etc/redis"))};
+  const std::vector<wire::ContainerSummary> everybody{
+      summary("redis", {volume("v", "/data")}), summary("rewriter", {volume("aof", "/aof")}),
+      summary("editor", {volume("etc", "/etc/redis")})};
+  const Capture capture = redis_dump(redis_target(), {.argv = {"redis-cli"}}, facts_of(true),
+                                     choices, everybody, Consistency::automatic);
+  REQUIRE(capture.parts.size() == 2);
+  const auto& data = std::get<PathArchive>(capture.parts[0].what);
+  CHECK(data.path == "/data");
+  CHECK(data.nested == Names{"/data/appendonlydir"});
+  CHECK(data.rdb_required);
+  const auto& inner = std::get<PathArchive>(capture.parts[1].what);
+  CHECK(inner.path == "/data/appendonlydir");
+  CHECK(inner.host_path == "/volumes/aof/_data");
+  CHECK_FALSE(inner.rdb_required);
+  CHECK(names_of(capture.quiesce) == Names{"redis", "rewriter"});
+  CHECK(capture.mounts[1].taken);
+  CHECK_FALSE(capture.mounts[2].taken);
+  CHECK(capture.mounts[2].why == "not the server's directory, which is /data");
+}
+
 TEST_CASE("redis: where CONFIG is refused the mounted data is taken, held still, and it is said") {
   const wire::ExecConfig client{.argv = {"redis-cli"}};
   RedisFacts facts = facts_of(false);

@@ -151,16 +151,25 @@ class Tree {
 bool end_exec(docker::Engine& engine, const std::string& exec) {
   using namespace std::chrono_literals;
   wire::ExecStatus status;
-  try {
-    status = engine.inspect_exec(exec);
-  } catch (const docker::ApiError& error) {
-    if (error.status() == 404) return true;
-    throw;
+  // The engine notices a little later that a program has ended, so one that is not here is believed
+  // to be elsewhere only after a while.
+  const auto patience = std::chrono::steady_clock::now() + 1s;
+  for (;;) {
+    try {
+      status = engine.inspect_exec(exec);
+    } catch (const docker::ApiError& error) {
+      if (error.status() == 404) return true;
+      throw;
+    }
+    if (!status.running) return true;
+    if (status.pid > 1 && runs_in_container(static_cast<pid_t>(status.pid), status.container_id)) {
+      break;
+    }
+    if (std::chrono::steady_clock::now() > patience) return false;
+    std::this_thread::sleep_for(20ms);
   }
-  if (!status.running) return true;
-  const auto pid = static_cast<pid_t>(status.pid);
-  if (pid <= 1 || !runs_in_container(pid, status.container_id)) return false;
 
+  const auto pid = static_cast<pid_t>(status.pid);
   Tree tree(pid, status.container_id);
   tree.end_children_first(SIGTERM, 2s);
   tree.end_root_first(SIGTERM, 500ms);

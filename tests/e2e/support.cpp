@@ -79,10 +79,9 @@ std::string file_of_process(pid_t pid, const std::string& name) {
 }
 
 Strings argv_of(pid_t pid) {
+  const std::string text = file_of_process(pid, "cmdline");
   Strings argv;
-  for (const std::string_view word : split(file_of_process(pid, "cmdline"), '\0')) {
-    argv.emplace_back(word);
-  }
+  for (const std::string_view word : split(text, '\0')) argv.emplace_back(word);
   return argv;
 }
 

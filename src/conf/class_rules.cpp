@@ -19,8 +19,8 @@ const std::vector<ClassRule>& default_class_rules() {
        {"redis", "*/redis", "*/valkey", "redis/redis-stack*"}},
       {'C',
        {"vault"},
-       {"vault", "hashicorp/vault", "hashicorp/vault-enterprise", "bitnami/vault",
-        "openbao/openbao", "openbao/openbao-ubi", "openbao/openbao-hsm-ubi"}},
+       {"vault", "*/vault", "*/vault-enterprise", "*/openbao", "*/openbao-ubi",
+        "*/openbao-hsm-ubi"}},
       {'D', {"minio"}, {"minio", "*/minio"}},
   };
   return rules;

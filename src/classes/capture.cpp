@@ -140,13 +140,15 @@ std::vector<std::string> restore_commands(const Capture& capture, const Part& pa
   return std::visit(
       Match{[&](const ExecDump& dump) -> std::vector<std::string> {
               if (dump.format == ExecDump::Format::raft_snapshot) {
-                return {
-                    target,
-                    "docker exec -i -e VAULT_TOKEN \"$TARGET\" sh -c 'cat > /tmp/restore.snap && " +
-                        dump.exec.argv.front() +
-                        " operator raft snapshot restore -force /tmp/restore.snap; rm -f "
-                        "/tmp/restore.snap' < " +
-                        shell_quoted(std::array{file})};
+                // The operator's token is one of the server that is restored into.
+                std::string options = "-e VAULT_TOKEN ";
+                for (const wire::EnvVar& variable : dump.exec.env) {
+                  if (variable.name != "VAULT_TOKEN") options += "-e " + variable.name + " ";
+                }
+                return {target, "docker exec -i " + options + "\"$TARGET\" " +
+                                    dump.exec.argv.front() +
+                                    " operator raft snapshot restore -force /dev/stdin < " +
+                                    shell_quoted(std::array{file})};
               }
               const std::string role = string_member(capture.facts, "role").value_or("postgres");
               // A fresh cluster has its superuser already; the one line that makes it again is left
@@ -176,10 +178,20 @@ std::vector<std::string> restore_commands(const Capture& capture, const Part& pa
                       shell_quoted(std::array{parent_of(directory.path)})};
             },
             [&](const ObjectMirror& mirror) -> std::vector<std::string> {
-              return {"mkdir -p restored && " + unpack(file) + " | tar -x -C restored",
-                      "for b in restored/objects/*/; do mc mb --ignore-existing " + mirror.alias +
-                          "/\"$(basename \"$b\")\"; done",
-                      "mc mirror restored/objects " + mirror.alias};
+              std::string options;
+              for (const wire::EnvVar& variable : mirror.mc.env) {
+                options += "-e " + variable.name + " ";
+              }
+              const std::string script =
+                  "set -e; for b in /tmp/objects/*/; do [ -d \"$b\" ] || continue; b=${b%/}; "
+                  "b=${b##*/}; mc --quiet mb --ignore-existing \"" +
+                  mirror.alias +
+                  "/$b\"; [ -z \"$(ls -A \"/tmp/objects/$b\")\" ] || mc --quiet cp --recursive "
+                  "\"/tmp/objects/$b/\" \"" +
+                  mirror.alias + "/$b/\"; done; rm -r /tmp/objects";
+              return {target, unpack(file) + " | docker cp - \"$TARGET\":/tmp",
+                      "docker exec " + options + "\"$TARGET\" sh -c " +
+                          shell_quoted(std::array{script})};
             }},
       part.what);
 }

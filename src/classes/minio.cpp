@@ -7,6 +7,44 @@
 
 namespace bba::classes {
 
+namespace {
+
+// A value of a listing is some hundred bytes: a key has 1024 at most.
+constexpr std::size_t longest_value = 64 << 10;
+
+[[noreturn]] void refuse_listing(std::string_view text) {
+  throw Error(ErrorKind::capture,
+              fmt::format("mc ls printed what is no listing: {}", text.substr(0, 200)));
+}
+
+// mc's own sentences end in a full stop, and are put in front of more.
+std::string_view without_stop(std::string_view sentence) {
+  while (sentence.ends_with('.')) sentence.remove_suffix(1);
+  return sentence;
+}
+
+std::string error_words(const Json& value) {
+  const Json* error = member(value, "error");
+  if (error == nullptr) return "an error that it does not name";
+  std::string words(
+      without_stop(string_member(*error, "message").value_or("an error that it does not name")));
+  if (const Json* cause = member(*error, "cause")) {
+    const std::string detail = string_member(*cause, "message").value_or("");
+    if (!detail.empty()) words += ": " + detail;
+  }
+  return words;
+}
+
+}  // namespace
+
+bool valid_alias(std::string_view alias) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  return !alias.empty() && letter(alias.front()) &&
+         std::all_of(alias.begin(), alias.end(), [&](char c) {
+           return letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_';
+         });
+}
+
 wire::ExecConfig minio_client(const Target& target, const std::string& alias,
                               const std::map<std::string, std::string>& operator_environment,
                               const std::optional<std::string>& user,
@@ -17,13 +55,14 @@ wire::ExecConfig minio_client(const Target& target, const std::string& alias,
   const auto lent = operator_environment.find(variable);
   if (lent != operator_environment.end()) {
     mc.env.push_back({variable, lent->second});
-  } else if (user && password) {
-    mc.env.push_back(
-        {variable, fmt::format("http://{}:{}@127.0.0.1:9000", wire::percent_encoded(*user),
-                               wire::percent_encoded(*password))});
+  } else if (user && password && (*user + *password).find(':') == std::string::npos) {
+    // mc takes both literally, up to the next ':' or the last '@': with a ':' in them they cannot
+    // be said this way, and mc's own configuration may still know the alias.
+    mc.env.push_back({variable, fmt::format("http://{}:{}@127.0.0.1:9000", *user, *password)});
   }
-  // mc writes its configuration folder; a read-only root file system has no place for it but this.
-  if (target.container.readonly_rootfs) mc.env.push_back({"MC_CONFIG_DIR", "/tmp/.mc"});
+  // mc writes its configuration folder. A read-only root file system has no place for it, but every
+  // container has this one, and it is gone with the container.
+  if (target.container.readonly_rootfs) mc.env.push_back({"MC_CONFIG_DIR", "/dev/shm/.mc"});
   mc.env.insert(mc.env.end(), target.operator_env.begin(), target.operator_env.end());
   return mc;
 }
@@ -32,16 +71,15 @@ std::optional<ObjectEntry> parse_object_line(std::string_view line) {
   const std::optional<Json> json = parse_json(line);
   if (!json || !json->is_object()) return std::nullopt;
   if (string_member(*json, "status") == "error") {
-    std::string message = "mc reports an error";
-    if (const Json* error = member(*json, "error")) {
-      message = string_member(*error, "message").value_or(message);
-      if (const Json* cause = member(*error, "cause")) {
-        const auto detail = string_member(*cause, "message");
-        if (detail && !detail->empty()) message += ": " + *detail;
-      }
-    }
-    throw Error(ErrorKind::capture, "mc: " + message,
+    throw Error(ErrorKind::capture, "mc: " + error_words(*json),
                 "check MINIO_MC_ALIAS and the credentials behind it");
+  }
+  const auto url = string_member(*json, "url");
+  if (url && !url->starts_with("http://") && !url->starts_with("https://")) {
+    throw Error(ErrorKind::config,
+                "mc knows no alias of the name in MINIO_MC_ALIAS: it lists a directory of the "
+                "container instead",
+                "set MC_HOST_<alias> in your environment, or the alias in the container's mc");
   }
   const auto key = string_member(*json, "key");
   if (!key) return std::nullopt;
@@ -54,6 +92,36 @@ std::optional<ObjectEntry> parse_object_line(std::string_view line) {
     if (const auto time = parse_rfc3339(*modified)) entry.mtime = time->time_since_epoch().count();
   }
   return entry;
+}
+
+void ObjectListing::add(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    value_ += text.substr(0, end);
+    if (value_.size() > longest_value) refuse_listing(value_);
+    if (end == text.npos) return;
+    text.remove_prefix(end + 1);
+    take_line();
+  }
+}
+
+void ObjectListing::end() {
+  take_line();
+  if (!trimmed(value_).empty()) refuse_listing(value_);
+}
+
+void ObjectListing::take_line() {
+  const std::string_view value = trimmed(value_);
+  if (value.empty()) return;
+  if (!value.starts_with('{')) refuse_listing(value);
+  if (!parse_json(value)) {
+    value_ += '\n';  // it goes on in the next line
+    return;
+  }
+  const auto entry = parse_object_line(value);
+  if (!entry) refuse_listing(value);
+  use_(*entry);
+  value_.clear();
 }
 
 bool is_md5(std::string_view etag) {
@@ -80,7 +148,10 @@ Capture minio_objects(const Target& target, const wire::ExecConfig& mc, const st
   capture.consistency_reason = "each object is read whole and compared with its listing";
   capture.parts.push_back({"", ObjectMirror{alias, mc}});
   capture.follow_ups.push_back(
-      "not in it: policies, users, lifecycle rules, tags, older versions of objects");
+      "not in it: policies, users, lifecycle rules, tags, metadata, older versions of objects");
+  capture.follow_ups.push_back("restoring needs MC_HOST_" + alias +
+                               "=http://KEY:SECRET@127.0.0.1:9000, of the server that is restored "
+                               "into, in your environment");
   return capture;
 }
 

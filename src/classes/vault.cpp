@@ -7,25 +7,46 @@
 
 namespace bba::classes {
 
-std::vector<wire::EnvVar> vault_env(
-    const wire::Container& container,
-    const std::map<std::string, std::string>& operator_environment) {
+namespace {
+
+using Environment = std::map<std::string, std::string>;
+
+// bao reads BAO_TOKEN and, without it, VAULT_TOKEN; vault knows its own names only.
+std::vector<std::string> prefixes(const std::string& program) {
+  if (program == "bao") return {"BAO_", "VAULT_"};
+  return {"VAULT_"};
+}
+
+std::vector<wire::EnvVar> environment_of(const std::string& program, const Target& target,
+                                         const Environment& operator_environment) {
   std::vector<wire::EnvVar> env;
-  const auto lend = [&](const std::string& name) {
-    const auto value = operator_environment.find(name);
-    if (value != operator_environment.end() && !value->second.empty()) {
-      env.push_back({name, value->second});
-    }
+  const auto in_container = [&](const std::string& name) {
+    return wire::env_value(target.container, "VAULT_" + name) ||
+           wire::env_value(target.container, "BAO_" + name);
   };
-  lend("VAULT_TOKEN");
-  for (const char* name : {"VAULT_ADDR", "VAULT_CACERT", "VAULT_SKIP_VERIFY", "VAULT_NAMESPACE"}) {
-    if (!wire::env_value(container, name)) lend(name);
+  for (const char* name : {"TOKEN", "ADDR", "CACERT", "SKIP_VERIFY", "NAMESPACE"}) {
+    // The container knows best how to reach its own server; whose token it is, the operator.
+    if (std::string_view(name) != "TOKEN" && in_container(name)) continue;
+    for (const std::string& prefix : prefixes(program)) {
+      const auto value = operator_environment.find(prefix + name);
+      if (value == operator_environment.end() || value->second.empty()) continue;
+      env.push_back({prefix + name, value->second});
+      break;
+    }
+  }
+  for (const wire::EnvVar& lent : target.operator_env) {
+    if (std::none_of(env.begin(), env.end(),
+                     [&](const wire::EnvVar& one) { return one.name == lent.name; })) {
+      env.push_back(lent);
+    }
   }
   return env;
 }
 
+}  // namespace
+
 std::vector<wire::ExecConfig> vault_probes(const Target& target,
-                                           const std::vector<wire::EnvVar>& env) {
+                                           const Environment& operator_environment) {
   const std::string image = conf::image_repository(target.container.config_image);
   std::vector<std::string> programs{"vault", "bao"};
   if (image.find("bao") != image.npos) std::reverse(programs.begin(), programs.end());
@@ -33,11 +54,23 @@ std::vector<wire::ExecConfig> vault_probes(const Target& target,
   for (const std::string& program : programs) {
     wire::ExecConfig probe;
     probe.argv = {program, "status", "-format=json"};
-    probe.env = env;
-    probe.env.insert(probe.env.end(), target.operator_env.begin(), target.operator_env.end());
+    probe.env = environment_of(program, target, operator_environment);
     probes.push_back(std::move(probe));
   }
   return probes;
+}
+
+bool has_token(const Target& target, const wire::ExecConfig& probe) {
+  for (const std::string& prefix : prefixes(probe.argv.front())) {
+    const std::string name = prefix + "TOKEN";
+    const auto held = wire::env_value(target.container, name);
+    if (held && !held->empty()) return true;
+    if (std::any_of(probe.env.begin(), probe.env.end(),
+                    [&](const wire::EnvVar& one) { return one.name == name; })) {
+      return true;
+    }
+  }
+  return false;
 }
 
 std::optional<VaultStatus> parse_vault_status(std::string_view out) {
@@ -54,13 +87,13 @@ std::optional<VaultStatus> parse_vault_status(std::string_view out) {
   return status;
 }
 
-std::optional<std::string> no_snapshot_because(const VaultStatus& status, bool has_token) {
+std::optional<std::string> no_snapshot_because(const VaultStatus& status, bool token) {
   if (!status.storage_type.empty() && status.storage_type != "raft") {
     return fmt::format("its storage is {}, not raft", status.storage_type);
   }
   if (!status.initialized) return "it is not initialized";
   if (status.sealed) return "it is sealed";
-  if (!has_token) return "VAULT_TOKEN is not set in your environment";
+  if (!token) return "VAULT_TOKEN is not set in your environment";
   return std::nullopt;
 }
 
@@ -86,6 +119,19 @@ Capture vault_snapshot(const Target& target, const wire::ExecConfig& probe,
 
 bool is_not_raft(std::string_view words) {
   return words.find("raft storage is not in use") != words.npos;
+}
+
+std::string snapshot_hint(std::string_view words) {
+  const auto said = [&](std::string_view part) { return words.find(part) != words.npos; };
+  if (said("permission denied") || said("Code: 403")) {
+    return "the token needs a policy with read on sys/storage/raft/snapshot";
+  }
+  if (said("Vault is sealed") || said("Code: 503")) return "unseal it first";
+  if (said("incomplete snapshot")) {
+    return "is this node a standby? Back up the container of the active one, or set VAULT_ADDR to "
+           "its address";
+  }
+  return {};
 }
 
 }  // namespace bba::classes

@@ -101,8 +101,12 @@ PartFindings capture_dump(const CaptureContext& context, const classes::ExecDump
   TeeStage tee{&check, &tail.count};
   try {
     stream_exec(context, dump.exec, tee, moved);
-  } catch (const Error& error) {
-    if (classes::is_not_raft(error.what())) throw Refused("its storage is not raft");
+  } catch (Error& error) {
+    if (context.capture.if_refused && classes::is_not_raft(error.what())) {
+      throw Refused("no snapshot, as its storage is not raft");
+    }
+    const std::string hint = classes::snapshot_hint(error.what());
+    if (!hint.empty()) error.with_hint(hint);
     throw;
   }
   return {{{"index", check.index()}, {"term", check.term()}, {"state_bytes", check.state_bytes()}},

@@ -2,6 +2,7 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <span>
 #include <unistd.h>
 #include <utility>
 
@@ -25,54 +26,26 @@ constexpr std::size_t batch_objects = 200;
 constexpr std::size_t batch_argv_bytes = 64 << 10;
 constexpr int tries = 4;  // of an object that changes between its listing and its reading
 
-// JSON values in a stream of text: one a line, but for errors, which mc prints over several.
-class JsonLines : public pipe::Stage {
+class ListingStage : public pipe::Stage {
  public:
-  explicit JsonLines(std::function<void(const ObjectEntry&)> use) : use_(std::move(use)) {}
-
-  void write(const Chunk& chunk) override {
-    std::string_view text = chunk.text();
-    while (!text.empty()) {
-      const std::size_t end = text.find('\n');
-      line_ += text.substr(0, end);
-      if (line_.size() > longest) throw Error(ErrorKind::capture, "mc ls printed no listing");
-      if (end == text.npos) return;
-      text.remove_prefix(end + 1);
-      take_line();
-    }
-  }
-  void finish() override {
-    take_line();
-    if (!trimmed(line_).empty()) {
-      throw Error(ErrorKind::capture, "mc ls printed what is no listing: " + line_.substr(0, 200));
-    }
-  }
+  explicit ListingStage(const std::function<void(const ObjectEntry&)>& use) : listing_(use) {}
+  void write(const Chunk& chunk) override { listing_.add(chunk.text()); }
+  void finish() override { listing_.end(); }
 
  private:
-  static constexpr std::size_t longest = 1 << 20;
-
-  void take_line() {
-    if (trimmed(line_).empty()) return;
-    if (!parse_json(line_)) {
-      line_ += '\n';  // the value goes on in the next line
-      return;
-    }
-    const auto entry = classes::parse_object_line(line_);
-    if (!entry) {
-      throw Error(ErrorKind::capture, "mc ls printed what is no listing: " + line_.substr(0, 200));
-    }
-    use_(*entry);
-    line_.clear();
-  }
-
-  std::function<void(const ObjectEntry&)> use_;
-  std::string line_;
+  classes::ObjectListing listing_;
 };
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
+}
+
+std::string md5_of(std::string_view content) {
+  pipe::Hasher hasher(pipe::DigestKind::md5);
+  hasher.update(as_bytes(content));
+  return hasher.hex();
 }
 
 bool same_digest(const ObjectEntry& object, const std::string& md5) {
@@ -126,25 +99,23 @@ void Spool::for_each(const std::function<void(ObjectEntry)>& use) const {
   }
 }
 
-// Collects a batch of small objects; nothing of it reaches the tar before all of it is proven.
-class BatchStage : public pipe::Stage {
+// Collects small objects: nothing of them reaches the tar before it is proven.
+class CollectStage : public pipe::Stage {
  public:
-  explicit BatchStage(std::uint64_t expected) : expected_(expected) {}
+  explicit CollectStage(std::uint64_t expected) : expected_(expected) {}
   void write(const Chunk& chunk) override {
-    if (content_.size() + chunk.size() > expected_) {
-      too_much_ = true;
-      return;
-    }
-    content_ += chunk.text();
+    const std::uint64_t room = expected_ - content_.size();
+    content_ += chunk.text().substr(0, room);
+    came_ += chunk.size();
   }
   void finish() override {}
-  bool whole() const { return !too_much_ && content_.size() == expected_; }
-  const std::string& content() const { return content_; }
+  const std::string& content() const { return content_; }  // no more than was expected
+  std::uint64_t came() const { return came_; }
 
  private:
   std::uint64_t expected_;
+  std::uint64_t came_ = 0;
   std::string content_;
-  bool too_much_ = false;
 };
 
 class ObjectCapture {
@@ -156,7 +127,7 @@ class ObjectCapture {
   PartFindings run();
 
  private:
-  wire::ExecConfig mc(std::vector<std::string> arguments) const {
+  wire::ExecConfig mc(const std::vector<std::string>& arguments) const {
     wire::ExecConfig exec = mirror_.mc;
     exec.argv.insert(exec.argv.end(), arguments.begin(), arguments.end());
     return exec;
@@ -164,18 +135,26 @@ class ObjectCapture {
   std::string at_alias(const std::string& key) const { return mirror_.alias + "/" + key; }
   void list(const std::vector<std::string>& arguments,
             const std::function<void(const ObjectEntry&)>& use) const {
-    JsonLines lines(use);
-    stream_exec(context_, mc(arguments), lines, [](std::size_t) {});
+    ListingStage listing(use);
+    stream_exec(context_, mc(arguments), listing, [](std::size_t) {});
   }
   std::optional<ObjectEntry> list_again(const std::string& key) const;
+  bool cat(const std::vector<std::string>& keys, pipe::Stage& next) const;
 
+  void add_directory(const std::string& path, std::int64_t mtime);
+  void add_buckets();
   void begin_entry(const ObjectEntry& object);
-  void add_directory(const std::string& path);
   void add_small(const ObjectEntry& object, std::string_view content);
+  void count(const ObjectEntry& object);
+
   void take(ObjectEntry object);
-  void flush_batch();
+  void take_batch();
+  std::size_t take_together(std::span<const ObjectEntry> batch);
   void take_alone(ObjectEntry object);
-  bool stream_alone(const ObjectEntry& object);
+  bool collect_alone(const ObjectEntry& object);
+  bool stream_alone(const ObjectEntry& object, bool& begun);
+
+  PartFindings findings();
 
   const CaptureContext& context_;
   const classes::ObjectMirror& mirror_;
@@ -186,36 +165,68 @@ class ObjectCapture {
   std::uint64_t batch_size_ = 0;
   std::size_t batch_argv_ = 0;
   ArchiveCounts counts_;
-  std::uint64_t objects_ = 0, object_bytes_ = 0, buckets_ = 0, retaken_ = 0, vanished_ = 0;
+  std::uint64_t objects_ = 0, object_bytes_ = 0, buckets_ = 0, folders_ = 0;
+  std::uint64_t md5_etags_ = 0, retaken_ = 0, vanished_ = 0;
+  pipe::Hasher listing_;
 };
 
+// How the object is listed now; nullopt where it is gone.
 std::optional<ObjectEntry> ObjectCapture::list_again(const std::string& key) const {
   std::optional<ObjectEntry> found;
+  // The listing of one object names it relative to its folder, and others that begin like it, too.
+  const std::string name = key.substr(key.find_last_of('/') + 1);
   try {
-    // The listing of one object names it relative to its folder, so the key is put back.
-    const std::string name = key.substr(key.find_last_of('/') + 1);
     list({"ls", "--json", at_alias(key)}, [&](const ObjectEntry& entry) {
-      if (entry.key == name || entry.key == key) {
+      if (entry.key == name) {
         found = entry;
         found->key = key;
       }
     });
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::capture) throw;
-    return std::nullopt;  // it is gone; where the server is, the next object's reading says so
+    const std::string_view words = error.what();
+    if (words.find("does not exist") == words.npos && words.find("not found") == words.npos) throw;
+    return std::nullopt;
   }
   return found;
 }
 
-void ObjectCapture::add_directory(const std::string& path) {
+// False where mc failed: what it wrote until then may be whole objects nevertheless.
+bool ObjectCapture::cat(const std::vector<std::string>& keys, pipe::Stage& next) const {
+  std::vector<std::string> arguments{"cat"};
+  for (const std::string& key : keys) arguments.push_back(at_alias(key));
+  try {
+    stream_exec(context_, mc(arguments), next, moved_);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::capture) throw;
+    context_.session.reporter.detail(error.what());
+    return false;
+  }
+  return true;
+}
+
+void ObjectCapture::add_directory(const std::string& path, std::int64_t mtime) {
   pipe::TarEntry entry;
   entry.path = path;
   entry.type = pipe::TarType::directory;
   entry.mode = 0755;
-  entry.mtime = context_.capture.target.container.running ? now().time_since_epoch().count() : 0;
+  entry.mtime = mtime;
   tar_.begin(entry);
   tar_.end();
   counts_.add(entry.type, 0);
+}
+
+// All of them: empty ones are in no listing of objects.
+void ObjectCapture::add_buckets() {
+  list({"ls", "--json", mirror_.alias}, [&](const ObjectEntry& entry) {
+    std::string bucket = entry.key;
+    while (bucket.ends_with('/')) bucket.pop_back();
+    if (const std::string reason = classes::bad_key(bucket); !reason.empty()) {
+      throw Error(ErrorKind::capture,
+                  fmt::format("the bucket {} cannot be a path in a tar: {}", entry.key, reason));
+    }
+    add_directory("objects/" + bucket, entry.mtime);
+    ++buckets_;
+  });
 }
 
 void ObjectCapture::begin_entry(const ObjectEntry& object) {
@@ -232,73 +243,109 @@ void ObjectCapture::add_small(const ObjectEntry& object, std::string_view conten
   begin_entry(object);
   tar_.data(as_bytes(content));
   tar_.end();
+  count(object);
+}
+
+// The object is in the tar as it is listed.
+void ObjectCapture::count(const ObjectEntry& object) {
   ++objects_;
   object_bytes_ += object.size;
+  if (classes::is_md5(object.etag)) ++md5_etags_;
+  listing_.update(as_bytes(fmt::format("{} {} {}\n", lower(object.etag), object.size, object.key)));
 }
 
 void ObjectCapture::take(ObjectEntry object) {
-  if (object.is_folder || object.key.ends_with('/')) return;
+  const bool marker = object.is_folder || object.key.ends_with('/');
+  while (object.key.ends_with('/')) object.key.pop_back();
   if (const std::string reason = classes::bad_key(object.key); !reason.empty()) {
     throw Error(ErrorKind::capture,
                 fmt::format("the object {} cannot be a path in a tar: {}", object.key, reason),
                 "rename or remove it, or back the server up with --class E");
   }
-  const std::size_t argument = at_alias(object.key).size() + 1;
+  if (marker) {
+    take_batch();
+    add_directory("objects/" + object.key, object.mtime);
+    ++folders_;
+    return;
+  }
   if (object.size > largest_small || !classes::is_md5(object.etag)) {
+    take_batch();
     take_alone(std::move(object));
     return;
   }
+  const std::size_t argument = at_alias(object.key).size() + 1;
   if (batch_.size() == batch_objects || batch_size_ + object.size > batch_bytes ||
       batch_argv_ + argument > batch_argv_bytes) {
-    flush_batch();
+    take_batch();
   }
   batch_size_ += object.size;
   batch_argv_ += argument;
   batch_.push_back(std::move(object));
 }
 
-void ObjectCapture::flush_batch() {
-  if (batch_.empty()) return;
+void ObjectCapture::take_batch() {
   const std::vector<ObjectEntry> batch = std::exchange(batch_, {});
-  const std::uint64_t size = std::exchange(batch_size_, 0);
+  batch_size_ = 0;
   batch_argv_ = 0;
-  std::vector<std::string> arguments{"cat"};
-  for (const ObjectEntry& object : batch) arguments.push_back(at_alias(object.key));
-
-  BatchStage stage(size);
-  bool read = false;
-  try {
-    stream_exec(context_, mc(arguments), stage, moved_);
-    read = stage.whole();
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::capture) throw;
+  std::span<const ObjectEntry> left(batch);
+  while (!left.empty()) {
+    left = left.subspan(take_together(left));
+    if (left.empty()) return;
+    take_alone(left.front());
+    left = left.subspan(1);
   }
-  std::size_t offset = 0;
-  std::size_t done = 0;
-  while (read && done < batch.size()) {
-    const std::string_view content =
-        std::string_view(stage.content()).substr(offset, batch[done].size);
-    pipe::Hasher md5(pipe::DigestKind::md5);
-    md5.update(as_bytes(content));
-    // Where one does not match, the bounds of those behind it are not known either.
-    if (!same_digest(batch[done], md5.hex())) break;
-    add_small(batch[done], content);
-    offset += batch[done].size;
-    ++done;
-  }
-  for (; done < batch.size(); ++done) take_alone(batch[done]);
 }
 
-// Streams one object into the tar. False where what came is not what was listed: the entry is then
-// complete in form, and a later one of the same name takes its place.
-bool ObjectCapture::stream_alone(const ObjectEntry& object) {
+// Reads them with one mc and adds those that came as they are listed, up to the first that did not:
+// from there on nothing says where one ends. How many were added.
+std::size_t ObjectCapture::take_together(std::span<const ObjectEntry> batch) {
+  std::vector<std::string> keys;
+  std::uint64_t size = 0;
+  for (const ObjectEntry& object : batch) {
+    keys.push_back(object.key);
+    size += object.size;
+  }
+  CollectStage collect(size);
+  const bool ended_well = cat(keys, collect);
+  const std::string_view content = collect.content();
+
+  std::vector<std::string_view> pieces;
+  std::size_t proven = 0;
+  std::size_t offset = 0;
+  for (const ObjectEntry& object : batch) {
+    if (object.size > content.size() - offset) break;
+    const std::string_view piece = content.substr(offset, object.size);
+    if (!same_digest(object, md5_of(piece))) break;
+    pieces.push_back(piece);
+    offset += piece.size();
+    // That nothing came proves an empty object only where mc came past it.
+    if (ended_well || !piece.empty()) proven = pieces.size();
+  }
+  for (std::size_t i = 0; i < proven; ++i) add_small(batch[i], pieces[i]);
+  return proven;
+}
+
+bool ObjectCapture::collect_alone(const ObjectEntry& object) {
+  CollectStage collect(object.size);
+  if (!cat({object.key}, collect) || collect.came() != object.size ||
+      !same_digest(object, md5_of(collect.content()))) {
+    return false;
+  }
+  add_small(object, collect.content());
+  return true;
+}
+
+// Streams one object into the tar. False where what came is not what is listed: the entry is then
+// complete in form, and the one of the same name behind it takes its place.
+bool ObjectCapture::stream_alone(const ObjectEntry& object, bool& begun) {
   class Into : public pipe::Stage {
    public:
-    Into(const ObjectEntry& listed, pipe::TarWriter& tar, const std::function<void()>& begin)
-        : listed_(listed), tar_(tar), begin_(begin) {}
+    Into(std::uint64_t expected, pipe::TarWriter& tar, const std::function<void()>& begin)
+        : expected_(expected), tar_(tar), begin_(begin) {}
     void write(const Chunk& chunk) override {
-      if (came_ == 0 && !chunk.empty()) begin_();
-      const std::uint64_t room = listed_.size - std::min(listed_.size, came_);
+      if (chunk.empty()) return;
+      if (came_ == 0) begin_();
+      const std::uint64_t room = expected_ - std::min(expected_, came_);
       const ByteView fits = chunk.bytes().first(std::min<std::size_t>(chunk.size(), room));
       if (!fits.empty()) tar_.data(fits);
       md5_.update(chunk.bytes());
@@ -309,32 +356,22 @@ bool ObjectCapture::stream_alone(const ObjectEntry& object) {
     std::string md5() { return md5_.hex(); }
 
    private:
-    const ObjectEntry& listed_;
+    const std::uint64_t expected_;
     pipe::TarWriter& tar_;
     const std::function<void()>& begin_;
     pipe::Hasher md5_{pipe::DigestKind::md5};
     std::uint64_t came_ = 0;
   };
 
-  bool begun = false;
+  begun = false;
   const std::function<void()> begin = [&] {
     begin_entry(object);
     begun = true;
   };
-  Into into(object, tar_, begin);
-  bool good = true;
-  try {
-    stream_exec(context_, mc({"cat", at_alias(object.key)}), into, moved_);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::capture) throw;
-    good = false;
-  }
-  good = good && into.came() == object.size && same_digest(object, into.md5());
-  if (!begun) {
-    // An empty object, or none at all.
-    if (!good) return false;
-    begin();
-  }
+  Into into(object.size, tar_, begin);
+  const bool good =
+      cat({object.key}, into) && into.came() == object.size && same_digest(object, into.md5());
+  if (!begun) return false;
   std::uint64_t lacking = object.size - std::min(object.size, into.came());
   const std::vector<std::byte> zeros(64 * 1024);
   while (lacking > 0) {
@@ -343,64 +380,80 @@ bool ObjectCapture::stream_alone(const ObjectEntry& object) {
     lacking -= piece;
   }
   tar_.end();
+  if (good) count(object);
   return good;
 }
 
 void ObjectCapture::take_alone(ObjectEntry object) {
+  bool in_tar = false;  // a try that did not come to its end
   for (int attempt = 1; attempt <= tries; ++attempt) {
     context_.session.stop.throw_if_requested();
-    if (stream_alone(object)) {
-      ++objects_;
-      object_bytes_ += object.size;
+    bool begun = false;
+    const bool good =
+        object.size > largest_small ? stream_alone(object, begun) : collect_alone(object);
+    in_tar = in_tar || begun;
+    if (good) {
       if (attempt > 1) ++retaken_;
       return;
     }
-    const std::optional<ObjectEntry> again = list_again(object.key);
+    std::optional<ObjectEntry> again = list_again(object.key);
     if (!again) {
       // Deleted since it was listed, unless the server itself does not answer.
       list({"ls", "--json", mirror_.alias}, [](const ObjectEntry&) {});
+      if (in_tar) {
+        throw Error(ErrorKind::capture,
+                    fmt::format("the object {} was deleted while it was read", object.key),
+                    "run it again");
+      }
       ++vanished_;
       return;
     }
-    object = *again;
+    object = std::move(*again);
   }
   throw Error(
       ErrorKind::capture,
       fmt::format("the object {} could not be read as it is listed, {} times", object.key, tries),
-      "if it changes all the time, stop its writer; if not, `mc cat` of it tells what is wrong");
+      "if it changes all the time, stop its writer; if not, `mc cat` of it tells what is wrong; "
+      "where "
+      "its etag is not the MD5 of its content (SSE-KMS), unset MINIO_MC_ALIAS to archive the "
+      "files");
 }
 
 PartFindings ObjectCapture::run() {
-  add_directory("objects");
-  // Empty buckets are in no listing of objects.
-  std::vector<std::string> buckets;
-  list({"ls", "--json", mirror_.alias}, [&](const ObjectEntry& entry) {
-    std::string bucket = entry.key;
-    while (bucket.ends_with('/')) bucket.pop_back();
-    if (classes::bad_key(bucket).empty()) buckets.push_back(bucket);
-  });
-  for (const std::string& bucket : buckets) {
-    add_directory("objects/" + bucket);
-    ++buckets_;
-  }
+  add_directory("objects", now().time_since_epoch().count());
+  add_buckets();
   Spool spool(context_.directory);
   list({"ls", "--recursive", "--json", mirror_.alias},
        [&](const ObjectEntry& object) { spool.add(object); });
   spool.flush();
   spool.for_each([&](ObjectEntry object) { take(std::move(object)); });
-  flush_batch();
+  take_batch();
   tar_.finish();
   tail_.count.finish();
+  return findings();
+}
 
+PartFindings ObjectCapture::findings() {
   PartFindings findings{found_json(counts_), {}};
-  findings.found.erase("not_carried");
-  findings.found.erase("sparse_expanded");
-  findings.found["objects"] = objects_;
-  findings.found["object_bytes"] = object_bytes_;
-  findings.found["buckets"] = buckets_;
-  if (retaken_ > 0) findings.found["retaken"] = retaken_;
+  Json& found = findings.found;
+  found.erase("not_carried");
+  found.erase("sparse_expanded");
+  found["objects"] = objects_;
+  found["object_bytes"] = object_bytes_;
+  found["buckets"] = buckets_;
+  found["folders"] = folders_;
+  found["md5_etags"] = md5_etags_;
+  found["other_etags"] = objects_ - md5_etags_;
+  found["listing_sha256"] = listing_.hex();
+  found["retaken"] = retaken_;
+  found["vanished"] = vanished_;
+  if (folders_ > 0) {
+    findings.warnings.push_back(fmt::format(
+        "{} keys end in '/': they are directories in the tar, and restoring does not bring them "
+        "back as objects",
+        folders_));
+  }
   if (vanished_ > 0) {
-    findings.found["vanished"] = vanished_;
     findings.warnings.push_back(
         fmt::format("{} objects were deleted between listing and reading", vanished_));
   }

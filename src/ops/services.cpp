@@ -172,28 +172,39 @@ Capture ask_redis(const Question& question) {
                               refusal));
 }
 
+// The files in place of the class's own procedure. Where there are none either, both are said.
+Capture files_instead(const Question& question, const std::string& reason) {
+  try {
+    return classes::as_fallback(question.files(), reason);
+  } catch (Error& error) {
+    error.in(reason);
+    throw;
+  }
+}
+
 Capture ask_vault(const Question& question) {
   Session& session = question.session;
   const Target& target = question.target;
   if (!question.answers()) {
-    return classes::as_fallback(question.files(),
-                                "no snapshot, as the container is " + target.container.state);
+    return files_instead(question, "no snapshot, as the container is " + target.container.state);
   }
-  const auto env = classes::vault_env(target.container, session.settings.environment);
-  const bool has_token = operator_variable(session, "VAULT_TOKEN").has_value() ||
-                         wire::env_value(target.container, "VAULT_TOKEN").has_value();
   std::string refusal;
-  for (const wire::ExecConfig& probe : classes::vault_probes(target, env)) {
+  bool any_started = false;
+  for (const wire::ExecConfig& probe :
+       classes::vault_probes(target, session.settings.environment)) {
     const docker::ExecResult answer = run_or_end(session.engine, target.container.id, probe);
     const auto status = classes::parse_vault_status(answer.out);
     if (!status) {
-      if (!not_started(answer) || refusal.empty()) {
+      const bool started = !not_started(answer);
+      if (refusal.empty() || (started && !any_started)) {
         refusal = fmt::format("{} status: {}", probe.argv.front(), words_of(answer));
       }
+      any_started = any_started || started;
       continue;
     }
-    if (const auto reason = classes::no_snapshot_because(*status, has_token)) {
-      return classes::as_fallback(question.files(), "no snapshot, as " + *reason);
+    if (const auto reason =
+            classes::no_snapshot_because(*status, classes::has_token(target, probe))) {
+      return files_instead(question, "no snapshot, as " + *reason);
     }
     Capture capture = classes::vault_snapshot(target, probe, *status);
     // An old server does not say what its storage is until it is asked for a snapshot.
@@ -202,26 +213,31 @@ Capture ask_vault(const Question& question) {
     }
     return capture;
   }
+  if (!any_started) {
+    throw Error(ErrorKind::capture,
+                "neither vault nor bao could be started in the container: " + refusal,
+                "is it a Vault? `--class E` takes its files as they are");
+  }
   throw Error(ErrorKind::capture, "the server does not answer: " + refusal,
-              "is it up? `--class E` takes its files as they are");
+              "is it up, and VAULT_ADDR right? `--class E` takes its files as they are");
 }
 
 Capture ask_minio(const Question& question) {
   Session& session = question.session;
   const Target& target = question.target;
-  const auto as_files = [&](const std::string& reason) {
-    return classes::as_fallback(question.files(), reason);
-  };
   const auto alias = operator_variable(session, "MINIO_MC_ALIAS");
-  if (!alias) return as_files("MINIO_MC_ALIAS is not set in your environment");
-  const bool valid =
-      alias->find_first_not_of(
-          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == alias->npos;
-  if (!valid) {
-    throw Error(ErrorKind::config, fmt::format("MINIO_MC_ALIAS '{}' is no alias", *alias),
-                "an alias is letters, digits, '-' and '_'");
+  if (!alias) {
+    return files_instead(question,
+                         "no objects through mc, as MINIO_MC_ALIAS is not set in your environment");
   }
-  if (!question.answers()) return as_files("no mc, as the container is " + target.container.state);
+  if (!classes::valid_alias(*alias)) {
+    throw Error(ErrorKind::config, fmt::format("MINIO_MC_ALIAS '{}' is no alias", *alias),
+                "an alias is a letter, then letters, digits, '-' and '_'");
+  }
+  if (!question.answers()) {
+    return files_instead(question,
+                         "no objects through mc, as the container is " + target.container.state);
+  }
   const auto user = container_secret(session, target, {"MINIO_ROOT_USER", "MINIO_ACCESS_KEY"});
   const auto password =
       container_secret(session, target, {"MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"});
@@ -230,19 +246,20 @@ Capture ask_minio(const Question& question) {
   wire::ExecConfig probe = mc;
   probe.argv.insert(probe.argv.end(), {"ls", "--json", *alias});
   const docker::ExecResult answer = run_or_end(session.engine, target.container.id, probe);
-  if (not_started(answer)) return as_files("mc is not in the image");
-  if (answer.exit_code != 0) {
-    std::string said = words_of(answer);
-    if (const auto json = parse_json(answer.out)) {
-      try {
-        classes::parse_object_line(answer.out);
-      } catch (const Error& error) {
-        said = error.what();
-      }
-    }
-    throw Error(ErrorKind::capture, fmt::format("mc ls {} failed: {}", *alias, said),
-                "check MINIO_MC_ALIAS and MC_HOST_" + *alias +
+  if (not_started(answer)) {
+    return files_instead(question,
+                         "no objects through mc, as mc could not be started: " + words_of(answer));
+  }
+  try {
+    classes::ObjectListing listing([](const classes::ObjectEntry&) {});
+    listing.add(answer.out);
+    listing.end();
+    if (answer.exit_code != 0) throw Error(ErrorKind::capture, words_of(answer));
+  } catch (Error& error) {
+    error.in(fmt::format("mc ls {} failed", *alias));
+    error.with_hint("check MINIO_MC_ALIAS and MC_HOST_" + *alias +
                     "; without MINIO_MC_ALIAS the files are archived instead");
+    throw;
   }
   return classes::minio_objects(target, mc, *alias);
 }

@@ -135,6 +135,8 @@ class Scene {
                     const Strings& command = {});
   std::string create(const std::string& what, const Strings& options, const std::string& image,
                      const Strings& command = {});
+  // A container that something else started under a name of ours: it is removed with the others.
+  void adopt(const std::string& container) { containers_.push_back(container); }
   // A file system of this size, in place of the backup directory.
   void small_backup_directory(const std::string& size);
 

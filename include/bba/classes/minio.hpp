@@ -2,11 +2,15 @@
 // cmd/cat-main.go and its documents of `mc ls`, `mc cat` and MC_HOST_<alias>.
 #pragma once
 
+#include <functional>
 #include <map>
 
 #include "bba/classes/mounts.hpp"
 
 namespace bba::classes {
+
+// Whether mc takes it for an alias: a letter, then letters, digits, '-' and '_'.
+bool valid_alias(std::string_view alias);
 
 // mc with the alias's credentials in Env: the operator's MC_HOST_<alias>, else the container's root
 // user. `user` and `password` with _FILE variants already read.
@@ -22,12 +26,30 @@ struct ObjectEntry {
   std::string etag;
   bool is_folder = false;
 };
-// One line of `mc ls --json`. nullopt where it is none; an error object throws Error{capture} with
-// its message.
+// One value of `mc ls --json`. nullopt where it is none; an error object throws Error{capture} with
+// its message, and what lies in a directory of the container's Error{config}: mc takes a word that
+// is no alias for a path.
 std::optional<ObjectEntry> parse_object_line(std::string_view line);
+
+// Takes a listing as it comes, in pieces of any size: a JSON value a line, but for errors, which mc
+// prints over several.
+class ObjectListing {
+ public:
+  explicit ObjectListing(std::function<void(const ObjectEntry&)> use) : use_(std::move(use)) {}
+  // Both throw Error{capture} at what is no listing.
+  void add(std::string_view text);
+  void end();
+
+ private:
+  void take_line();
+
+  std::function<void(const ObjectEntry&)> use_;
+  std::string value_;
+};
+
 // An etag that is the MD5 of the content: 32 hex digits.
 bool is_md5(std::string_view etag);
-// Keys that cannot be a path in a tar: NUL, an empty or `..` component. The reason, or empty.
+// Keys that cannot be a path in a tar: NUL, an empty, `.` or `..` component. The reason, or empty.
 std::string bad_key(std::string_view key);
 
 Capture minio_objects(const Target& target, const wire::ExecConfig& mc, const std::string& alias);

@@ -9,14 +9,13 @@
 
 namespace bba::classes {
 
-// What the operator's environment may lend: VAULT_TOKEN and how to reach the server. The
-// container's own address comes first, so VAULT_ADDR is lent only where the container has none.
-std::vector<wire::EnvVar> vault_env(const wire::Container& container,
-                                    const std::map<std::string, std::string>& operator_environment);
-
-// `status -format=json` through vault and bao, the likelier program first.
-std::vector<wire::ExecConfig> vault_probes(const Target& target,
-                                           const std::vector<wire::EnvVar>& env);
+// `status -format=json` through vault and bao, the likelier program first, each with what the
+// operator's environment lends it: the token, and how to reach the server where the container does
+// not say it.
+std::vector<wire::ExecConfig> vault_probes(
+    const Target& target, const std::map<std::string, std::string>& operator_environment);
+// Whether the program of that probe finds a token in its environment.
+bool has_token(const Target& target, const wire::ExecConfig& probe);
 
 struct VaultStatus {
   bool sealed = false;
@@ -29,11 +28,13 @@ struct VaultStatus {
 std::optional<VaultStatus> parse_vault_status(std::string_view out);
 
 // Why no snapshot can be taken, so that the files are archived instead; nullopt: it can.
-std::optional<std::string> no_snapshot_because(const VaultStatus& status, bool has_token);
+std::optional<std::string> no_snapshot_because(const VaultStatus& status, bool token);
 
 Capture vault_snapshot(const Target& target, const wire::ExecConfig& probe,
                        const VaultStatus& status);
 // Whether the words of a failed save mean that the storage is not raft.
 bool is_not_raft(std::string_view words);
+// What to do about a save that failed with these words; empty where they say it themselves.
+std::string snapshot_hint(std::string_view words);
 
 }  // namespace bba::classes

@@ -139,14 +139,20 @@ TEST_CASE("capture: snapshots, project directories and objects have their own wa
   ExecDump snapshot;
   snapshot.format = ExecDump::Format::raft_snapshot;
   snapshot.exec.argv = {"bao", "operator"};
+  snapshot.exec.env = {{"BAO_TOKEN", "hunter2"}, {"VAULT_TOKEN", "hunter2"}};
   Capture capture = capture_of("vault", {{"", snapshot}});
   const Names vault = restore_commands(capture, capture.parts[0], "v.snap");
   REQUIRE(vault.size() == 2);
-  CHECK(vault[1].find("bao operator raft snapshot restore -force") != std::string::npos);
-  CHECK(vault[1].ends_with("< v.snap"));
+  CHECK(vault[1] ==
+        "docker exec -i -e VAULT_TOKEN -e BAO_TOKEN \"$TARGET\" bao operator raft snapshot restore "
+        "-force /dev/stdin < v.snap");
   CHECK(restore_commands(capture, {"", HostDirectory{"/opt/agaria", {}}}, "a.tar.gz") ==
         Names{"gunzip -c -- a.tar.gz | tar -x --numeric-owner -p -C /opt"});
-  const Names minio = restore_commands(capture, {"", ObjectMirror{"local", {}}}, "m.tar.gz");
+  ObjectMirror mirror{"local", {}};
+  mirror.mc.env = {{"MC_HOST_local", "http://root:hunter2@127.0.0.1:9000"}};
+  const Names minio = restore_commands(capture, {"", mirror}, "m.tar.gz");
   REQUIRE(minio.size() == 3);
-  CHECK(minio[2] == "mc mirror restored/objects local");
+  CHECK(minio[1] == "gunzip -c -- m.tar.gz | docker cp - \"$TARGET\":/tmp");
+  CHECK(minio[2].starts_with("docker exec -e MC_HOST_local \"$TARGET\" sh -c 'set -e; "));
+  CHECK(minio[2].find("hunter2") == std::string::npos);
 }

@@ -130,10 +130,18 @@ std::string image_of(Session& session, const store::ContainerRecord& record) {
               record.image_digest.empty() ? "" : "docker pull " + record.image_digest);
 }
 
+bool needs_scratch(const store::Manifest& manifest) {
+  return std::any_of(manifest.artifacts.begin(), manifest.artifacts.end(),
+                     [](const auto& record) { return record.kind != "raft-snapshot"; });
+}
+
 // ---- the receipt
 
 PartReport drill_part(const DrillContext& context, const store::ArtifactRecord& record) {
   if (record.kind == "sql") return drill_sql(context, record);
+  if (record.kind == "rdb-directory") return drill_rdb(context, record);
+  if (record.kind == "objects") return drill_objects(context, record);
+  if (record.kind == "raft-snapshot") return drill_snapshot(record);
   return drill_archive(context, record);
 }
 
@@ -180,13 +188,15 @@ Drill drill(Session& session, const DrillRequest& request) {
   }
   require_whole(session, chosen);
 
-  const wire::Container live = live_container(session, manifest.container);
-  const std::string image = image_of(session, manifest.container);
-  if (live.image != image) {
-    session.reporter.note(
-        fmt::format("container {} has another image by now: the one that was "
-                    "backed up is used",
-                    live.name));
+  wire::Container live;
+  std::string image = manifest.container.image_id;
+  if (needs_scratch(manifest)) {
+    live = live_container(session, manifest.container);
+    image = image_of(session, manifest.container);
+    if (live.image != image) {
+      session.reporter.note(fmt::format(
+          "container {} has another image by now: the one that was backed up is used", live.name));
+    }
   }
   Debts debts(session.settings.state_dir, session.settings.host);
   const DrillContext context{session, debts, chosen.directory, manifest,

@@ -18,37 +18,13 @@ std::string parent_of(const std::string& path) {
   return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
 }
 
-struct Place {
-  std::string path;    // where the archive's first entry comes to be
-  std::string volume;  // the destination of the fresh volume that holds it; empty: none
-};
-
-// As the manifest's own restore commands have it, each in a fresh volume.
-Place place_of(const store::ArtifactRecord& record) {
-  if (record.kind == "objects") return {std::string(own_place) + "/objects", own_place};
-  constexpr std::string_view on_host = "host:";
-  if (record.source.starts_with(on_host)) {
-    const std::size_t slash = record.source.find_last_of('/');
-    return {own_place + record.source.substr(slash == record.source.npos ? 0 : slash), own_place};
-  }
-  const std::string& path = record.source;
-  if (!path.starts_with('/') || path == "/") {
-    throw Error(ErrorKind::artifact,
-                fmt::format("the manifest says that it is of {}, which is no path below /", path));
-  }
-  // A single file cannot be a volume, but lie in one.
-  const bool is_file = size_member(record.found, "directories") == 0u;
-  const std::string volume = is_file ? parent_of(path) : path;
-  return {path, volume == "/" ? "" : volume};
-}
-
 ArtifactSource::Middle walked_by(EntryWalk& walk) {
   return [&walk](pipe::Stage& next) { return std::make_unique<pipe::TarReader>(walk, &next); };
 }
 
 // Reads back what was restored.
-void read_restored(const DrillContext& context, const std::string& scratch, const Place& place,
-                   EntryWalk& walk, const std::string& label) {
+void read_restored(const DrillContext& context, const std::string& scratch,
+                   const RestorePlace& place, EntryWalk& walk, const std::string& label) {
   Session& session = context.session;
   Progress progress{label, 0, {}};
   pipe::TarReader reader(walk, nullptr);
@@ -73,7 +49,7 @@ void read_restored(const DrillContext& context, const std::string& scratch, cons
 
 // The first entry of the artifact, in its own order, that did not come back as it was.
 std::string first_difference(const DrillContext& context, const std::string& scratch,
-                             const Place& place, const store::ArtifactRecord& record,
+                             const RestorePlace& place, const store::ArtifactRecord& record,
                              const EntryBook& book) {
   const std::set<EntryDigest> differing = book.differing();
   std::optional<EntryFacts> lost;
@@ -96,8 +72,6 @@ std::string first_difference(const DrillContext& context, const std::string& scr
   if (!restored) return path + " did not come back";
   return path + ": " + entry_difference(*lost, *restored);
 }
-
-}  // namespace
 
 void put_artifact(const DrillContext& context, const std::string& scratch,
                   const std::string& parent, const store::ArtifactRecord& record,
@@ -122,29 +96,45 @@ void put_artifact(const DrillContext& context, const std::string& scratch,
   session.reporter.progress_end();
 }
 
-PartReport drill_archive(const DrillContext& context, const store::ArtifactRecord& record) {
-  const Place place = place_of(record);
-  ScratchSpec spec;
-  if (!place.volume.empty()) spec.volumes.push_back({place.volume});
+}  // namespace
 
-  EntryBook book;
-  with_scratch(context, spec, [&](const std::string& scratch) {
+RestorePlace place_of(const store::ArtifactRecord& record) {
+  if (record.kind == "objects") return {std::string(own_place) + "/objects", own_place};
+  constexpr std::string_view on_host = "host:";
+  if (record.source.starts_with(on_host)) {
+    const std::size_t slash = record.source.find_last_of('/');
+    return {own_place + record.source.substr(slash == record.source.npos ? 0 : slash), own_place};
+  }
+  const std::string& path = record.source;
+  if (!path.starts_with('/') || path == "/") {
+    throw Error(ErrorKind::artifact,
+                fmt::format("the manifest says that it is of {}, which is no path below /", path));
+  }
+  // A single file cannot be a volume, but lie in one.
+  const bool is_file = size_member(record.found, "directories") == 0u;
+  const std::string volume = is_file ? parent_of(path) : path;
+  return {path, volume == "/" ? "" : volume};
+}
+
+PartReport restore_archive(const DrillContext& context, const std::string& scratch,
+                           const RestorePlace& place, const store::ArtifactRecord& record) {
+  EntryBook book(record.kind == "objects");
+  {
     EntryWalk expected([&](const pipe::TarEntry& entry, const std::string& content) {
       book.expect(entry, content);
     });
     ArtifactSource source(context.directory, record, walked_by(expected));
     put_artifact(context, scratch, parent_of(place.path), record, [&] { return source.next(); });
     book.close();
-
-    EntryWalk restored([&](const pipe::TarEntry& entry, const std::string& content) {
-      book.meet(entry, content);
-    });
-    read_restored(context, scratch, place, restored, "comparing " + record.file);
-    context.session.reporter.progress_end();
-    if (book.same()) return;
+  }
+  EntryWalk restored(
+      [&](const pipe::TarEntry& entry, const std::string& content) { book.meet(entry, content); });
+  read_restored(context, scratch, place, restored, "comparing " + record.file);
+  context.session.reporter.progress_end();
+  if (!book.same()) {
     throw Error(ErrorKind::artifact, "restored, it is not the same: " +
                                          first_difference(context, scratch, place, record, book));
-  });
+  }
 
   PartReport report;
   report.compared = {{"entries", book.entries()}, {"content_bytes", book.content_bytes()}};
@@ -157,6 +147,17 @@ PartReport drill_archive(const DrillContext& context, const store::ArtifactRecor
                     "them as 1970",
                     book.times_clamped()));
   }
+  return report;
+}
+
+PartReport drill_archive(const DrillContext& context, const store::ArtifactRecord& record) {
+  const RestorePlace place = place_of(record);
+  ScratchSpec spec;
+  if (!place.volume.empty()) spec.volumes.push_back({place.volume});
+  PartReport report;
+  with_scratch(context, spec, [&](const std::string& scratch) {
+    report = restore_archive(context, scratch, place, record);
+  });
   return report;
 }
 

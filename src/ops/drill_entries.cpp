@@ -110,7 +110,8 @@ void EntryBook::meet(const pipe::TarEntry& entry, const std::string& content_sha
       expected_.begin(), expected_.end(), path,
       [](const Line& line, const EntryDigest& wanted) { return line.path < wanted; });
   if (found == expected_.end() || found->path != path) {
-    if (unexpected_.empty()) unexpected_ = entry.path;
+    const bool implied = implied_directories_ && entry.type == pipe::TarType::directory;
+    if (!implied && unexpected_.empty()) unexpected_ = entry.path;
     return;
   }
   met_[static_cast<std::size_t>(found - expected_.begin())] = true;

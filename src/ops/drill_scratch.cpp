@@ -45,10 +45,12 @@ docker::Engine patient_engine(Session& session) {
   return session.engine.unstoppable(limits);
 }
 
-void remove_scratch(const DrillContext& context, const store::JournalEntry& debt) {
+// `id` is its name where nobody knows whether it was made.
+void remove_scratch(const DrillContext& context, const store::JournalEntry& debt,
+                    const std::string& id) {
   try {
     docker::Engine engine = patient_engine(context.session);
-    pay(engine, debt);
+    pay(engine, {debt.debt, id, debt.name});
     context.debts.settle(debt);
   } catch (const Error& error) {
     const std::string what =
@@ -109,15 +111,16 @@ void with_scratch(const DrillContext& context, const ScratchSpec& spec,
   const std::string name = scratch_name(context.manifest.module);
   // By its name, as nobody knows its id before it is made.
   const store::JournalEntry debt{store::Debt::scratch, name, name};
+  std::string id = name;
   std::exception_ptr failure;
   try {
-    const std::string id = with_context("making the scratch container",
-                                        [&] { return create_scratch(context, spec, debt); });
+    id = with_context("making the scratch container",
+                      [&] { return create_scratch(context, spec, debt); });
     action(id);
   } catch (...) {
     failure = std::current_exception();
   }
-  if (context.debts.owes(debt)) remove_scratch(context, debt);
+  if (context.debts.owes(debt)) remove_scratch(context, debt, id);
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -3,6 +3,8 @@
 #include <csignal>
 #include <filesystem>
 
+#include "e2e/postgres.hpp"
+#include "e2e/redis.hpp"
 #include "e2e/relay.hpp"
 #include "e2e/support.hpp"
 
@@ -258,4 +260,265 @@ TEST_CASE("E, the run and its guard killed: recover removes the scratch containe
   CHECK(scratch_of(files.container) == Strings{});
   CHECK(scene.journals() == Strings{});
   check_ended(scene.bba({"drill", files.container}), 0);
+}
+
+// --- servers -------------------------------------------------------------------------------------
+
+namespace {
+
+std::string sha256_of(const std::string& text) {
+  Setting setting;
+  setting.input = text;
+  return run({"sha256sum"}, setting).out.substr(0, 64);
+}
+
+// The one artifact of a set and its manifest, changed so that they agree with each other again.
+struct Forgery {
+  explicit Forgery(const Scene& scene)
+      : path(manifest_of(scene)),
+        manifest(scene.manifest()),
+        artifact(scene.backups() + "/" + record().at("file").get<std::string>()) {}
+
+  Json& record() { return manifest.at("artifacts")[0]; }
+  std::string text() const { return run({"gunzip", "-c", artifact}).out; }
+
+  void put_text(const std::string& text) {
+    Setting setting;
+    setting.input = text;
+    const std::string stored = run({"gzip", "-c"}, setting).out;
+    write_file(artifact, stored);
+    record()["bytes"] = stored.size();
+    record()["sha256"] = sha256_of(stored);
+    record()["uncompressed_bytes"] = text.size();
+  }
+
+  void put_manifest() {
+    const bool sealed = manifest.contains("sha256");
+    manifest.erase("sha256");
+    std::string text = pretty_json(manifest);
+    if (sealed) {
+      text.replace(text.size() - 3, 3, ",\n");
+      text += "  \"sha256\": \"" + sha256_of(text) + "\"\n}\n";
+    }
+    write_file(path, text);
+  }
+
+  std::string path;
+  Json manifest;
+  std::string artifact;
+};
+
+std::string replaced(std::string text, const std::string& part, const std::string& other) {
+  const std::size_t at = text.rfind(part);
+  REQUIRE(at != text.npos);
+  return text.replace(at, part.size(), other);
+}
+
+}  // namespace
+
+TEST_CASE("A, a seeded server: everything that the dump holds comes back") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  check_ended(scene.bba({"backup", server.container()}), 0);
+  const std::string life = life_of(server.container());
+  const std::string since = event_clock();
+  const Ended ended = scene.bba({"drill", server.container()});
+  check_ended(ended, 0);
+  CHECK(life_of(server.container()) == life);
+  CHECK(events_of({server.container()}, since) == Strings{});
+  CHECK(has(ended.out, "1 extensions, 6 tables with 5127 rows, 5 large objects came back"));
+  CHECK(scratch_of(server.container()) == Strings{});
+  CHECK(scene.journals() == Strings{});
+  const Json receipt = *parse_json(read_file(receipt_of(scene)));
+  CHECK(receipt.at("class") == "A");
+  CHECK(receipt.at("compared")[0].at("rows") == 5127);
+  CHECK(receipt.at("not_proven") == Json::array());
+  check_ended(scene.bba({"gate", server.container(), "--require", "drilled"}), 0);
+}
+
+TEST_CASE("A, a row less than the dump holds, an error in it, a cut: exit 7, naming it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  check_ended(scene.bba({"backup", server.container()}), 0);
+  const std::string good = Forgery(scene).text();
+  const std::string end = "--\n-- PostgreSQL database cluster dump complete\n";
+  const auto drill_of = [&](const std::string& text) {
+    Forgery forgery(scene);
+    forgery.put_text(text);
+    forgery.put_manifest();
+    const Ended ended = scene.bba({"drill", server.container()});
+    CHECK(receipt_of(scene).empty());
+    CHECK(scratch_of(server.container()) == Strings{});
+    check_ended(ended, 7);
+    return ended.err;
+  };
+  // What only a restore shows: the dump itself takes it away again.
+  CHECK(has(
+      drill_of(replaced(good, end, "DELETE FROM sales.orders WHERE id = 7;\n" + end)),
+      "database shop: 3999 rows in table sales.orders after restoring, and the dump holds 4000"));
+  CHECK(has(drill_of(replaced(good, end, "SELECT 1 / 0;\n" + end)),
+            "the dump does not restore: psql ended with exit code 3"));
+  // What verify sees before anything is restored.
+  const std::size_t rows = good.find("COPY sales.orders");
+  const std::size_t row = good.find('\n', rows) + 1;
+  std::string less = good;
+  less.erase(row, good.find('\n', row) + 1 - row);
+  CHECK(has(drill_of(less), "database shop: it has "));
+  CHECK(has(drill_of(good.substr(0, row + 5000)), "cut inside the rows of a COPY"));
+}
+
+TEST_CASE("A, Bitnami with a user and a database of its own, and a secret in a file") {
+  NEEDS_ENGINE();
+  Scene scene;
+  std::filesystem::create_directory(scene.path("secrets"));
+  write_file(scene.path("secrets/postgres"), std::string(password));
+  const std::string container = scene.start(
+      "postgres",
+      {"--volume", scene.path("secrets") + ":/run/secrets:ro", "--env",
+       "POSTGRESQL_POSTGRES_PASSWORD_FILE=/run/secrets/postgres", "--env",
+       "POSTGRESQL_PASSWORD=of-the-user", "--env", "POSTGRESQL_USERNAME=shopkeeper", "--env",
+       "POSTGRESQL_DATABASE=shop", "--label", "com.docker.compose.service=bitnami"},
+      "bba-fixture/bitnami/postgresql:15");
+  wait_until("a server", 60s, [&] {
+    return run({"docker", "-H", host(), "exec", container, "pg_isready", "-q", "-h", "127.0.0.1"})
+               .exit_code == 0;
+  });
+  check_ended(scene.bba({"backup", container}), 0);
+  const Ended ended = scene.bba({"drill", container});
+  check_ended(ended, 0);
+  CHECK(has(ended.out, "3 databases"));
+  CHECK(scratch_of(container) == Strings{});
+}
+
+TEST_CASE("B, a seeded server: its keys come back, and one that is missing is found") {
+  NEEDS_ENGINE();
+  Scene scene;
+  RedisSetup setup;
+  setup.password = std::string(redis_password);
+  setup.arguments = {"--requirepass", setup.password};
+  const RedisServer server(scene, "redis", setup);
+  server.seed();
+  check_ended(scene.bba({"backup", server.container()}), 0);
+  const std::string life = life_of(server.container());
+  const Ended ended = scene.bba({"drill", server.container()});
+  check_ended(ended, 0);
+  CHECK(life_of(server.container()) == life);
+  CHECK(has(ended.out, "keys in 2 databases, as many as there were"));
+  const Json receipt = *parse_json(read_file(receipt_of(scene)));
+  CHECK(receipt.at("not_proven") == Json::array());
+  CHECK(scratch_of(server.container()) == Strings{});
+
+  Forgery forgery(scene);
+  Json& db = forgery.record().at("found").at("keyspace").at("db0");
+  const auto keys = db.at("before").at("keys").get<int>();
+  for (const char* moment : {"before", "after"}) {
+    db.at(moment)["keys"] = keys + 2;  // one of them has a time to live
+  }
+  forgery.put_manifest();
+  const Ended missing = scene.bba({"drill", server.container()});
+  check_ended(missing, 7);
+  CHECK(
+      has(missing.err, fmt::format("db0 has {} keys after restoring, and the server had ", keys)));
+  CHECK(receipt_of(scene).empty());
+  CHECK(scratch_of(server.container()) == Strings{});
+}
+
+TEST_CASE("B, a server whose configuration is a mounted file, and with an append-only file") {
+  NEEDS_ENGINE();
+  Scene scene;
+  write_file(scene.path("redis.conf"), "save \"\"\nappendonly yes\ndir /data\n");
+  const std::string data = scene.volume("data");
+  const std::string container =
+      scene.start("cache-redis",
+                  {"--volume", data + ":/data", "--volume",
+                   scene.path("redis.conf") + ":/usr/local/etc/odd/redis.conf:ro"},
+                  "bba-fixture/redis:7", {"redis-server", "/usr/local/etc/odd/redis.conf"});
+  const auto ask = [&](const Strings& command) {
+    Strings argv{"exec", container, "redis-cli"};
+    argv.insert(argv.end(), command.begin(), command.end());
+    return docker(argv);
+  };
+  wait_until("a server", 30s, [&] {
+    return run({"docker", "-H", host(), "exec", container, "redis-cli", "ping"}).exit_code == 0;
+  });
+  ask({"SET", "kept", "1"});
+  check_ended(scene.bba({"backup", container}), 0);
+  const Ended ended = scene.bba({"drill", container});
+  check_ended(ended, 0);
+  CHECK(has(ended.out, "with 1 keys in 1 databases"));
+}
+
+TEST_CASE("B, a server that does not come up on its restored data: exit 6, with its last words") {
+  NEEDS_ENGINE();
+  Scene scene;
+  RedisSetup setup;
+  setup.shell =
+      "if [ -e /data/dump.rdb ]; then echo it refuses; exit 3; fi; "
+      "exec redis-server $SERVER_OPTIONS --save '' --dir /data";
+  const RedisServer server(scene, "redis", setup);
+  server.ask({"SET", "kept", "1"});
+  check_ended(scene.bba({"backup", server.container()}), 0);
+  const Ended ended = scene.bba({"drill", server.container()});
+  check_ended(ended, 6);
+  CHECK(has(ended.err, "the scratch container does not stay up: it refuses"));
+  CHECK(has(ended.err, "hint: "));
+  CHECK(scratch_of(server.container()) == Strings{});
+  CHECK(receipt_of(scene).empty());
+  CHECK(scene.journals() == Strings{});
+}
+
+TEST_CASE("D, objects: each is what the server listed, by its etag") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string container = scene.name("minio");
+  const Ended started = run({std::string(BBA_SOURCE_DIR) + "/fixtures/start-minio", container,
+                             "--label", "bba.fixture=1"},
+                            {{{"DOCKER_HOST", host()}}, {}, {}});
+  REQUIRE(started.exit_code == 0);
+  Setting setting;
+  setting.environment = {
+      {"MINIO_MC_ALIAS", "local"},
+      {"MC_HOST_local", std::string(trimmed(started.out.substr(started.out.find('=') + 1)))}};
+  check_ended(scene.bba({"backup", "--class", "D", container}, setting), 0);
+  const Ended ended = scene.bba({"drill", container});
+  check_ended(ended, 0);
+  CHECK(has(ended.out, "the etags of 305 objects are those of the listing"));
+  CHECK(has(read_file(receipt_of(scene)), "no MinIO was started"));
+
+  Forgery forgery(scene);
+  std::string text = forgery.text();
+  const std::string truth = "object number 17";
+  forgery.put_text(text.replace(text.find(truth), truth.size(), "object number 71"));
+  forgery.put_manifest();
+  const Ended other = scene.bba({"drill", container});
+  docker({"rm", "--force", "--volumes", container});
+  check_ended(other, 7);
+  CHECK(has(other.err, "not those that the server listed"));
+}
+
+TEST_CASE("C, a snapshot: its sums hold, and the receipt says what nobody can prove") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string container = scene.name("vault");
+  const Ended started = run({std::string(BBA_SOURCE_DIR) + "/fixtures/start-vault", container,
+                             "--label", "bba.fixture=1"},
+                            {{{"DOCKER_HOST", host()}}, {}, {}});
+  REQUIRE(started.exit_code == 0);
+  const std::size_t token = started.out.find('=') + 1;
+  Setting setting;
+  setting.environment["VAULT_TOKEN"] =
+      started.out.substr(token, started.out.find('\n', token) - token);
+  const Ended taken = scene.bba({"backup", "--class", "C", container}, setting);
+  docker({"rm", "--force", "--volumes", container});
+  check_ended(taken, 0);
+  // It needs neither the container nor an image: nothing is started.
+  const Ended ended = scene.bba({"drill", container});
+  check_ended(ended, 0);
+  CHECK(has(ended.out, "the snapshot's own sums hold"));
+  CHECK(has(ended.err, "not proven: "));
+  CHECK(parse_json(read_file(receipt_of(scene)))->at("not_proven").size() == 2);
+  CHECK(scratch_of(container) == Strings{});
+  check_ended(scene.bba({"gate", container, "--require", "drilled", "--skip-image-check"}), 0);
 }

@@ -41,6 +41,11 @@ std::int64_t extracted_mtime(std::int64_t mtime);
 
 class EntryBook {
  public:
+  // `implied_directories`: directories may come back that are not expected, as some tars name only
+  // what lies in them.
+  explicit EntryBook(bool implied_directories = false)
+      : implied_directories_(implied_directories) {}
+
   void expect(const pipe::TarEntry& entry, const std::string& content_sha256);
   // Once all are expected, and before the first is met.
   void close();
@@ -63,6 +68,7 @@ class EntryBook {
     EntryDigest what;
   };
 
+  bool implied_directories_;
   std::vector<Line> expected_;
   std::vector<bool> met_;
   std::set<EntryDigest> differing_;

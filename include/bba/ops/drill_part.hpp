@@ -77,12 +77,26 @@ struct PartReport {
 };
 
 PartReport drill_archive(const DrillContext& context, const store::ArtifactRecord& record);
+PartReport drill_objects(const DrillContext& context, const store::ArtifactRecord& record);
+PartReport drill_rdb(const DrillContext& context, const store::ArtifactRecord& record);
+PartReport drill_snapshot(const store::ArtifactRecord& record);
 PartReport drill_sql(const DrillContext& context, const store::ArtifactRecord& record);
 
-// Puts an archive artifact into the scratch container, below the parent of the path that it came
-// from. Throws Error{artifact} where the engine cannot extract it.
-void put_artifact(const DrillContext& context, const std::string& scratch,
-                  const std::string& parent, const store::ArtifactRecord& record,
-                  const std::function<std::optional<Chunk>()>& source);
+// ---- archives
+
+// Where an archive artifact is restored to.
+struct RestorePlace {
+  std::string path;    // where its first entry comes to be
+  std::string volume;  // the destination of the fresh volume that holds it; empty: none
+};
+// As the manifest's own restore commands have it. Throws Error{artifact} where the manifest does
+// not say a place.
+RestorePlace place_of(const store::ArtifactRecord& record);
+
+// Puts an archive artifact into a scratch container, reads it again, and compares every entry with
+// the artifact's: type, size, mode, owner, time, link, device, capabilities, content. Throws
+// Error{artifact} that names the first difference, or where the engine cannot extract it.
+PartReport restore_archive(const DrillContext& context, const std::string& scratch,
+                           const RestorePlace& place, const store::ArtifactRecord& record);
 
 }  // namespace bba::ops

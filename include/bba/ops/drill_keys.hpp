@@ -1,0 +1,22 @@
+// Whether a restored Redis holds as many keys as the one that was backed up had around its save.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bba/base/json.hpp"
+
+namespace bba::ops {
+
+struct KeyVerdict {
+  std::string lost;                     // what is missing, or too much; empty where nothing is
+  std::vector<std::string> not_proven;  // what could not be told from what a busy server does
+};
+
+// `around`: ArtifactRecord::found.keyspace, how many keys each database had before and after the
+// save. `restored`: the same of the server that was started on the restored directory. Keys that
+// expire may have done so since. With an append-only file (`has_log`) the server loads what was
+// written between the save and the archive as well.
+KeyVerdict compare_keys(const Json& around, const Json& restored, bool has_log);
+
+}  // namespace bba::ops

@@ -1,0 +1,71 @@
+#include "bba/ops/drill_keys.hpp"
+
+#include <doctest/doctest.h>
+
+namespace bba::ops {
+namespace {
+
+Json counts(int keys, int expires = 0) {
+  return {{"keys", keys}, {"expires", expires}};
+}
+
+Json around(int before, int after, int expires = 0) {
+  Json json = Json::object();
+  json["db0"] = {{"before", counts(before, expires)}, {"after", counts(after, expires)}};
+  return json;
+}
+
+Json restored(int keys) {
+  Json json = Json::object();
+  json["db0"] = counts(keys);
+  return json;
+}
+
+}  // namespace
+
+TEST_CASE("a server that nobody writes to has exactly the keys that it had") {
+  CHECK(compare_keys(around(17, 17), restored(17), false).lost.empty());
+  CHECK(compare_keys(around(17, 17), restored(17), false).not_proven.empty());
+  CHECK(compare_keys(around(17, 17), restored(16), false).lost ==
+        "db0 has 16 keys after restoring, and the server had 17");
+  CHECK(compare_keys(around(17, 17), restored(18), false).lost ==
+        "db0 has 18 keys after restoring, and the server had 17");
+  CHECK(compare_keys(around(17, 17), Json::object(), false).lost ==
+        "db0 has 0 keys after restoring, and the server had 17");
+  CHECK(compare_keys(Json::object(), Json::object(), false).lost.empty());
+  CHECK(compare_keys(Json::object(), restored(1), false).lost ==
+        "db0 has 1 keys after restoring, and the server had 0");
+}
+
+TEST_CASE("keys that expire may be gone, no other") {
+  const KeyVerdict verdict = compare_keys(around(17, 17, 3), restored(15), false);
+  CHECK(verdict.lost.empty());
+  CHECK(verdict.not_proven.size() == 1);
+  CHECK(compare_keys(around(17, 17, 3), restored(14), false).lost.empty());
+  CHECK(compare_keys(around(17, 17, 3), restored(13), false).lost ==
+        "db0 has 13 keys after restoring, and the server had 14 to 17");
+  CHECK(compare_keys(around(2, 2, 5), Json::object(), false).lost.empty());
+}
+
+TEST_CASE("a busy server: anything between its two moments, and the receipt says so") {
+  for (const int keys : {10, 15, 20}) {
+    for (const Json& moments : {around(10, 20), around(20, 10)}) {
+      const KeyVerdict verdict = compare_keys(moments, restored(keys), false);
+      CHECK(verdict.lost.empty());
+      CHECK(verdict.not_proven.size() == 1);
+    }
+  }
+  CHECK_FALSE(compare_keys(around(10, 20), restored(9), false).lost.empty());
+  CHECK_FALSE(compare_keys(around(10, 20), restored(21), false).lost.empty());
+}
+
+TEST_CASE("an append-only file holds what was written until the archive was taken") {
+  CHECK(compare_keys(around(17, 17), restored(25), true).lost.empty());
+  CHECK_FALSE(compare_keys(around(17, 17), restored(16), true).lost.empty());
+  CHECK(compare_keys(around(10, 20), restored(1), true).lost.empty());
+  CHECK(compare_keys(around(18, 20), restored(16), true).lost.empty());
+  CHECK_FALSE(compare_keys(around(18, 20), restored(15), true).lost.empty());
+  CHECK(compare_keys(Json::object(), restored(1), true).lost.empty());
+}
+
+}  // namespace bba::ops

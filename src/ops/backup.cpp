@@ -57,6 +57,8 @@ Executed execute_or_fall_back(Session& session, Debts& debts, const classes::Cap
     if (!capture.if_refused) throw;
     const classes::Capture otherwise = classes::as_fallback(*capture.if_refused, refused.what());
     for (const std::string& warning : otherwise.warnings) {
+      const auto& known = capture.warnings;
+      if (std::find(known.begin(), known.end(), warning) != known.end()) continue;
       session.reporter.warning(capture.target.module + ": " + warning);
     }
     return {execute(session, debts, otherwise, directory, compression, started),

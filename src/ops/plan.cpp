@@ -177,6 +177,11 @@ Capture make_capture(Session& session, const Wish& wish) {
   const Consistency wanted = wanted_consistency(session, wish, target);
   Capture capture = ask_service(session, target, all, wanted);
   capture.warnings.insert(capture.warnings.begin(), warnings.begin(), warnings.end());
+  if (capture.if_refused) {
+    Capture otherwise = *capture.if_refused;
+    otherwise.warnings.insert(otherwise.warnings.begin(), warnings.begin(), warnings.end());
+    capture.if_refused = std::make_shared<const Capture>(std::move(otherwise));
+  }
   measure_parts(capture);
   return capture;
 }

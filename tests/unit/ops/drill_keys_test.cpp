@@ -5,17 +5,17 @@
 namespace bba::ops {
 namespace {
 
-Json counts(int keys, int expires = 0) {
+Json counts(unsigned keys, unsigned expires = 0) {
   return {{"keys", keys}, {"expires", expires}};
 }
 
-Json around(int before, int after, int expires = 0) {
+Json around(unsigned before, unsigned after, unsigned expires = 0) {
   Json json = Json::object();
   json["db0"] = {{"before", counts(before, expires)}, {"after", counts(after, expires)}};
   return json;
 }
 
-Json restored(int keys) {
+Json restored(unsigned keys) {
   Json json = Json::object();
   json["db0"] = counts(keys);
   return json;
@@ -48,7 +48,7 @@ TEST_CASE("keys that expire may be gone, no other") {
 }
 
 TEST_CASE("a busy server: anything between its two moments, and the receipt says so") {
-  for (const int keys : {10, 15, 20}) {
+  for (const unsigned keys : {10U, 15U, 20U}) {
     for (const Json& moments : {around(10, 20), around(20, 10)}) {
       const KeyVerdict verdict = compare_keys(moments, restored(keys), false);
       CHECK(verdict.lost.empty());

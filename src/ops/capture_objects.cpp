@@ -2,6 +2,7 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <map>
 #include <span>
 #include <unistd.h>
 #include <utility>
@@ -24,6 +25,7 @@ constexpr std::uint64_t largest_small = 1 << 20;
 constexpr std::uint64_t batch_bytes = 4 << 20;
 constexpr std::size_t batch_objects = 200;
 constexpr std::size_t batch_argv_bytes = 64 << 10;
+constexpr std::size_t most_other_etags = 1000;  // kept in the manifest
 constexpr int tries = 4;  // of an object that changes between its listing and its reading
 
 class ListingStage : public pipe::Stage {
@@ -167,6 +169,7 @@ class ObjectCapture {
   ArchiveCounts counts_;
   std::uint64_t objects_ = 0, object_bytes_ = 0, buckets_ = 0, folders_ = 0;
   std::uint64_t md5_etags_ = 0, retaken_ = 0, vanished_ = 0;
+  std::map<std::string, std::string> other_etags_;  // of the first that are no MD5
   pipe::Hasher listing_;
 };
 
@@ -250,7 +253,11 @@ void ObjectCapture::add_small(const ObjectEntry& object, std::string_view conten
 void ObjectCapture::count(const ObjectEntry& object) {
   ++objects_;
   object_bytes_ += object.size;
-  if (classes::is_md5(object.etag)) ++md5_etags_;
+  if (classes::is_md5(object.etag)) {
+    ++md5_etags_;
+  } else if (other_etags_.size() < most_other_etags) {
+    other_etags_[object.key] = lower(object.etag);
+  }
   listing_.update(as_bytes(fmt::format("{} {} {}\n", lower(object.etag), object.size, object.key)));
 }
 
@@ -444,6 +451,7 @@ PartFindings ObjectCapture::findings() {
   found["folders"] = folders_;
   found["md5_etags"] = md5_etags_;
   found["other_etags"] = objects_ - md5_etags_;
+  if (!other_etags_.empty()) found["other_etags_by_key"] = other_etags_;
   found["listing_sha256"] = listing_.hex();
   found["retaken"] = retaken_;
   found["vanished"] = vanished_;

@@ -1,6 +1,5 @@
 #include "bba/ops/execute.hpp"
 
-#include <algorithm>
 #include <chrono>
 
 #include "bba/base/text.hpp"
@@ -99,6 +98,23 @@ store::ContainerRecord container_record(Session& session, const classes::Capture
   return record;
 }
 
+// The RDB that the server has saved is in one of the artifacts, and with it what it has to hold.
+void note_keys(Session& session, const classes::Capture& capture, const RedisSaved& saved,
+               std::vector<store::ArtifactRecord>& artifacts) {
+  for (store::ArtifactRecord& artifact : artifacts) {
+    const auto written = string_member(artifact.found, "rdb_written");
+    if (!written) continue;
+    artifact.found["keyspace"] =
+        keyspace_of(session, capture.target.container.id, *capture.save_first, saved,
+                    parse_rfc3339(*written).value_or(Timestamp()));
+    return;
+  }
+  throw Error(ErrorKind::capture, "the server has saved, and its RDB is not in what was archived",
+              fmt::format("set modules.{}.paths to the server's directory in the configuration, or "
+                          "take its files as they are with --class E",
+                          capture.target.module));
+}
+
 std::string consistency_mode(const classes::Capture& capture) {
   const wire::Container& container = capture.target.container;
   if (!container.running) return "stopped";
@@ -136,9 +152,9 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
   manifest.warnings = capture.warnings;
   manifest.follow_ups = capture.follow_ups;
 
-  Json keyspace;
+  std::optional<RedisSaved> saved;
   if (capture.save_first) {
-    keyspace = with_context("BGSAVE", [&] {
+    saved = with_context("BGSAVE", [&] {
       return save_redis(session, capture.target.container.id, *capture.save_first);
     });
   }
@@ -154,24 +170,11 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
       }
       manifest.warnings.insert(manifest.warnings.end(), captured.warnings.begin(),
                                captured.warnings.end());
-      // Of the save that is in this very artifact.
-      if (capture.save_first && member(captured.record.found, "rdb_file") != nullptr) {
-        captured.record.found["keyspace"] = keyspace;
-      }
       manifest.artifacts.push_back(std::move(captured.record));
       set.files.push_back(std::move(captured.file));
     }
   });
-  const auto& artifacts = manifest.artifacts;
-  if (capture.save_first &&
-      std::none_of(artifacts.begin(), artifacts.end(), [](const store::ArtifactRecord& artifact) {
-        return member(artifact.found, "rdb_file") != nullptr;
-      })) {
-    throw Error(ErrorKind::capture, "the server has saved, and its RDB is not in what was archived",
-                fmt::format("set modules.{}.paths to the server's directory in the configuration, "
-                            "or take its files as they are with --class E",
-                            capture.target.module));
-  }
+  if (saved) note_keys(session, capture, *saved, manifest.artifacts);
   manifest.consistency.mode = consistency_mode(capture);
   manifest.consistency.paused = quieted.records;
   set.needs_hand = quieted.needs_hand;

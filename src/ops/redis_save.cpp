@@ -4,7 +4,6 @@
 #include <thread>
 
 #include "bba/base/text.hpp"
-#include "bba/classes/redis.hpp"
 #include "bba/ops/exec_end.hpp"
 
 namespace bba::ops {
@@ -81,7 +80,8 @@ void wait_a_little(const Session& session, Clock::time_point deadline) {
 
 }  // namespace
 
-Json save_redis(Session& session, const std::string& container, const classes::RedisSave& save) {
+RedisSaved save_redis(Session& session, const std::string& container,
+                      const classes::RedisSave& save) {
   Client client(session, container, save);
   const auto deadline = Clock::now() + longest_save;
   classes::RedisInfo before = client.info();
@@ -124,13 +124,27 @@ Json save_redis(Session& session, const std::string& container, const classes::R
     // A scheduled save that has begun is a started one.
     started = started || now.bgsave_in_progress;
     const classes::SaveState state = classes::save_state(before, now, started, asked);
-    if (state == classes::SaveState::done) return classes::keyspace_around(before, now);
+    if (state == classes::SaveState::done) return {before, now};
     if (state == classes::SaveState::failed) {
       throw Error(ErrorKind::capture, "the server's background save failed",
                   "see its log: often the disk is full, or its directory is not writable");
     }
     wait_a_little(session, deadline);
   }
+}
+
+Json keyspace_of(Session& session, const std::string& container, const classes::RedisSave& save,
+                 const RedisSaved& saved, Timestamp written) {
+  classes::RedisInfo after = saved.after;
+  if (after.aof_enabled || written.time_since_epoch().count() > after.last_save_time) {
+    try {
+      after = Client(session, container, save).info();
+    } catch (const Error&) {
+      // Whole it is, whether or not the server still lives to be asked.
+      session.stop.throw_if_requested();
+    }
+  }
+  return classes::keyspace_around(saved.before, after);
 }
 
 }  // namespace bba::ops

@@ -465,6 +465,41 @@ TEST_CASE("B, a server that is written to: its keys before and after the save ar
         Json{{"before", {{"keys", 0}, {"expires", 0}}}, {"after", {{"keys", 1}, {"expires", 0}}}});
 }
 
+TEST_CASE("B, a server that saves by itself meanwhile: the newer RDB, and the keys that it holds") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis");
+  server.seed();
+  // Read before the RDB.
+  const std::string file = data_of(server.container()) + "/a-large-file";
+  write_file(file, "");
+  // More than all buffers on the way.
+  constexpr std::uint64_t size = 96 << 20;
+  std::filesystem::resize_file(file, size);
+  // Nobody gets in during the archive, so this waits inside; then for a second of its own.
+  docker({"exec", "--detach", server.container(), "sh", "-ec",
+          "until [ -e /tmp/go ]; do sleep 0.1; done; sleep 1.1; redis-cli -n 3 SET late newer; "
+          "redis-cli SAVE; touch /tmp/saved"});
+  const std::string go = seen_from_here(server.container(), "/tmp/go");
+  const std::string saved = seen_from_here(server.container(), "/tmp/saved");
+  Process run = scene.begin({"backup", server.container()});
+  wait_until("the engine reads the large file", 30s,
+             [&] { return read_position(file).value_or(0) > 0; });
+  run.signal(SIGSTOP);
+  REQUIRE(read_position(file).value_or(size) < size);
+  write_file(go, "");
+  wait_until("the server's own save", 30s, [&] { return std::filesystem::exists(saved); });
+  run.signal(SIGCONT);
+  const Ended ended = run.wait();
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  const Json manifest = scene.manifest();
+  CHECK(
+      artifact_of(manifest).at("found").at("keyspace").at("db3") ==
+      Json{{"before", {{"keys", 20}, {"expires", 5}}}, {"after", {{"keys", 21}, {"expires", 5}}}});
+  check_restores(scene, server);
+}
+
 // --- where the server does not save
 // ----------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 // done.
 #pragma once
 
-#include "bba/classes/capture.hpp"
+#include "bba/base/time.hpp"
+#include "bba/classes/redis.hpp"
 #include "bba/ops/session.hpp"
 
 namespace bba::ops {
@@ -13,8 +14,20 @@ class Refused : public Error {
   explicit Refused(std::string_view reason) : Error(ErrorKind::capture, reason) {}
 };
 
-// Returns classes::keyspace_around the save. Throws Refused where the server will not save at all,
-// Error{capture} where a save that it began has failed, or where the server is gone before its end.
-Json save_redis(Session& session, const std::string& container, const classes::RedisSave& save);
+// What the server said of itself right before it was asked to save, and once it had saved.
+struct RedisSaved {
+  classes::RedisInfo before;
+  classes::RedisInfo after;
+};
+// Throws Refused where the server will not save at all, Error{capture} where a save that it began
+// has failed, or where the server is gone before its end.
+RedisSaved save_redis(Session& session, const std::string& container,
+                      const classes::RedisSave& save);
+
+// ArtifactRecord::found.keyspace of an archive with an RDB that was written at `written`, asked
+// once it has been read. What it holds may be newer than the save: the server may have saved by
+// itself since, or keep an append-only file. Then `after` is counted now.
+Json keyspace_of(Session& session, const std::string& container, const classes::RedisSave& save,
+                 const RedisSaved& saved, Timestamp written);
 
 }  // namespace bba::ops

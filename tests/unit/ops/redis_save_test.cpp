@@ -32,12 +32,14 @@ struct Info {
   std::int64_t last_save = 100;
   std::optional<int> saves = 1;
   int keys = 7;
+  bool aof = false;
 
   std::string text() const {
     std::string text = fmt::format(
         "redis_version:7.0.15\r\nrdb_bgsave_in_progress:{}\r\nrdb_last_save_time:{}\r\n"
         "rdb_last_bgsave_status:{}\r\ndb0:keys={},expires=1,avg_ttl=0\r\n",
         in_progress ? 1 : 0, last_save, ok ? "ok" : "err", keys);
+    if (aof) text += "aof_enabled:1\r\n";
     if (saves) text += fmt::format("rdb_saves:{}\r\n", *saves);
     return text;
   }
@@ -70,6 +72,7 @@ class Server {
                                           running ? "running" : "exited", running)))});
   }
 
+  // Returns what the manifest then says of the keys; `written`: the RDB's own time.
   Json save() {
     bba::ops::test::World world(fake.socket_path());
     world_notes = {};
@@ -77,7 +80,9 @@ class Server {
     how.cli.argv = {"redis-cli"};
     if (stop_with) world.stop.request(*stop_with);
     try {
-      Json keyspace = save_redis(world.session, "c1", how);
+      const RedisSaved saved = save_redis(world.session, "c1", how);
+      Json keyspace =
+          keyspace_of(world.session, "c1", how, saved, Timestamp(std::chrono::seconds(written)));
       world_notes = world.reporter.notes;
       return keyspace;
     } catch (...) {
@@ -103,6 +108,7 @@ class Server {
   std::vector<std::int64_t> asked;  // when each program was started
   std::vector<std::string> world_notes;
   std::optional<int> stop_with;
+  std::int64_t written = 0;
 
  private:
   std::string begin() {
@@ -156,6 +162,28 @@ TEST_CASE("redis save: asked once, waited for, and the keys before and after are
                                {{"before", {{"keys", 7}, {"expires", 1}}},
                                 {"after", {{"keys", 9}, {"expires", 1}}}}}});
   CHECK(server.commands() == Names{"INFO", "BGSAVE", "INFO", "INFO"});
+}
+
+TEST_CASE("redis save: what is archived may be newer than the save, and so are the keys then") {
+  const std::int64_t done = unix_now() + 60;
+  const auto keys_after = [&](bool aof, std::int64_t written, bool dies) {
+    Server server;
+    server.says(Info{.aof = aof});
+    server.says(started);
+    server.says(Info{.last_save = done, .saves = 2, .keys = 9, .aof = aof});
+    if (dies) {
+      server.says("Could not connect to Redis at 127.0.0.1:6379: Connection refused\n", 1);
+    } else {
+      server.says(Info{.last_save = done, .saves = 2, .keys = 11, .aof = aof});
+    }
+    server.written = written;
+    return server.save().at("db0").at("after").at("keys").get<int>();
+  };
+  CHECK(keys_after(false, done, false) == 9);
+  CHECK(keys_after(false, done - 1, false) == 9);
+  CHECK(keys_after(false, done + 1, false) == 11);
+  CHECK(keys_after(true, done, false) == 11);
+  CHECK(keys_after(true, done, true) == 9);
 }
 
 TEST_CASE("redis save: a save under way is waited for, then one of our own is asked for") {

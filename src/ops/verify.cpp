@@ -68,7 +68,7 @@ class SnapshotContent : public Content {
   pipe::SnapshotCheck check_;
 };
 
-class TarContent : public Content, private pipe::TarVisitor {
+class TarContent : public Content, protected pipe::TarVisitor {
  public:
   // `rdb_file`: the RDB below the archived directory, or empty.
   explicit TarContent(std::string rdb_file) : rdb_file_(std::move(rdb_file)) {}
@@ -96,10 +96,8 @@ class TarContent : public Content, private pipe::TarVisitor {
 
  protected:
   std::uint64_t files() const { return files_; }
-  std::uint64_t directories() const { return directories_; }
   std::uint64_t content_bytes() const { return content_bytes_; }
 
- private:
   bool entry(const pipe::TarEntry& entry) override {
     switch (entry.type) {
       case pipe::TarType::file:
@@ -126,6 +124,8 @@ class TarContent : public Content, private pipe::TarVisitor {
     }
     return true;
   }
+
+ private:
   void data(const Chunk& chunk) override {
     if (rdb_) with_context(path_, [&] { rdb_->write(chunk); });
   }
@@ -153,10 +153,21 @@ class ObjectsContent : public TarContent {
     Json found = TarContent::found();
     found["objects"] = files();
     found["object_bytes"] = content_bytes();
-    // The first directory is the one that holds the buckets.
-    found["buckets"] = directories() == 0 ? 0 : directories() - 1;
+    found["buckets"] = buckets_;
     return found;
   }
+
+ private:
+  bool entry(const pipe::TarEntry& entry) override {
+    // Those below a bucket are keys that end in a slash.
+    if (entry.type == pipe::TarType::directory &&
+        std::count(entry.path.begin(), entry.path.end(), '/') == 1) {
+      ++buckets_;
+    }
+    return TarContent::entry(entry);
+  }
+
+  std::uint64_t buckets_ = 0;
 };
 
 std::unique_ptr<Content> content_of(const store::ArtifactRecord& record) {

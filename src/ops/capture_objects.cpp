@@ -120,6 +120,30 @@ class CollectStage : public pipe::Stage {
   std::string content_;
 };
 
+// Keeps a large object in a file without a name until it is proven: what the tar once holds cannot
+// be taken out of it again.
+class KeepStage : public pipe::Stage {
+ public:
+  KeepStage(const store::BackupDirectory& directory, std::uint64_t expected)
+      : file_(directory), expected_(expected) {}
+  void write(const Chunk& chunk) override {
+    came_ += chunk.size();
+    if (came_ > expected_) return;  // it is another one than was listed
+    file_.write(chunk.bytes());
+    md5_.update(chunk.bytes());
+  }
+  void finish() override {}
+  std::uint64_t came() const { return came_; }
+  std::string md5() { return md5_.hex(); }
+  int fd() const { return file_.fd(); }
+
+ private:
+  store::ArtifactFile file_;
+  std::uint64_t expected_;
+  std::uint64_t came_ = 0;
+  pipe::Hasher md5_{pipe::DigestKind::md5};
+};
+
 class ObjectCapture {
  public:
   ObjectCapture(const CaptureContext& context, const classes::ObjectMirror& mirror,
@@ -141,7 +165,7 @@ class ObjectCapture {
     stream_exec(context_, mc(arguments), listing, [](std::size_t) {});
   }
   std::optional<ObjectEntry> list_again(const std::string& key) const;
-  bool cat(const std::vector<std::string>& keys, pipe::Stage& next) const;
+  bool cat(const std::vector<std::string>& keys, pipe::Stage& next);
 
   void add_directory(const std::string& path, std::int64_t mtime);
   void add_buckets();
@@ -154,7 +178,7 @@ class ObjectCapture {
   std::size_t take_together(std::span<const ObjectEntry> batch);
   void take_alone(ObjectEntry object);
   bool collect_alone(const ObjectEntry& object);
-  bool stream_alone(const ObjectEntry& object, bool& begun);
+  bool keep_alone(const ObjectEntry& object);
 
   PartFindings findings();
 
@@ -171,6 +195,7 @@ class ObjectCapture {
   std::uint64_t md5_etags_ = 0, retaken_ = 0, vanished_ = 0;
   std::map<std::string, std::string> other_etags_;  // of the first that are no MD5
   pipe::Hasher listing_;
+  std::string refusal_;  // what mc said last, where it failed
 };
 
 // How the object is listed now; nullopt where it is gone.
@@ -194,16 +219,17 @@ std::optional<ObjectEntry> ObjectCapture::list_again(const std::string& key) con
 }
 
 // False where mc failed: what it wrote until then may be whole objects nevertheless.
-bool ObjectCapture::cat(const std::vector<std::string>& keys, pipe::Stage& next) const {
+bool ObjectCapture::cat(const std::vector<std::string>& keys, pipe::Stage& next) {
   std::vector<std::string> arguments{"cat"};
   for (const std::string& key : keys) arguments.push_back(at_alias(key));
   try {
     stream_exec(context_, mc(arguments), next, moved_);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::capture) throw;
-    context_.session.reporter.detail(error.what());
+    refusal_ = error.what();
     return false;
   }
+  refusal_.clear();
   return true;
 }
 
@@ -325,9 +351,10 @@ std::size_t ObjectCapture::take_together(std::span<const ObjectEntry> batch) {
     if (!same_digest(object, md5_of(piece))) break;
     pieces.push_back(piece);
     offset += piece.size();
-    // That nothing came proves an empty object only where mc came past it.
-    if (ended_well || !piece.empty()) proven = pieces.size();
+    // That nothing came for an empty object proves something only together with what follows it.
+    if (!piece.empty()) proven = pieces.size();
   }
+  if (ended_well && collect.came() == size && pieces.size() == batch.size()) proven = batch.size();
   for (std::size_t i = 0; i < proven; ++i) add_small(batch[i], pieces[i]);
   return proven;
 }
@@ -342,64 +369,30 @@ bool ObjectCapture::collect_alone(const ObjectEntry& object) {
   return true;
 }
 
-// Streams one object into the tar. False where what came is not what is listed: the entry is then
-// complete in form, and the one of the same name behind it takes its place.
-bool ObjectCapture::stream_alone(const ObjectEntry& object, bool& begun) {
-  class Into : public pipe::Stage {
-   public:
-    Into(std::uint64_t expected, pipe::TarWriter& tar, const std::function<void()>& begin)
-        : expected_(expected), tar_(tar), begin_(begin) {}
-    void write(const Chunk& chunk) override {
-      if (chunk.empty()) return;
-      if (came_ == 0) begin_();
-      const std::uint64_t room = expected_ - std::min(expected_, came_);
-      const ByteView fits = chunk.bytes().first(std::min<std::size_t>(chunk.size(), room));
-      if (!fits.empty()) tar_.data(fits);
-      md5_.update(chunk.bytes());
-      came_ += chunk.size();
-    }
-    void finish() override {}
-    std::uint64_t came() const { return came_; }
-    std::string md5() { return md5_.hex(); }
-
-   private:
-    const std::uint64_t expected_;
-    pipe::TarWriter& tar_;
-    const std::function<void()>& begin_;
-    pipe::Hasher md5_{pipe::DigestKind::md5};
-    std::uint64_t came_ = 0;
-  };
-
-  begun = false;
-  const std::function<void()> begin = [&] {
-    begin_entry(object);
-    begun = true;
-  };
-  Into into(object.size, tar_, begin);
-  const bool good =
-      cat({object.key}, into) && into.came() == object.size && same_digest(object, into.md5());
-  if (!begun) return false;
-  std::uint64_t lacking = object.size - std::min(object.size, into.came());
-  const std::vector<std::byte> zeros(64 * 1024);
-  while (lacking > 0) {
-    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(lacking, zeros.size()));
-    tar_.data(ByteView(zeros).first(piece));
-    lacking -= piece;
+bool ObjectCapture::keep_alone(const ObjectEntry& object) {
+  KeepStage keep(context_.directory, object.size);
+  if (!cat({object.key}, keep) || keep.came() != object.size || !same_digest(object, keep.md5())) {
+    return false;
+  }
+  begin_entry(object);
+  std::vector<std::byte> buffer(256 << 10);
+  for (std::uint64_t offset = 0; offset < object.size;) {
+    const ssize_t count =
+        ::pread(keep.fd(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
+    if (count < 0) throw system_error(ErrorKind::storage, "reading " + object.key, errno);
+    if (count == 0) throw Error(ErrorKind::storage, object.key + " has become shorter");
+    tar_.data(ByteView(buffer).first(static_cast<std::size_t>(count)));
+    offset += static_cast<std::uint64_t>(count);
   }
   tar_.end();
-  if (good) count(object);
-  return good;
+  count(object);
+  return true;
 }
 
 void ObjectCapture::take_alone(ObjectEntry object) {
-  bool in_tar = false;  // a try that did not come to its end
   for (int attempt = 1; attempt <= tries; ++attempt) {
     context_.session.stop.throw_if_requested();
-    bool begun = false;
-    const bool good =
-        object.size > largest_small ? stream_alone(object, begun) : collect_alone(object);
-    in_tar = in_tar || begun;
-    if (good) {
+    if (object.size > largest_small ? keep_alone(object) : collect_alone(object)) {
       if (attempt > 1) ++retaken_;
       return;
     }
@@ -407,23 +400,18 @@ void ObjectCapture::take_alone(ObjectEntry object) {
     if (!again) {
       // Deleted since it was listed, unless the server itself does not answer.
       list({"ls", "--json", mirror_.alias}, [](const ObjectEntry&) {});
-      if (in_tar) {
-        throw Error(ErrorKind::capture,
-                    fmt::format("the object {} was deleted while it was read", object.key),
-                    "run it again");
-      }
       ++vanished_;
       return;
     }
     object = std::move(*again);
   }
-  throw Error(
-      ErrorKind::capture,
-      fmt::format("the object {} could not be read as it is listed, {} times", object.key, tries),
-      "if it changes all the time, stop its writer; if not, `mc cat` of it tells what is wrong; "
-      "where "
-      "its etag is not the MD5 of its content (SSE-KMS), unset MINIO_MC_ALIAS to archive the "
-      "files");
+  throw Error(ErrorKind::capture,
+              fmt::format("the object {} could not be read as it is listed, {} times{}", object.key,
+                          tries, refusal_.empty() ? "" : ": " + refusal_),
+              "if it changes all the time, stop its writer; if not, `mc cat` of it tells what is "
+              "wrong; where "
+              "its etag is not the MD5 of its content (SSE-KMS), unset MINIO_MC_ALIAS to archive "
+              "the files");
 }
 
 PartFindings ObjectCapture::run() {

@@ -44,7 +44,7 @@ WaitingProgram::WaitingProgram(const std::string& container, const std::string& 
                   fmt::format("case \"$*\" in\n"
                               "{}) \"$REAL\" \"$@\" | head -c {}\n"
                               "  touch {}\n"
-                              "  while :; do sleep 0.1; done ;;\n"
+                              "  sleep 600; exit 1 ;;\n"
                               "esac\n"
                               "exec \"$REAL\" \"$@\"\n",
                               pattern, bytes, half_way_mark)),

@@ -1,0 +1,460 @@
+// Class D: every object as the server lists it, every way in which one is not, and the files where
+// there is no mc to ask.
+#include "e2e/minio.hpp"
+
+#include <csignal>
+#include <memory>
+
+#include "e2e/fake.hpp"
+
+using namespace e2e;
+
+namespace {
+
+constexpr const char* image = "bba-fixture/minio:1";
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+bool any_has(const Json& list, const std::string& part) {
+  for (const Json& one : list) {
+    if (has(one.get<std::string>(), part)) return true;
+  }
+  return false;
+}
+
+Setting with(const std::map<std::string, std::string>& environment) {
+  Setting setting;
+  setting.environment = environment;
+  return setting;
+}
+
+// mc as it is, but for `cat` of what the pattern (of a shell's case) matches.
+std::string but_cat(const std::string& pattern, const std::string& script) {
+  return fmt::format("case \"$*\" in *cat*{}*)\n{}\n;; esac\nexec \"$REAL\" \"$@\"\n", pattern,
+                     script);
+}
+
+struct Done {
+  Json manifest;
+  std::string err;
+};
+
+// Backs the server up and restores it into an empty one, which must then hold the same. `expected`:
+// what it is to hold; by default what it holds now.
+Done check_round_trip(
+    const MinioServer& server, const std::map<std::string, std::string>& environment,
+    const std::optional<std::map<std::string, std::string>>& expected = std::nullopt) {
+  Scene scene;
+  const std::string life = life_of(server.container());
+  const Ended ended = scene.bba({"backup", server.container()}, with(environment));
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(server.container()) == life);
+  CHECK(scene.journals() == Strings{});
+
+  Json manifest = scene.manifest();
+  CHECK(manifest.at("class") == "D");
+  CHECK(manifest.at("strategy") == "objects through mc");
+  CHECK(manifest.at("fallback").is_null());
+  CHECK(manifest.at("consistency").at("mode") == "live");
+  CHECK(any_has(manifest.at("follow_ups"), "not in it: policies, users"));
+  REQUIRE(manifest.at("artifacts").size() == 1);
+  const Json& artifact = manifest.at("artifacts")[0];
+  CHECK(artifact.at("kind") == "objects");
+  CHECK(ended.out == scene.backups() + "/" + artifact.at("file").get<std::string>() + "\n");
+
+  const auto objects = expected ? *expected : server.objects();
+  const Json& found = artifact.at("found");
+  CHECK(found.at("objects") == objects.size());
+  CHECK(found.at("buckets") == server.buckets().size());
+  CHECK(found.at("md5_etags").get<std::size_t>() + found.at("other_etags").get<std::size_t>() ==
+        objects.size());
+  const Ended verified = scene.bba({"verify", server.container()});
+  INFO(verified.out);
+  CHECK(verified.exit_code == 0);
+
+  const MinioServer second(scene, "second-minio", "no");
+  const Ended restored =
+      scene.restore_by_hand(second.container(), {{"MC_HOST_local", MinioServer::credentials()}});
+  INFO(restored.err);
+  REQUIRE(restored.exit_code == 0);
+  CHECK(difference(objects, second.objects()) == "");
+  CHECK(second.buckets() == server.buckets());
+  return {std::move(manifest), ended.err};
+}
+
+void check_fails(const std::string& container,
+                 const std::map<std::string, std::string>& environment, int exit_code,
+                 const Strings& said) {
+  Scene scene;
+  const std::string life = life_of(container);
+  const Ended ended = scene.bba({"backup", container}, with(environment));
+  INFO(ended.err);
+  CHECK(ended.exit_code == exit_code);
+  CHECK(ended.out.empty());
+  for (const std::string& part : said) {
+    CAPTURE(part);
+    CHECK(has(ended.err, part));
+  }
+  CHECK_FALSE(has(ended.err, std::string(minio_secret)));
+  scene.check_nothing_left();
+  CHECK_FALSE(runs_in(container, "/mc "));
+  CHECK(life_of(container) == life);
+}
+
+void check_files_instead(const std::string& container,
+                         const std::map<std::string, std::string>& environment,
+                         const std::string& why, const std::string& mode) {
+  Scene scene;
+  const std::string life = life_of(container);
+  const Ended ended = scene.bba({"backup", container}, with(environment));
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(life_of(container) == life);
+  CHECK(has(ended.err, "warning: " + container +
+                           ": mounted data archive instead of the class's own procedure: " + why));
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("class") == "D");
+  CHECK(manifest.at("strategy") == "mounted data archive");
+  CHECK(has(manifest.at("fallback").get<std::string>(), why));
+  CHECK(manifest.at("consistency").at("mode") == mode);
+  CHECK(manifest.at("consistency").at("paused").size() == (mode == "pause" ? 1 : 0));
+  REQUIRE(manifest.at("artifacts").size() == 1);
+  CHECK(manifest.at("artifacts")[0].at("source") == "/data");
+  const std::string file =
+      scene.backups() + "/" + manifest.at("artifacts")[0].at("file").get<std::string>();
+  // All of it, the server's own files as well.
+  if (mode != "stopped") CHECK(has(run({"tar", "-tzf", file}).out, "data/.minio.sys/"));
+  CHECK(scene.journals() == Strings{});
+  CHECK(scene.bba({"verify", container}).exit_code == 0);
+}
+
+}  // namespace
+
+TEST_CASE("D, all objects of all buckets, whatever they are called, and restored by hand") {
+  NEEDS_ENGINE();
+  const Done done = check_round_trip(shared_minio(), MinioServer::alias());
+  const Json& found = done.manifest.at("artifacts")[0].at("found");
+  CHECK(found.at("objects") == 313);
+  CHECK(found.at("buckets") == 4);
+  CHECK(found.at("other_etags") == 6);  // those that were uploaded in parts
+  CHECK(found.at("retaken") == 0);
+  CHECK(found.at("vanished") == 0);
+}
+
+TEST_CASE("D, the tar: keys, times, an order that is the listing's") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const MinioServer& server = shared_minio();
+  REQUIRE(
+      scene.bba({"backup", server.container(), "--compression", "zstd"}, with(MinioServer::alias()))
+          .exit_code == 0);
+  const Json artifact = scene.manifest().at("artifacts")[0];
+  const std::string file = scene.backups() + "/" + artifact.at("file").get<std::string>();
+  CHECK(file.ends_with(".tar.zst"));
+  Strings files;
+  std::string listing;
+  const Ended listed = run({"tar", "--utc", "--full-time", "--quoting-style=escape", "-tvf", file});
+  for (const std::string_view line : split(listed.out, '\n')) {
+    const std::size_t path = line.find(" objects");
+    if (path != line.npos && line.front() == '-') files.emplace_back(line.substr(path + 9));
+  }
+  Strings keys;
+  for (const auto& [key, unused] : server.objects()) {
+    // As GNU tar shows it.
+    keys.push_back(key == "odd/two\nlines" ? "odd/two\\nlines" : key);
+  }
+  CHECK(files == keys);
+  CHECK(has(listed.out, " objects/nothing-in-it/\n"));
+
+  const auto one = parse_json(server.mc({"ls", "--json", "local/documents/scan.bin"}).out);
+  REQUIRE(one);
+  std::string modified = one->at("lastModified").get<std::string>().substr(0, 19);
+  modified[modified.find('T')] = ' ';
+  CHECK(has(listed.out, " 5242880 " + modified + " objects/documents/scan.bin\n"));
+
+  // What the manifest says of the listing is what one can make of the server's.
+  std::string lines;
+  const Ended now = server.mc({"ls", "--recursive", "--json", "local"});
+  for (const std::string_view line : split(now.out, '\n')) {
+    if (line.empty()) continue;
+    const auto json = parse_json(line);
+    lines += fmt::format("{} {} {}\n", json->at("etag").get<std::string>(),
+                         json->at("size").get<std::uint64_t>(), json->at("key").get<std::string>());
+  }
+  Setting input;
+  input.input = lines;
+  CHECK(artifact.at("found").at("listing_sha256") == run({"sha256sum"}, input).out.substr(0, 64));
+}
+
+TEST_CASE(
+    "D, objects that change or vanish between listing and reading are taken again or left out") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const MinioServer server(scene, "busy-minio");
+  const auto once = [](const std::string& key, const std::string& script) {
+    return fmt::format(
+        "case \"$*\" in *cat*{0}*) [ -e '/tmp/e2e-once{1}' ] || {{ touch '/tmp/e2e-once{1}'\n"
+        "{2}\n}} ;; esac\n",
+        key, key.substr(key.find_last_of('/') + 1), script);
+  };
+  auto busy = std::make_unique<FakeProgram>(
+      server.container(), "mc",
+      once("documents/scan.bin",
+           "head -c 3000000 /dev/zero | \"$REAL\" --quiet pipe local/documents/scan.bin") +
+          once("small/150.txt", "printf changed | \"$REAL\" --quiet pipe local/small/150.txt") +
+          once("small/7.txt", "\"$REAL\" --quiet rm local/small/7.txt") +
+          once("documents/photo.raw",
+               "\"$REAL\" \"$@\" | head -c 1500000\n"
+               "\"$REAL\" --quiet rm local/documents/photo.raw\n"
+               "echo 'mc: <ERROR> Unable to read: unexpected EOF.' >&2\n"
+               "exit 1") +
+          once("documents/empty",
+               "printf 'no longer' | \"$REAL\" --quiet pipe local/documents/empty") +
+          "exec \"$REAL\" \"$@\"\n");
+  const Done done = check_round_trip(server, MinioServer::alias());
+  busy.reset();
+  const Json& found = done.manifest.at("artifacts")[0].at("found");
+  CHECK(found.at("retaken") == 3);
+  CHECK(found.at("vanished") == 2);
+  CHECK(found.at("objects") == 306);
+  CHECK(has(done.err, "2 objects were deleted between listing and reading"));
+
+  const FakeProgram growing(
+      server.container(), "mc",
+      but_cat(
+          "small/42.txt",
+          "echo x >>/tmp/e2e-grows; \"$REAL\" --quiet pipe local/small/42.txt </tmp/e2e-grows"));
+  check_fails(server.container(), MinioServer::alias(), 6,
+              {"the object small/42.txt could not be read as it is listed, 4 times",
+               "hint: if it changes all the time"});
+}
+
+TEST_CASE("D, an object that does not come as it is listed: exit 6, and its key") {
+  NEEDS_ENGINE();
+  const MinioServer& server = shared_minio();
+  const auto fails = [&](const std::string& key, const std::string& script, const Strings& said) {
+    const FakeProgram fake(server.container(), "mc", but_cat(key, script));
+    Strings all{"the object " + key + " could not be read as it is listed, 4 times", "hint: "};
+    all.insert(all.end(), said.begin(), said.end());
+    check_fails(server.container(), MinioServer::alias(), 6, all);
+  };
+  fails("documents/scan.bin", "\"$REAL\" \"$@\" | head -c -1; exit 0", {});
+  fails("documents/2023/q4/report.txt", "\"$REAL\" \"$@\" | tr e a; exit 0", {});
+  fails("documents/photo.raw",
+        "\"$REAL\" \"$@\" | head -c 1500000\n"
+        "echo 'mc: <ERROR> Unable to read from `photo.raw`. unexpected EOF.' >&2; exit 1",
+        {"unexpected EOF"});
+}
+
+TEST_CASE(
+    "D, a listing with an error in it, whatever the exit code, or with anything else: exit 6") {
+  NEEDS_ENGINE();
+  const MinioServer& server = shared_minio();
+  const auto listing = [](const std::string& script) {
+    return "case \"$*\" in *recursive*)\n" + script + "\n;; esac\nexec \"$REAL\" \"$@\"\n";
+  };
+  const std::string error =
+      "printf '{\\n \"status\": \"error\",\\n \"error\": {\\n  \"message\": \"Unable to list "
+      "folder.\",\\n  \"cause\": {\\n   \"message\": \"Access Denied.\"\\n  }\\n }\\n}\\n'\n";
+  for (const std::string exit_code : {"0", "1"}) {
+    CAPTURE(exit_code);
+    const FakeProgram fake(server.container(), "mc",
+                           listing("\"$REAL\" \"$@\"\n" + error + "exit " + exit_code));
+    check_fails(server.container(), MinioServer::alias(), 6,
+                {"mc: Unable to list folder: Access Denied."});
+  }
+  {
+    const FakeProgram fake(server.container(), "mc", listing("echo 'Segmentation fault'; exit 0"));
+    check_fails(server.container(), MinioServer::alias(), 6,
+                {"mc ls printed what is no listing: Segmentation fault"});
+  }
+  {
+    const FakeProgram fake(server.container(), "mc",
+                           listing("\"$REAL\" \"$@\" | head -c 5000; exit 0"));
+    check_fails(server.container(), MinioServer::alias(), 6,
+                {"mc ls printed what is no listing: {"});
+  }
+}
+
+TEST_CASE("D, keys that end in a slash are directories in the tar, and a warning") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const MinioServer& server = shared_minio();
+  const FakeProgram fake(
+      server.container(), "mc",
+      "case \"$*\" in *recursive*)\n"
+      "printf "
+      "'{\"status\":\"success\",\"type\":\"folder\",\"lastModified\":\"2024-01-02T03:04:05Z\","
+      "\"size\":0,\"key\":\"documents/folder/\",\"etag\":\"\",\"url\":\"http://"
+      "127.0.0.1:9000\"}\\n'\n"
+      ";; esac\nexec \"$REAL\" \"$@\"\n");
+  const Ended ended = scene.bba({"backup", server.container()}, with(MinioServer::alias()));
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(has(ended.err, "1 keys end in '/'"));
+  const Json found = scene.manifest().at("artifacts")[0].at("found");
+  CHECK(found.at("folders") == 1);
+  CHECK(found.at("buckets") == 4);
+  CHECK(scene.bba({"verify", server.container()}).exit_code == 0);
+}
+
+TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that is none") {
+  NEEDS_ENGINE();
+  Scene scene;
+  // Nobody says its credentials.
+  const std::string bare = scene.start("bare-minio", {}, image);
+  check_fails(bare, {{"MINIO_MC_ALIAS", "elsewhere"}}, 6,
+              {"mc ls elsewhere failed", "Requested file `elsewhere` not found", "hint: check"});
+  check_fails(bare, {{"MINIO_MC_ALIAS", "data"}}, 3,
+              {"mc knows no alias of the name in MINIO_MC_ALIAS", "hint: "});
+  check_fails(bare, {{"MINIO_MC_ALIAS", "--json"}}, 3, {"is no alias", "hint: an alias is"});
+}
+
+TEST_CASE("D, the operator's own credentials: good, wrong, and of a server that is down") {
+  NEEDS_ENGINE();
+  const std::string container = shared_minio().container();
+  const std::string good = MinioServer::credentials();
+  {
+    Scene scene;
+    const Ended ended = scene.bba({"backup", container},
+                                  with({{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", good}}));
+    INFO(ended.err);
+    CHECK(ended.exit_code == 0);
+    CHECK(any_has(scene.manifest().at("follow_ups"), "restoring needs MC_HOST_mine="));
+  }
+  check_fails(
+      container, {{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", "http://operator:x@127.0.0.1:9000"}},
+      6, {"mc ls mine failed", "The request signature we calculated does not match", "hint: "});
+  check_fails(container,
+              {{"MINIO_MC_ALIAS", "mine"},
+               {"MC_HOST_mine", fmt::format("http://operator:{}@127.0.0.1:9009", minio_secret)}},
+              6, {"mc ls mine failed", "connection refused", "without MINIO_MC_ALIAS the files"});
+}
+
+TEST_CASE("D, the files instead: no alias, no mc, paused already, stopped") {
+  NEEDS_ENGINE();
+  const MinioServer& server = shared_minio();
+  check_files_instead(server.container(), {},
+                      "no objects through mc, as MINIO_MC_ALIAS is not set in your environment",
+                      "pause");
+  {
+    const HiddenProgram hidden(server.container(), "mc");
+    check_files_instead(server.container(), MinioServer::alias(),
+                        "no objects through mc, as mc could not be started", "pause");
+  }
+  docker({"pause", server.container()});
+  check_files_instead(server.container(), MinioServer::alias(),
+                      "no objects through mc, as the container is paused", "paused");
+  CHECK(paused(server.container()));
+  docker({"unpause", server.container()});
+  Scene scene;
+  const std::string stopped = scene.create("stopped-minio", {}, image);
+  check_files_instead(stopped, MinioServer::alias(),
+                      "no objects through mc, as the container is created", "stopped");
+}
+
+TEST_CASE("D, a root file system that is read-only") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string container =
+      scene.start("readonly-minio",
+                  {"--read-only", "--tmpfs", "/run", "--env", "MINIO_ROOT_USER=operator", "--env",
+                   "MINIO_ROOT_PASSWORD=operator-secret"},
+                  image);
+  const Strings mc{"exec",
+                   "-e",
+                   "MC_CONFIG_DIR=/dev/shm/other",
+                   "-e",
+                   "MC_HOST_local=http://operator:operator-secret@127.0.0.1:9000",
+                   container,
+                   "mc"};
+  Strings make = mc;
+  make.insert(make.end(), {"mb", "local/one"});
+  wait_until("a bucket", 10s, [&] {
+    Strings argv{"docker", "-H", host()};
+    argv.insert(argv.end(), make.begin(), make.end());
+    return run(argv).exit_code == 0;
+  });
+  const Ended ended = scene.bba({"backup", container}, with(MinioServer::alias()));
+  INFO(ended.err);
+  CHECK(ended.exit_code == 0);
+  CHECK(scene.manifest().at("artifacts")[0].at("found").at("buckets") == 1);
+}
+
+TEST_CASE("D, the backup directory's file system is full: exit 8") {
+  NEEDS_ENGINE();
+  const MinioServer& server = shared_minio();
+  for (const std::string size : {"16k", "1m", "6m"}) {
+    CAPTURE(size);
+    Scene scene;
+    scene.small_backup_directory(size);
+    const Ended ended = scene.bba({"backup", server.container()}, with(MinioServer::alias()));
+    INFO(ended.err);
+    CHECK(ended.exit_code == 8);
+    CHECK(ended.out.empty());
+    CHECK(has(ended.err, "No space left on device"));
+    scene.check_nothing_left();
+    CHECK_FALSE(runs_in(server.container(), "/mc "));
+  }
+}
+
+TEST_CASE("D, killed half way: the run by SIGTERM and SIGKILL, then the container") {
+  NEEDS_ENGINE();
+  Scene servers;
+  const MinioServer server(servers, "killed-minio");
+  const WaitingProgram waiting(server.container(), "mc", "*cat*scan.bin*", 2000000);
+  const std::string life = life_of(server.container());
+  ::setenv("MINIO_MC_ALIAS", "local", 1);
+  for (const int signal : {SIGTERM, SIGKILL}) {
+    CAPTURE(signal);
+    Scene scene;
+    Process run = scene.begin({"backup", server.container()});
+    waiting.wait_until_half_way(run);
+    REQUIRE(runs_in(server.container(), "/mc "));
+    run.signal(signal);
+    CHECK(run.wait(10s).exit_code == (signal == SIGTERM ? 143 : -SIGKILL));
+    wait_until("the program inside has ended", 6s,
+               [&] { return !runs_in(server.container(), "/mc "); });
+    wait_until("the guard has ended", 10s, [&] { return !scene.guard(); });
+    scene.check_nothing_left();
+    CHECK(life_of(server.container()) == life);
+  }
+  Scene scene;
+  Process run = scene.begin({"backup", server.container()});
+  waiting.wait_until_half_way(run);
+  docker({"kill", server.container()});
+  const Ended ended = run.wait(60s);
+  INFO(ended.err);
+  CHECK(ended.exit_code == 6);
+  CHECK(ended.out.empty());
+  scene.check_nothing_left();
+  docker({"start", server.container()});
+  ::unsetenv("MINIO_MC_ALIAS");
+}
+
+TEST_CASE(
+    "D, the secret is in no output, no manifest and no argv; plan's request is the backup's") {
+  NEEDS_ENGINE();
+  const MinioServer& server = shared_minio();
+  Scene scene;
+  const std::string since = event_clock();
+  const std::string secret(minio_secret);
+  for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
+                                   Strings{"-v", "plan", server.container(), "--json"},
+                                   Strings{"-v", "backup", server.container(), "--json"}}) {
+    const Ended ended = scene.bba(arguments, with(MinioServer::alias()));
+    REQUIRE(ended.exit_code == 0);
+    CHECK_FALSE(has(ended.out, secret));
+    CHECK_FALSE(has(ended.err, secret));
+    if (arguments.back() == server.container()) {
+      CHECK(has(ended.out, "exec with MC_HOST_local: mc --quiet ls --recursive --json local"));
+    }
+  }
+  CHECK_FALSE(has(pretty_json(scene.manifest()), secret));
+  const std::string events = join(events_of({server.container()}, since), "\n");
+  REQUIRE(has(events, "exec_create: mc --quiet ls --recursive --json local"));
+  CHECK_FALSE(has(events, secret));
+}

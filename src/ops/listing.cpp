@@ -522,8 +522,11 @@ void ArchiveCheck::finish() {
                             shown(below), only_tar_.size()));
   }
   if (rules_.rdb_required && !rdb_seen_) {
-    throw Error(ErrorKind::capture, fmt::format("{} holds no {}, which the server says it saved",
-                                                rules_.path, rules_.rdb_file));
+    throw Error(
+        ErrorKind::capture,
+        fmt::format("{} holds no {}, which the server says it saved", rules_.path, rules_.rdb_file),
+        "the engine does not read a tmpfs: where it is one, the data is gone with the "
+        "container anyway");
   }
 }
 

@@ -553,7 +553,7 @@ TEST_CASE("B, no redis-cli in the container: the files, paused") {
   server.seed();
   server.ask({"SAVE"});
   const std::string digest = server.digest();
-  docker({"exec", server.container(), "sh", "-c", "rm $(which redis-cli)"});
+  docker({"exec", server.container(), "sh", "-c", "rm $(command -v redis-cli)"});
   const Json manifest =
       check_files(scene, server.container(), {"no BGSAVE", "redis-cli", "not found"});
   check_was_paused(manifest, {server.container()});

@@ -15,7 +15,7 @@ std::uint64_t count(const Json* object, std::string_view key) {
 
 }  // namespace
 
-KeyVerdict compare_keys(const Json& around, const Json& restored, bool has_log) {
+KeyVerdict compare_keys(const Json& around, const Json& restored) {
   KeyVerdict verdict;
   const auto fail = [&](const std::string& database, std::uint64_t keys, std::uint64_t least,
                         std::uint64_t most) {
@@ -28,14 +28,11 @@ KeyVerdict compare_keys(const Json& around, const Json& restored, bool has_log) 
     const Json* after = member(counts, "after");
     const auto [fewer, more] = std::minmax({count(before, "keys"), count(after, "keys")});
     const std::uint64_t expiring = std::max(count(before, "expires"), count(after, "expires"));
-    // What changed within the moment of a save may have changed as much again until the archive.
-    const std::uint64_t moved = more - fewer;
-    const bool busy = moved > 0;
-    const std::uint64_t slack = expiring + (has_log ? moved : 0);
-    const std::uint64_t least = fewer > slack ? fewer - slack : 0;
+    const bool busy = more > fewer;
+    const std::uint64_t least = fewer > expiring ? fewer - expiring : 0;
     const Json* now = member(restored, database);
     const std::uint64_t keys = count(now, "keys");
-    if (keys < least || (keys > more && !has_log)) {
+    if (keys < least || keys > more) {
       fail(database, keys, least, more);
       return verdict;
     }
@@ -53,7 +50,7 @@ KeyVerdict compare_keys(const Json& around, const Json& restored, bool has_log) 
   }
   for (const auto& [database, counts] : restored.items()) {
     const std::uint64_t keys = count(&counts, "keys");
-    if (keys > 0 && !around.contains(database) && !has_log) fail(database, keys, 0, 0);
+    if (keys > 0 && !around.contains(database)) fail(database, keys, 0, 0);
   }
   return verdict;
 }

@@ -61,7 +61,6 @@ PartReport drill_rdb(const DrillContext& context, const store::ArtifactRecord& r
       info = loaded_info(context, scratch, clients);
       return info.has_value();
     });
-    const bool has_log = bool_member(context.manifest.facts, "aof_enabled").value_or(false);
     const Json* keyspace = member(record.found, "keyspace");
     std::uint64_t keys = 0;
     for (const auto& [database, counts] : info->keyspace.items()) {
@@ -75,7 +74,7 @@ PartReport drill_rdb(const DrillContext& context, const store::ArtifactRecord& r
           "that no key is missing: the backup could not ask the server how many it had");
       return;
     }
-    const KeyVerdict verdict = compare_keys(*keyspace, info->keyspace, has_log);
+    const KeyVerdict verdict = compare_keys(*keyspace, info->keyspace);
     if (!verdict.lost.empty()) throw Error(ErrorKind::artifact, verdict.lost);
     report.lines.push_back(
         fmt::format("a server started on it, with {} keys in {} databases, as many as there were",

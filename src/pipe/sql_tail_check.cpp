@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -17,6 +19,39 @@ constexpr std::size_t longest_table = 2 * (2 * 63 + 2) + 1;
 // More than the longest line that matters, the COPY of a table with 1,600 columns of 63 doubled
 // quotes.
 constexpr std::size_t longest_line = 256 * 1024;
+
+// Eight bytes at a time: short rows would otherwise cost a call each.
+std::uint64_t count_newlines(std::string_view text) {
+  constexpr std::uint64_t newlines = 0x0a0a0a0a0a0a0a0a;
+  constexpr std::uint64_t low_bits = 0x7f7f7f7f7f7f7f7f;
+  constexpr std::uint64_t even_bytes = 0x00ff00ff00ff00ff;
+  constexpr std::size_t most_words = 255;  // until one of eight counts of a byte is full
+  std::uint64_t count = 0;
+  while (text.size() >= sizeof(std::uint64_t)) {
+    const std::size_t words = std::min(text.size() / sizeof(std::uint64_t), most_words);
+    std::uint64_t counts = 0;
+    for (std::size_t i = 0; i < words; ++i) {
+      std::uint64_t bytes = 0;
+      std::memcpy(&bytes, text.data() + i * sizeof bytes, sizeof bytes);
+      bytes ^= newlines;
+      // 1 in each byte that is zero now, and 0 in the others.
+      counts += ~(((bytes & low_bits) + low_bits) | bytes | low_bits) >> 7;
+    }
+    counts = (counts & even_bytes) + (counts >> 8 & even_bytes);
+    count += counts * 0x0001000100010001 >> 48;
+    text.remove_prefix(words * sizeof(std::uint64_t));
+  }
+  return count + static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// Where a line that is "\." begins in text that begins with a line; npos where none is complete.
+std::size_t end_of_rows(std::string_view text) {
+  for (std::size_t at = text.find('\\'); at != text.npos; at = text.find('\\', at + 1)) {
+    const bool begins_line = at == 0 || text[at - 1] == '\n';
+    if (begins_line && text.substr(at).starts_with("\\.\n")) return at;
+  }
+  return text.npos;
+}
 
 // The SQL identifier that `text` begins with, quoted or not, as it stands there.
 std::string_view identifier(std::string_view text) {
@@ -64,6 +99,7 @@ void SqlTailCheck::write(const Chunk& chunk) {
   }
 
   while (!text.empty()) {
+    if (in_copy_ && line_.empty() && !line_too_long_) text.remove_prefix(take_rows(text));
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) {
       hold(text);
@@ -79,6 +115,14 @@ void SqlTailCheck::write(const Chunk& chunk) {
     }
     text.remove_prefix(end + 1);
   }
+}
+
+// The complete rows that `text` begins with; how long they are.
+std::size_t SqlTailCheck::take_rows(std::string_view text) {
+  const std::size_t end = end_of_rows(text);
+  const std::size_t size = end != text.npos ? end : text.rfind('\n') + 1;  // npos + 1 is 0
+  rows_ += count_newlines(text.substr(0, size));
+  return size;
 }
 
 void SqlTailCheck::hold(std::string_view part) {

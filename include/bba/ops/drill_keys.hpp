@@ -13,10 +13,9 @@ struct KeyVerdict {
   std::vector<std::string> not_proven;  // what could not be told from what a busy server does
 };
 
-// `around`: ArtifactRecord::found.keyspace, how many keys each database had before and after the
-// save. `restored`: the same of the server that was started on the restored directory. Keys that
-// expire may have done so since. With an append-only file (`has_log`) the server loads what was
-// written between the save and the archive as well.
-KeyVerdict compare_keys(const Json& around, const Json& restored, bool has_log);
+// `around`: ArtifactRecord::found.keyspace, how many keys each database had before the save and
+// once the archive was read at the latest. `restored`: the same of the server that was started on
+// the restored directory. Keys that expire may have done so since.
+KeyVerdict compare_keys(const Json& around, const Json& restored);
 
 }  // namespace bba::ops

@@ -43,6 +43,7 @@ class SqlTailCheck : public Stage {
   // stdin;". A function's body can hold such a COPY, but hardly all three lines.
   enum class Before { other, comment_end, empty_line };
 
+  std::size_t take_rows(std::string_view text);
   void line(std::string_view line);
   void hold(std::string_view part);
   void statement(std::string_view line);

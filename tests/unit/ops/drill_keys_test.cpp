@@ -24,48 +24,39 @@ Json restored(unsigned keys) {
 }  // namespace
 
 TEST_CASE("a server that nobody writes to has exactly the keys that it had") {
-  CHECK(compare_keys(around(17, 17), restored(17), false).lost.empty());
-  CHECK(compare_keys(around(17, 17), restored(17), false).not_proven.empty());
-  CHECK(compare_keys(around(17, 17), restored(16), false).lost ==
+  CHECK(compare_keys(around(17, 17), restored(17)).lost.empty());
+  CHECK(compare_keys(around(17, 17), restored(17)).not_proven.empty());
+  CHECK(compare_keys(around(17, 17), restored(16)).lost ==
         "db0 has 16 keys after restoring, and the server had 17");
-  CHECK(compare_keys(around(17, 17), restored(18), false).lost ==
+  CHECK(compare_keys(around(17, 17), restored(18)).lost ==
         "db0 has 18 keys after restoring, and the server had 17");
-  CHECK(compare_keys(around(17, 17), Json::object(), false).lost ==
+  CHECK(compare_keys(around(17, 17), Json::object()).lost ==
         "db0 has 0 keys after restoring, and the server had 17");
-  CHECK(compare_keys(Json::object(), Json::object(), false).lost.empty());
-  CHECK(compare_keys(Json::object(), restored(1), false).lost ==
+  CHECK(compare_keys(Json::object(), Json::object()).lost.empty());
+  CHECK(compare_keys(Json::object(), restored(1)).lost ==
         "db0 has 1 keys after restoring, and the server had 0");
 }
 
 TEST_CASE("keys that expire may be gone, no other") {
-  const KeyVerdict verdict = compare_keys(around(17, 17, 3), restored(15), false);
+  const KeyVerdict verdict = compare_keys(around(17, 17, 3), restored(15));
   CHECK(verdict.lost.empty());
   CHECK(verdict.not_proven.size() == 1);
-  CHECK(compare_keys(around(17, 17, 3), restored(14), false).lost.empty());
-  CHECK(compare_keys(around(17, 17, 3), restored(13), false).lost ==
+  CHECK(compare_keys(around(17, 17, 3), restored(14)).lost.empty());
+  CHECK(compare_keys(around(17, 17, 3), restored(13)).lost ==
         "db0 has 13 keys after restoring, and the server had 14 to 17");
-  CHECK(compare_keys(around(2, 2, 5), Json::object(), false).lost.empty());
+  CHECK(compare_keys(around(2, 2, 5), Json::object()).lost.empty());
 }
 
 TEST_CASE("a busy server: anything between its two moments, and the receipt says so") {
   for (const unsigned keys : {10U, 15U, 20U}) {
     for (const Json& moments : {around(10, 20), around(20, 10)}) {
-      const KeyVerdict verdict = compare_keys(moments, restored(keys), false);
+      const KeyVerdict verdict = compare_keys(moments, restored(keys));
       CHECK(verdict.lost.empty());
       CHECK(verdict.not_proven.size() == 1);
     }
   }
-  CHECK_FALSE(compare_keys(around(10, 20), restored(9), false).lost.empty());
-  CHECK_FALSE(compare_keys(around(10, 20), restored(21), false).lost.empty());
-}
-
-TEST_CASE("an append-only file holds what was written until the archive was taken") {
-  CHECK(compare_keys(around(17, 17), restored(25), true).lost.empty());
-  CHECK_FALSE(compare_keys(around(17, 17), restored(16), true).lost.empty());
-  CHECK(compare_keys(around(10, 20), restored(1), true).lost.empty());
-  CHECK(compare_keys(around(18, 20), restored(16), true).lost.empty());
-  CHECK_FALSE(compare_keys(around(18, 20), restored(15), true).lost.empty());
-  CHECK(compare_keys(Json::object(), restored(1), true).lost.empty());
+  CHECK_FALSE(compare_keys(around(10, 20), restored(9)).lost.empty());
+  CHECK_FALSE(compare_keys(around(10, 20), restored(21)).lost.empty());
 }
 
 }  // namespace bba::ops

@@ -161,6 +161,31 @@ TEST_CASE("Rows, extensions and large objects are counted for each database, at 
   }
 }
 
+TEST_CASE("Rows of every length are counted, whatever the chunks, and only \\. alone ends them") {
+  std::mt19937_64 random(7);
+  for (const std::size_t step : {1U, 7U, 64U, 1000U, 65536U}) {
+    std::string rows;
+    std::uint64_t count = 0;
+    while (rows.size() < 20'000) {
+      std::string row(random() % 40, 'x');
+      for (char& c : row) {
+        constexpr std::string_view odd = "\\.\r\t\x8a\x0b\x80\x01 a";
+        c = odd[random() % odd.size()];
+      }
+      if (row == "\\.") row += ' ';
+      rows += row + "\n";
+      ++count;
+    }
+    CHECK(counted("\\connect app\n" + rows_of("t", rows), step) ==
+          Names{"app: t=" + std::to_string(count) + " rows=" + std::to_string(count)});
+  }
+  // More short rows than eight counters of a byte hold.
+  for (const std::size_t size : {0U, 1U, 7U, 8U, 255U, 256U, 2039U, 2040U, 2041U, 5000U}) {
+    CHECK(counted("\\connect app\n" + rows_of("t", std::string(size, '\n'))) ==
+          Names{"app: t=" + std::to_string(size) + " rows=" + std::to_string(size)});
+  }
+}
+
 TEST_CASE("The counts of a real dump of PostgreSQL 15") {
   const std::string dump = test::fixture("sql/pg_dumpall-15.sql");
   SqlTailCheck check;

@@ -64,6 +64,12 @@ Quieted while_quiet(Session& session, Debts& debts, const classes::Capture& capt
     locks.push_back(lock_container(session, one));
   }
 
+  // A run that was killed since this one began may have paused one of them: that is no pause of the
+  // operator's, and its guard is about to end it.
+  for (const std::string& done : recover(session).done) {
+    session.reporter.warning("another run was killed; put right what it left: " + done);
+  }
+
   std::vector<Held> held;
   std::exception_ptr failure;
   try {

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/file.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
@@ -23,23 +22,6 @@ using Lines = std::vector<std::string>;
 
 constexpr const char* unpause = "POST /containers/c1/unpause";
 const store::JournalEntry kuma_paused{store::Debt::paused, "c1", "kuma"};
-
-// The number of a process that has ended.
-pid_t dead_process() {
-  const pid_t pid = ::fork();
-  if (pid == 0) ::_exit(0);
-  ::waitpid(pid, nullptr, 0);
-  return pid;
-}
-
-// What a run leaves that was killed while `kuma` was paused, by it, on the engine at `host`.
-std::string put_journal(const World& world, const std::string& host, pid_t run = dead_process()) {
-  store::BackupDirectory::open_or_create(world.state());
-  const std::string path = world.state() + "/" + std::to_string(run) + "-1.journal";
-  write_file(path,
-             "{\"host\":\"" + host + "\"}\n{\"owe\":\"paused\",\"id\":\"c1\",\"name\":\"kuma\"}");
-  return path;
-}
 
 std::string state_json(bool running, bool paused) {
   return answer(200, dump_json(Json{{"Id", "c1"},
@@ -61,7 +43,7 @@ TEST_CASE("a dead run's debts are paid to the engine that its journal names") {
   FakeEngine other;
   World world(mine.socket_path());
   is_paused(other);
-  const std::string journal = put_journal(world, other.host());
+  const std::string journal = put_journal(world, other.host(), "c1", "kuma");
   const Recovered recovered = recover(world.session);
   CHECK(recovered.done == Lines{"paused: kuma"});
   CHECK(recovered.failed == Lines{});
@@ -74,8 +56,8 @@ TEST_CASE("where that engine does not answer, the journal stays, and nobody else
   FakeEngine mine;
   World world(mine.socket_path());
   const std::string gone = world.temp / "gone.sock";
-  const std::string journal = put_journal(world, "unix://" + gone);
-  const std::string odd = put_journal(world, "tcp://10.0.0.1:2375");
+  const std::string journal = put_journal(world, "unix://" + gone, "c1", "kuma");
+  const std::string odd = put_journal(world, "tcp://10.0.0.1:2375", "c1", "kuma");
   const Recovered recovered = recover(world.session);
   CHECK(recovered.done == Lines{});
   REQUIRE(recovered.failed.size() == 2);
@@ -90,7 +72,7 @@ TEST_CASE("where that engine does not answer, the journal stays, and nobody else
 TEST_CASE("a container that is gone from its own engine owes nothing") {
   FakeEngine fake;
   World world(fake.socket_path());
-  const std::string journal = put_journal(world, fake.host());
+  const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
   CHECK(recover(world.session).done == Lines{"paused: kuma"});
   CHECK_FALSE(std::filesystem::exists(journal));
 }
@@ -98,7 +80,7 @@ TEST_CASE("a container that is gone from its own engine owes nothing") {
 TEST_CASE("a guard that is just paying is waited for, and the operator is told") {
   FakeEngine fake;
   World world(fake.socket_path());
-  const std::string journal = put_journal(world, fake.host());
+  const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
   // The guard: it has the lock, and lets go, all paid, once the operator was told.
   Fd guard(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(::flock(guard.get(), LOCK_EX) == 0);
@@ -140,7 +122,7 @@ TEST_CASE("a guard that is just paying is waited for, and the operator is told")
 TEST_CASE("the journal of a run that lives is nobody's business") {
   FakeEngine fake;
   World world(fake.socket_path());
-  const std::string journal = put_journal(world, fake.host(), ::getpid());
+  const std::string journal = put_journal(world, fake.host(), "c1", "kuma", ::getpid());
   const Fd run(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(::flock(run.get(), LOCK_EX) == 0);
   const Recovered recovered = recover(world.session);

@@ -237,6 +237,15 @@ TEST_CASE("the container is found again where it was replaced") {
     CHECK(conditions(verdict) == Names{"image"});
     CHECK(contains(verdict.refusals[0].why, "no container was found"));
   }
+  SUBCASE("nowhere, and a file that may name it cannot be read") {
+    gate_world.fake.on("GET /containers/json", {send(answer(200, "[]"))});
+    const std::string stack = gate_world.world.temp / "platform/compose/core";
+    std::filesystem::create_directories(stack);
+    write_file(stack + "/compose.yaml", "services: [\n");
+    const GateVerdict verdict = gate_world.judge();
+    CHECK(conditions(verdict) == Names{"image"});
+    CHECK(contains(verdict.refusals[0].run, stack + "/compose.yaml:2:1"));
+  }
 }
 
 TEST_CASE("an engine that does not answer is a refusal, unless the check is left out") {

@@ -125,6 +125,19 @@ TEST_CASE("who is still already, stays so") {
   CHECK(quiet.deeds() == Lines{});
 }
 
+TEST_CASE("a pause that a killed run has left is ended, and is not taken for the operator's") {
+  Quiet quiet;
+  quiet.is("aaa", {state(true, true), state(true, false), state(true, true)});
+  quiet.is("bbb", {state(true, false), state(true, true)});
+  put_journal(quiet.world, quiet.fake.host(), "aaa", "one");
+  CHECK(quiet.run().records.size() == 2);
+  Lines deeds = all_deeds;
+  deeds.insert(deeds.begin(), "aaa/unpause");
+  CHECK(quiet.deeds() == deeds);
+  REQUIRE(quiet.world.reporter.warnings.size() == 1);
+  CHECK(contains(quiet.world.reporter.warnings[0], "put right what it left: paused: one"));
+}
+
 TEST_CASE("one that cannot be paused: the action never runs, and the one before runs again") {
   Quiet quiet;
   quiet.capture.quiesce = {{"aaa", "one"}, {"ccc", "three"}};

@@ -4,6 +4,8 @@
 
 #include <map>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -237,6 +239,24 @@ inline void put_receipt(const World& world, const std::string& module, Timestamp
                               {"manifest", manifest},
                               {"manifest_sha256", sha256_of(read_file(world.path(manifest)))},
                               {"passed", passed}}));
+}
+
+// The number of a process that has ended.
+inline pid_t dead_process() {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(0);
+  ::waitpid(pid, nullptr, 0);
+  return pid;
+}
+
+// What a run leaves that was killed after it paused this container on the engine at `host`.
+inline std::string put_journal(const World& world, const std::string& host, const std::string& id,
+                               const std::string& name, pid_t run = dead_process()) {
+  store::BackupDirectory::open_or_create(world.state());
+  const std::string path = world.state() + "/" + std::to_string(run) + "-1.journal";
+  write_file(path, dump_json(Json{{"host", host}}) + "\n" +
+                       dump_json(Json{{"owe", "paused"}, {"id", id}, {"name", name}}));
+  return path;
 }
 
 inline std::vector<std::string> names_in(const std::string& directory) {

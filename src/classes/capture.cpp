@@ -178,9 +178,15 @@ std::vector<std::string> restore_commands(const Capture& capture, const Part& pa
                       shell_quoted(std::array{parent_of(directory.path)})};
             },
             [&](const ObjectMirror& mirror) -> std::vector<std::string> {
+              std::vector<std::string> commands{target};
               std::string options;
               for (const wire::EnvVar& variable : mirror.mc.env) {
                 options += "-e " + variable.name + " ";
+                if (!variable.name.starts_with("MC_HOST_")) continue;
+                commands.push_back("env | grep -q '^" + variable.name + "=' || echo 'set " +
+                                   variable.name +
+                                   "=http://KEY:SECRET@127.0.0.1:9000 of the target in your "
+                                   "environment' >&2");
               }
               const std::string script =
                   "set -e; for b in /tmp/objects/*/; do [ -d \"$b\" ] || continue; b=${b%/}; "
@@ -189,9 +195,10 @@ std::vector<std::string> restore_commands(const Capture& capture, const Part& pa
                   "/$b\"; [ -z \"$(ls -A \"/tmp/objects/$b\")\" ] || mc --quiet cp --recursive "
                   "\"/tmp/objects/$b/\" \"" +
                   mirror.alias + "/$b/\"; done; rm -r /tmp/objects";
-              return {target, unpack(file) + " | docker cp - \"$TARGET\":/tmp",
-                      "docker exec " + options + "\"$TARGET\" sh -c " +
-                          shell_quoted(std::array{script})};
+              commands.push_back(unpack(file) + " | docker cp - \"$TARGET\":/tmp");
+              commands.push_back("docker exec " + options + "\"$TARGET\" sh -c " +
+                                 shell_quoted(std::array{script}));
+              return commands;
             }},
       part.what);
 }

@@ -149,9 +149,6 @@ Capture minio_objects(const Target& target, const wire::ExecConfig& mc, const st
   capture.parts.push_back({"", ObjectMirror{alias, mc}});
   capture.follow_ups.push_back(
       "not in it: policies, users, lifecycle rules, tags, metadata, older versions of objects");
-  capture.follow_ups.push_back("restoring needs MC_HOST_" + alias +
-                               "=http://KEY:SECRET@127.0.0.1:9000, of the server that is restored "
-                               "into, in your environment");
   return capture;
 }
 

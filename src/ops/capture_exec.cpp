@@ -4,6 +4,7 @@
 #include "bba/ops/exec_end.hpp"
 #include "bba/ops/pump.hpp"
 #include "bba/ops/redis_save.hpp"
+#include "bba/ops/secrets.hpp"
 #include "bba/ops/sql_found.hpp"
 #include "bba/pipe/check.hpp"
 
@@ -60,9 +61,10 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
     if (*exit_code != 0) {
       const bool not_started = *exit_code == 126 || *exit_code == 127;
       // A program that cannot be started says so on stdout.
-      const std::string words =
+      const std::string words = without_secrets(
           last_words(not_started && frames.stderr_tail().empty() ? frames.stdout_head()
-                                                                 : frames.stderr_tail());
+                                                                 : frames.stderr_tail()),
+          config.env);
       throw Error(ErrorKind::capture,
                   fmt::format("{} exit code {}{}{}",
                               not_started ? "it could not be started:" : "it ended with",
@@ -76,7 +78,7 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
       error.with_kind(ErrorKind::capture);
     }
     // The program's own words tell more than "the stream ended".
-    const std::string words = last_words(frames.stderr_tail());
+    const std::string words = without_secrets(last_words(frames.stderr_tail()), config.env);
     if (error.hint().empty() && !words.empty() &&
         std::string_view(error.what()).find(printable(words)) == std::string_view::npos) {
       error.with_hint(program + " said: " + printable(words));

@@ -377,6 +377,7 @@ bool ObjectCapture::keep_alone(const ObjectEntry& object) {
   begin_entry(object);
   std::vector<std::byte> buffer(256 << 10);
   for (std::uint64_t offset = 0; offset < object.size;) {
+    context_.session.stop.throw_if_requested();
     const ssize_t count =
         ::pread(keep.fd(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
     if (count < 0) throw system_error(ErrorKind::storage, "reading " + object.key, errno);
@@ -460,7 +461,13 @@ PartFindings ObjectCapture::findings() {
 
 PartFindings capture_objects(const CaptureContext& context, const classes::ObjectMirror& mirror,
                              ArtifactTail& tail, const Moved& moved) {
-  return ObjectCapture(context, mirror, tail, moved).run();
+  try {
+    return ObjectCapture(context, mirror, tail, moved).run();
+  } catch (Error& error) {
+    // It ran when its objects were listed: what was begun has failed.
+    if (error.kind() == ErrorKind::container) error.with_kind(ErrorKind::capture);
+    throw;
+  }
 }
 
 }  // namespace bba::ops

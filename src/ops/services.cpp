@@ -9,6 +9,7 @@
 #include "bba/classes/redis.hpp"
 #include "bba/classes/vault.hpp"
 #include "bba/ops/exec_end.hpp"
+#include "bba/ops/secrets.hpp"
 #include "bba/ops/target.hpp"
 
 namespace bba::ops {
@@ -106,9 +107,9 @@ std::optional<std::string> operator_variable(const Session& session, const std::
   return found->second;
 }
 
-std::string words_of(const docker::ExecResult& result) {
+std::string words_of(const docker::ExecResult& result, const wire::ExecConfig& exec) {
   const std::string_view words = trimmed(result.err.empty() ? result.out : result.err);
-  return std::string(words.substr(0, 300));
+  return without_secrets(std::string(words), exec.env).substr(0, 300);
 }
 
 bool not_started(const docker::ExecResult& result) {
@@ -145,11 +146,11 @@ Capture ask_redis(const Question& question) {
       if (!answered) {
         answered = !not_started(answer);
         if (answered || refusal.empty()) {
-          refusal = fmt::format("{}: {}", client.argv.front(), words_of(answer));
+          refusal = fmt::format("{}: {}", client.argv.front(), words_of(answer, client));
         }
       }
       session.reporter.detail(fmt::format("{} INFO: exit code {}: {}", client.argv.front(),
-                                          answer.exit_code, words_of(answer)));
+                                          answer.exit_code, words_of(answer, client)));
       continue;
     }
     classes::RedisFacts facts;
@@ -197,7 +198,7 @@ Capture ask_vault(const Question& question) {
     if (!status) {
       const bool started = !not_started(answer);
       if (refusal.empty() || (started && !any_started)) {
-        refusal = fmt::format("{} status: {}", probe.argv.front(), words_of(answer));
+        refusal = fmt::format("{} status: {}", probe.argv.front(), words_of(answer, probe));
       }
       any_started = any_started || started;
       continue;
@@ -247,14 +248,14 @@ Capture ask_minio(const Question& question) {
   probe.argv.insert(probe.argv.end(), {"ls", "--json", *alias});
   const docker::ExecResult answer = run_or_end(session.engine, target.container.id, probe);
   if (not_started(answer)) {
-    return files_instead(question,
-                         "no objects through mc, as mc could not be started: " + words_of(answer));
+    return files_instead(
+        question, "no objects through mc, as mc could not be started: " + words_of(answer, mc));
   }
   try {
     classes::ObjectListing listing([](const classes::ObjectEntry&) {});
-    listing.add(answer.out);
+    listing.add(without_secrets(answer.out, mc.env));
     listing.end();
-    if (answer.exit_code != 0) throw Error(ErrorKind::capture, words_of(answer));
+    if (answer.exit_code != 0) throw Error(ErrorKind::capture, words_of(answer, mc));
   } catch (Error& error) {
     error.in(fmt::format("mc ls {} failed", *alias));
     error.with_hint("check MINIO_MC_ALIAS and MC_HOST_" + *alias +

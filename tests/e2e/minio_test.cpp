@@ -323,7 +323,7 @@ TEST_CASE("D, the operator's own credentials: good, wrong, and of a server that 
                                   with({{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", good}}));
     INFO(ended.err);
     CHECK(ended.exit_code == 0);
-    CHECK(any_has(scene.manifest().at("follow_ups"), "restoring needs MC_HOST_mine="));
+    CHECK(any_has(scene.manifest().at("artifacts")[0].at("restore"), "set MC_HOST_mine="));
   }
   check_fails(
       container, {{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", "http://operator:x@127.0.0.1:9000"}},

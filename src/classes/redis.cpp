@@ -215,6 +215,7 @@ std::optional<RedisInfo> parse_redis_info(std::string_view out) {
     info.version = fmt::format("{} (Valkey {})", *version, *valkey);
   }
   info.role = info_field(out, "role").value_or("");
+  info.loading = info_field(out, "loading") == "1";
   info.aof_enabled = info_field(out, "aof_enabled") == "1";
   info.bgsave_in_progress = *in_progress != 0;
   info.bgsave_ok = info_field(out, "rdb_last_bgsave_status") == "ok";

@@ -138,7 +138,9 @@ Json keyspace_of(Session& session, const std::string& container, const classes::
   classes::RedisInfo after = saved.after;
   if (after.aof_enabled || written.time_since_epoch().count() > after.last_save_time) {
     try {
-      after = Client(session, container, save).info();
+      const classes::RedisInfo now = Client(session, container, save).info();
+      // One that was stopped for the archive has only just begun again.
+      if (!now.loading) after = now;
     } catch (const Error&) {
       // Whole it is, whether or not the server still lives to be asked.
       session.stop.throw_if_requested();

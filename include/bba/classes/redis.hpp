@@ -28,6 +28,7 @@ std::optional<std::string> redis_error(std::string_view out);
 struct RedisInfo {  // INFO
   std::string version;
   std::string role;
+  bool loading = false;  // its keys are not all there yet
   bool aof_enabled = false;
   bool bgsave_in_progress = false;
   bool bgsave_ok = false;                  // rdb_last_bgsave_status

@@ -145,6 +145,10 @@ TEST_CASE("redis: INFO of a server, old and new") {
   CHECK_FALSE(old->bgsave_ok);
   CHECK_FALSE(old->rdb_saves.has_value());
   CHECK_FALSE(old->aof_enabled);
+  CHECK_FALSE(old->loading);
+  CHECK(parse_redis_info("redis_version:7\r\nloading:1\r\nrdb_bgsave_in_progress:0\r\n"
+                         "rdb_last_save_time:7\r\n")
+            ->loading);
   CHECK(old->keyspace == Json::object());
 
   const auto valkey = parse_redis_info(

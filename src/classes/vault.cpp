@@ -114,6 +114,13 @@ Capture vault_snapshot(const Target& target, const wire::ExecConfig& probe,
                    {"cluster_name", status.cluster_name}};
   capture.follow_ups.push_back(
       "restoring needs the unseal keys of this Vault: they are not in the snapshot");
+  for (const wire::EnvVar& variable : probe.env) {
+    if (!variable.name.ends_with("_ADDR")) continue;
+    capture.warnings.push_back(fmt::format(
+        "the container does not say where its server is: the snapshot is of {}, as {} in "
+        "your environment has it",
+        variable.value, variable.name));
+  }
   return capture;
 }
 

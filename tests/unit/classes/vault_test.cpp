@@ -134,6 +134,13 @@ TEST_CASE("vault: the snapshot is the probe's program with the probe's environme
         Names{"POST /containers/vault/exec with BAO_TOKEN: bao operator raft snapshot save "
               "/dev/stdout"});
   CHECK(capture.facts.at("version") == "2.1.0");
+  CHECK(capture.warnings.empty());
+
+  const auto elsewhere =
+      vault_probes(target, {{"VAULT_TOKEN", "t"}, {"VAULT_ADDR", "https://active:8200"}});
+  const Capture other = vault_snapshot(target, elsewhere[0], status);
+  REQUIRE(other.warnings.size() == 1);
+  CHECK(other.warnings[0].find("the snapshot is of https://active:8200") != std::string::npos);
 }
 
 TEST_CASE("vault: what a save that failed says") {

@@ -14,8 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-// A first start makes a database cluster, or loads a large file, on a busy disk.
-constexpr auto longest_start = 10min;
 constexpr int most_processes = 512;
 
 std::string scratch_name(const std::string& module) {
@@ -39,7 +37,7 @@ Json environment_of(const wire::Container& live, const ScratchSpec& spec) {
 }
 
 // A request to stop must not stop the removal.
-docker::Engine patient_engine(Session& session) {
+docker::Engine unstoppable_engine(Session& session) {
   docker::Limits limits;
   limits.silence = std::chrono::seconds(60);
   return session.engine.unstoppable(limits);
@@ -49,7 +47,7 @@ docker::Engine patient_engine(Session& session) {
 void remove_scratch(const DrillContext& context, const store::JournalEntry& debt,
                     const std::string& id) {
   try {
-    docker::Engine engine = patient_engine(context.session);
+    docker::Engine engine = unstoppable_engine(context.session);
     pay(engine, {debt.debt, id, debt.name});
     context.debts.settle(debt);
   } catch (const Error& error) {
@@ -125,10 +123,10 @@ void with_scratch(const DrillContext& context, const ScratchSpec& spec,
 }
 
 void start_scratch(const DrillContext& context, const std::string& scratch,
-                   const std::function<bool()>& answers) {
+                   const std::function<bool()>& answers, std::chrono::seconds patience) {
   Session& session = context.session;
   session.engine.start(scratch);
-  const auto patience = Clock::now() + longest_start;
+  const auto deadline = Clock::now() + patience;
   for (;;) {
     try {
       if (answers()) return;
@@ -136,7 +134,7 @@ void start_scratch(const DrillContext& context, const std::string& scratch,
       // It may have ended meanwhile: the next look tells.
     }
     const wire::Container now = session.engine.inspect(scratch);
-    if (!now.running || Clock::now() > patience) {
+    if (!now.running || Clock::now() > deadline) {
       const std::string log = session.engine.logs(scratch, 5);
       throw Error(ErrorKind::capture,
                   fmt::format("the scratch container {}: {}",

@@ -84,6 +84,12 @@ bool is_configuration(const classes::MountChoice& choice) {
 
 }  // namespace
 
+docker::Engine patient_engine(const Session& session) {
+  docker::Limits limits = session.settings.limits;
+  limits.silence = std::chrono::hours(24);
+  return docker::Engine(docker::socket_path(session.settings.host), limits, &session.stop);
+}
+
 std::vector<ScratchVolume> data_volumes(const wire::Container& live) {
   std::vector<ScratchVolume> volumes;
   for (const classes::MountChoice& choice : mounts_of(live)) {

@@ -42,14 +42,6 @@ ScratchSpec fresh_cluster(const wire::Container& live) {
   return spec;
 }
 
-// Restoring is silent for as long as the largest index takes: what ends it is a request to stop,
-// the time limit, or the container's end.
-docker::Engine patient_engine(const Session& session) {
-  docker::Limits limits = session.settings.limits;
-  limits.silence = std::chrono::hours(24);
-  return docker::Engine(docker::socket_path(session.settings.host), limits, &session.stop);
-}
-
 std::string last_words(std::string_view text) {
   text = trimmed(text);
   constexpr std::size_t most = 400;

@@ -1,6 +1,7 @@
 // The pieces of a drill; drill.cpp puts them together. One file for each kind of artifact.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <optional>
@@ -51,9 +52,15 @@ void with_scratch(const DrillContext& context, const ScratchSpec& spec,
                   const std::function<void(const std::string& scratch)>& action);
 
 // Starts it and waits until `answers` says so. Throws Error{capture} with the last lines of its log
-// where it ends, or where it takes too long.
+// where it ends, or where it takes too long: a first start makes a database cluster, or loads a
+// large file, on a busy disk.
 void start_scratch(const DrillContext& context, const std::string& scratch,
-                   const std::function<bool()>& answers);
+                   const std::function<bool()>& answers,
+                   std::chrono::seconds patience = std::chrono::minutes(10));
+
+// The engine for what is silent while it works, as the making of a large index is: what ends it is
+// a request to stop, the time limit, or the container's end.
+docker::Engine patient_engine(const Session& session);
 
 // Fresh volumes for what a live container keeps its data in.
 std::vector<ScratchVolume> data_volumes(const wire::Container& live);

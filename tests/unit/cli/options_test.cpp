@@ -181,6 +181,19 @@ TEST_CASE("options: audit") {
   CHECK(parse({"audit", "--json"}).json);
 }
 
+TEST_CASE("options: drill") {
+  const Options drill = parse({"drill", "postgres", "--memory", "512MiB"});
+  CHECK(drill.command == "drill");
+  CHECK(drill.modules == Words{"postgres"});
+  CHECK(drill.memory == std::uint64_t{512} << 20);
+  CHECK_FALSE(parse({"drill", "postgres"}).memory);
+  CHECK(contains(refusal({"drill", "postgres", "--memory", "5MiB"}).what, "6MiB or more"));
+  CHECK(contains(refusal({"drill", "postgres", "--memory", "much"}).what, "is no size"));
+  CHECK(refusal({"drill"}).what != "");
+  CHECK(refusal({"drill", "a", "b"}).what != "");
+  CHECK(contains(parse({"drill", "--help"}).text, "without network"));
+}
+
 TEST_CASE("options: verify, gate, list and prune") {
   CHECK(parse({"verify", "/backups/x.sql.gz"}).modules == Words{"/backups/x.sql.gz"});
   const Options gate = parse({"gate", "x", "--max-age", "2h", "--require", "drilled", "--ref",

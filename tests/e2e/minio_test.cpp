@@ -354,6 +354,13 @@ TEST_CASE("D, the files instead: no alias, no mc, paused already, stopped") {
   const std::string stopped = scene.create("stopped-minio", {}, image);
   check_files_instead(stopped, MinioServer::alias(),
                       "no objects through mc, as the container is created", "stopped");
+
+  const std::string no_mount = scene.start("no-mount", {}, "bba-fixture/files:1");
+  const Ended ended = scene.bba({"backup", no_mount, "--class", "D"});
+  CHECK(ended.exit_code == 4);
+  CHECK(has(ended.err, "MINIO_MC_ALIAS is not set in your environment: container " + no_mount +
+                           " has no mount that holds data"));
+  scene.check_nothing_left();
 }
 
 TEST_CASE("D, a root file system that is read-only") {

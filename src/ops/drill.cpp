@@ -199,8 +199,8 @@ Drill drill(Session& session, const DrillRequest& request) {
     }
   }
   Debts debts(session.settings.state_dir, session.settings.host);
-  const DrillContext context{session, debts, chosen.directory, manifest,
-                             live,    image, request.memory,   drill.needs_hand};
+  const DrillContext context{session, debts,          chosen.directory, manifest, live,
+                             image,   request.memory, drill.needs_hand, began};
   const std::string receipt = store::receipt_name(manifest.module, manifest.started);
   Json compared = Json::array();
   Json not_proven = Json::array();

@@ -71,7 +71,7 @@ class ListingStage : public pipe::Stage {
 class ObjectServer {
  public:
   ObjectServer(const DrillContext& context, const std::string& scratch)
-      : context_(context), scratch_(scratch), engine_(patient_engine(context.session)) {}
+      : context_(context), scratch_(scratch), engine_(patient_engine(context)) {}
 
   // Why there is none; empty where it serves.
   std::string start() {

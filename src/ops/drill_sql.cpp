@@ -66,7 +66,7 @@ struct Cluster {
 class SqlDrill {
  public:
   SqlDrill(const DrillContext& context, const std::string& scratch)
-      : context_(context), scratch_(scratch), engine_(patient_engine(context.session)) {}
+      : context_(context), scratch_(scratch), engine_(patient_engine(context)) {}
 
   void start() {
     // Over TCP: the server that the image runs while it sets the cluster up listens on the socket

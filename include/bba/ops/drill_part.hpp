@@ -26,6 +26,7 @@ struct DrillContext {
   std::string image;            // the one that was backed up, as this engine knows it
   std::uint64_t memory = 0;
   std::vector<std::string>& needs_hand;
+  std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };
 
 // ---- the scratch container
@@ -60,7 +61,7 @@ void start_scratch(const DrillContext& context, const std::string& scratch,
 
 // The engine for what is silent while it works, as the making of a large index is: what ends it is
 // a request to stop, the time limit, or the container's end.
-docker::Engine patient_engine(const Session& session);
+docker::Engine patient_engine(const DrillContext& context);
 
 // Fresh volumes for what a live container keeps its data in.
 std::vector<ScratchVolume> data_volumes(const wire::Container& live);

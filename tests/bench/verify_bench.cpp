@@ -154,7 +154,8 @@ int main(int argc, char** argv) {
   settings.proof_dir = root + "/proofs";
   ops::Session session{settings, stop, reporter, docker::Engine("/nowhere", {}, &stop)};
   const auto directory = store::BackupDirectory::open_or_create(settings.backup_dir);
-  for (const auto& [module, kind] : {std::pair{"postgres", "sql"}, {"kuma", "tar"}}) {
+  for (const std::string kind : {"sql", "tar"}) {
+    const std::string module = kind == "sql" ? "postgres" : "kuma";
     const std::string path = put_set(directory, module, kind, size);
     const double gzip = seconds([&] {
       if (std::system(("gzip -t " + path).c_str()) != 0) std::abort();

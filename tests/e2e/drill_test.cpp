@@ -190,14 +190,14 @@ namespace {
 
 // A drill that stands still in the middle of its work, with a scratch container.
 struct HeldDrill {
-  HeldDrill(Scene& scene, const Files& files, const std::string& at)
-      : relay(scene), module(files.container) {
+  HeldDrill(Scene& scene, std::string of, const std::string& at, std::size_t volumes = 1)
+      : relay(scene), module(std::move(of)) {
     relay.hold_at(at);
     process.emplace(relay.command({"drill", module}));
     wait_until("the drill stands still", 30s, [&] { return relay.holds() || !process->running(); });
     INFO(process->err());
     REQUIRE(process->running());
-    REQUIRE(scratch_of(module).size() == 2);
+    REQUIRE(scratch_of(module).size() == 1 + volumes);
   }
 
   Relay relay;
@@ -213,7 +213,7 @@ TEST_CASE("E, SIGTERM and SIGINT half way: the scratch container is gone with th
   const Files files(scene);
   for (const int signal : {SIGTERM, SIGINT}) {
     CAPTURE(signal);
-    HeldDrill held(scene, files, "/archive?path=");
+    HeldDrill held(scene, files.container, "/archive?path=");
     held.process->signal(signal);
     check_ended(held.process->wait(20s), 128 + signal);
     CHECK(scratch_of(files.container) == Strings{});
@@ -227,7 +227,7 @@ TEST_CASE("E, SIGKILL half way: the guard removes the scratch container") {
   NEEDS_ENGINE();
   Scene scene;
   const Files files(scene);
-  HeldDrill held(scene, files, "/archive?path=%2Fapp%2Fdata");
+  HeldDrill held(scene, files.container, "/archive?path=%2Fapp%2Fdata");
   held.relay.hold_at("");
   held.process->signal(SIGKILL);
   CHECK(held.process->wait().exit_code == -SIGKILL);
@@ -243,7 +243,7 @@ TEST_CASE("E, the run and its guard killed: recover removes the scratch containe
   Scene scene;
   const Files files(scene);
   {
-    HeldDrill held(scene, files, "/archive?path=");
+    HeldDrill held(scene, files.container, "/archive?path=");
     std::optional<pid_t> guard;
     wait_until("a guard", 10s, [&] { return (guard = scene.guard()).has_value(); });
     REQUIRE(::kill(*guard, SIGKILL) == 0);
@@ -367,6 +367,25 @@ TEST_CASE("A, a row less than the dump holds, an error in it, a cut: exit 7, nam
   less.erase(row, good.find('\n', row) + 1 - row);
   CHECK(has(drill_of(less), "database shop: it has "));
   CHECK(has(drill_of(good.substr(0, row + 5000)), "cut inside the rows of a COPY"));
+}
+
+TEST_CASE("A, SIGKILL while the scratch server runs: the guard removes it with its volumes") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  check_ended(scene.bba({"backup", server.container()}), 0);
+  const std::string life = life_of(server.container());
+  HeldDrill held(scene, server.container(), "/exec/", 2);
+  const Strings scratch = scratch_of(server.container());
+  CHECK(inspect(scratch.front()).at("State").at("Running") == true);
+  held.relay.hold_at("");
+  held.process->signal(SIGKILL);
+  CHECK(held.process->wait().exit_code == -SIGKILL);
+  wait_until("the scratch server is gone", 10s,
+             [&] { return scratch_of(server.container()).empty(); });
+  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
+  CHECK(life_of(server.container()) == life);
+  CHECK(scene.journals() == Strings{});
 }
 
 TEST_CASE("A, PostgreSQL 17 with another superuser, partitions and inherited tables") {

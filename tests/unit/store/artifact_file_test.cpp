@@ -284,7 +284,9 @@ TEST_CASE("a file that may not grow is an error, and nothing gets a name") {
       for (int i = 0; i < 3; ++i) file.write(as_bytes(std::string(600'000, 'x')));
     });
   });
-  CHECK(report == "error storage: writing to " + temp.path() + ": File too large | ");
+  CHECK(report ==
+        "error storage: writing to " + temp.path() +
+            ": File too large | a limit on the size of files is in force: see `ulimit -f`");
   CHECK(names_in(temp.path()).empty());
 }
 

@@ -1,5 +1,7 @@
 #include "bba/base/json.hpp"
 
+template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace bba {
 
 namespace {

@@ -5,6 +5,7 @@
 
 #include "bba/base/text.hpp"
 #include "bba/base/time.hpp"
+#include "bba/ops/listing.hpp"
 
 namespace bba::ops {
 
@@ -42,26 +43,6 @@ EntryDigest digest_of_entry(const pipe::TarEntry& entry, const std::string& cont
                                entry.size, entry.mode, entry.uid, entry.gid,
                                extracted_mtime(entry.mtime), device_of(entry), content,
                                capability_of(entry).size(), capability_of(entry) + entry.link));
-}
-
-std::string_view name(pipe::TarType type) {
-  switch (type) {
-    case pipe::TarType::file:
-      return "file";
-    case pipe::TarType::hard_link:
-      return "hard link";
-    case pipe::TarType::symlink:
-      return "symlink";
-    case pipe::TarType::character_device:
-      return "character device";
-    case pipe::TarType::block_device:
-      return "block device";
-    case pipe::TarType::directory:
-      return "directory";
-    case pipe::TarType::fifo:
-      return "FIFO";
-  }
-  return "entry";
 }
 
 std::string shown_time(std::int64_t mtime) {
@@ -134,7 +115,7 @@ std::string entry_difference(const EntryFacts& artifact, const EntryFacts& resto
   const auto differ = [](std::string_view what, const auto& first, const auto& second) {
     return fmt::format("its {} is {}, and {} after restoring", what, first, second);
   };
-  if (a.type != b.type) return differ("type", name(a.type), name(b.type));
+  if (a.type != b.type) return differ("type", type_name(a.type), type_name(b.type));
   if (a.size != b.size) return differ("size", a.size, b.size);
   if (a.mode != b.mode) {
     return differ("mode", fmt::format("{:04o}", a.mode), fmt::format("{:04o}", b.mode));

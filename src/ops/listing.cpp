@@ -38,6 +38,8 @@ std::string base_name(std::string_view path) {
   throw system_error(ErrorKind::capture, "listing " + path + " on this host", error_number);
 }
 
+}  // namespace
+
 std::string_view type_name(pipe::TarType type) {
   switch (type) {
     case pipe::TarType::file:
@@ -57,8 +59,6 @@ std::string_view type_name(pipe::TarType type) {
   }
   return "entry";
 }
-
-}  // namespace
 
 pipe::TarType tar_type(mode_t mode) {
   if (S_ISDIR(mode)) return pipe::TarType::directory;

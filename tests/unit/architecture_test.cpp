@@ -249,6 +249,31 @@ TEST_CASE("what an include names is there") {
   }
 }
 
+// So the compiler has seen each of these headers alone; the few others are compiled by themselves.
+TEST_CASE("a source includes its own header first") {
+  int own = 0;
+  for (const Source& source : sources()) {
+    if (!source.path.starts_with("src/") || !source.path.ends_with(".cpp")) continue;
+    const std::string header =
+        "bba/" + source.path.substr(4, source.path.size() - 4 - std::string(".cpp").size()) +
+        ".hpp";
+    if (!fs::exists(root / "include" / header)) continue;
+    ++own;
+    const std::size_t first = source.text.find("#include");
+    const bool is_first =
+        source.text.compare(first, header.size() + 11, "#include \"" + header + "\"") == 0;
+    CHECK_MESSAGE(is_first, source.path);
+  }
+  CHECK(own > 40);
+}
+
+TEST_CASE("a public header is guarded") {
+  for (const Source& source : sources()) {
+    if (!source.path.ends_with(".hpp")) continue;
+    CHECK_MESSAGE(source.text.find("\n#pragma once\n") != source.text.npos, source.path);
+  }
+}
+
 TEST_CASE("the visible top level is the agreed one") {
   const std::set<std::string> agreed{"CMakeLists.txt", "src",  "include",  "tests",
                                      "fixtures",       "docs", "README.md"};

@@ -9,6 +9,9 @@
 
 #include <nlohmann/json.hpp>
 
+// Compiled once, in json.cpp, and not in every source that includes this.
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace bba {
 
 using Json = nlohmann::ordered_json;

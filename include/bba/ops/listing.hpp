@@ -73,6 +73,8 @@ Json found_json(const ArchiveCounts& counts);  // ArtifactRecord::found
 std::vector<std::string> archive_warnings(const std::string& path, const ArchiveCounts& counts);
 
 pipe::TarType tar_type(mode_t mode);
+// For people.
+std::string_view type_name(pipe::TarType type);
 
 // What belongs to one archive.
 struct ArchiveRules {

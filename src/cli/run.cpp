@@ -1,6 +1,7 @@
 #include "bba/cli/run.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -102,9 +103,11 @@ ops::Wish wish_of(const Options& options, const std::string& module) {
   return {module, options.container, options.module_class, options.consistency, options.paths};
 }
 
+// A result that nobody received is no result: a script would go on with an empty one.
 void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    throw system_error(ErrorKind::storage, "writing the result to standard output", errno);
+  }
 }
 
 int plan(ops::Session& session, const Options& options) {
@@ -242,8 +245,9 @@ int prune(ops::Session& session, const Options& options) {
 }
 
 // What works on a copy of the backups, on a machine that never had an engine.
-bool needs_no_engine(const std::string& command) {
-  return command == "verify" || command == "list";
+bool needs_no_engine(const Options& options) {
+  return options.command == "verify" || options.command == "list" ||
+         (options.command == "gate" && options.skip_image_check);
 }
 
 int dispatch(ops::Session& session, const Options& options) {
@@ -283,7 +287,7 @@ int run(int argc, const char* const* argv) {
     install_signal_handlers(stop);
     raise_descriptor_limit();
     ops::Settings settings = settings_of(options);
-    const std::string host = needs_no_engine(options.command) ? default_host : settings.host;
+    const std::string host = needs_no_engine(options) ? default_host : settings.host;
     docker::Engine engine(docker::socket_path(host), settings.limits, &stop);
     ops::Session session{std::move(settings), stop, terminal, std::move(engine)};
     return dispatch(session, options);

@@ -391,16 +391,4 @@ std::string Engine::logs(const std::string& container, int lines) {
   return frames.error() == wire::FrameError::none ? text : log;
 }
 
-void Engine::create_volume(const std::string& name, const wire::Labels& labels) {
-  const ExchangePtr exchange =
-      impl_->call({.method = "POST",
-                   .target = "/volumes/create",
-                   .body = dump_json({{"Name", name}, {"Labels", labels}})});
-  exchange->read_all(answer_limit);
-}
-
-void Engine::remove_volume(const std::string& name) {
-  impl_->remove("/volumes/" + wire::percent_encoded(name));
-}
-
 }  // namespace bba::docker

@@ -28,6 +28,17 @@ void unpause(docker::Engine& engine, const std::string& id) {
   }
 }
 
+void start_again(docker::Engine& engine, const std::string& id) {
+  // The engine goes on stopping a container whose client has died, so "it runs" is believed only
+  // when the time has passed that the container was given to end.
+  const auto patience = std::chrono::steady_clock::now() + stop_grace + 5s;
+  for (;;) {
+    if (!engine.inspect(id).running) return engine.start(id);
+    if (std::chrono::steady_clock::now() > patience) return;
+    std::this_thread::sleep_for(200ms);
+  }
+}
+
 void remove_scratch(docker::Engine& engine, const std::string& name) {
   // The engine goes on making a container whose client has died, so "no such container" is believed
   // only after a while.
@@ -51,7 +62,7 @@ void pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
       unpause(engine, entry.id);
       return;
     case store::Debt::stopped:
-      engine.start(entry.id);
+      start_again(engine, entry.id);
       return;
     case store::Debt::exec:
       if (!end_exec(engine, entry.id)) {
@@ -61,9 +72,6 @@ void pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
       return;
     case store::Debt::scratch:
       remove_scratch(engine, entry.id);
-      return;
-    case store::Debt::scratch_volume:
-      engine.remove_volume(entry.id);
       return;
   }
 }
@@ -79,6 +87,18 @@ std::string trouble_with(const std::string& host, const docker::Limits& limits, 
   }
 }
 
+// The engine says 404, too, of a container that is there and cannot be started, as its network is
+// gone.
+bool is_gone(docker::Engine& engine, const store::JournalEntry& entry) {
+  if (entry.debt != store::Debt::paused && entry.debt != store::Debt::stopped) return true;
+  try {
+    engine.inspect(entry.id);
+    return false;
+  } catch (const docker::ApiError& error) {
+    return error.status() == 404;
+  }
+}
+
 }  // namespace
 
 void pay(docker::Engine& engine, const store::JournalEntry& entry) {
@@ -90,7 +110,7 @@ void pay(docker::Engine& engine, const store::JournalEntry& entry) {
       pay_once(engine, entry);
       return;
     } catch (const docker::ApiError& error) {
-      if (error.status() == 404) return;  // it is gone, and with it the debt
+      if (error.status() == 404 && is_gone(engine, entry)) return;  // and with it the debt
       if (attempt == tries) throw;
     } catch (const Error&) {
       if (attempt == tries) throw;

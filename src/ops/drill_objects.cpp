@@ -7,6 +7,7 @@
 #include "bba/classes/minio.hpp"
 #include "bba/ops/drill_part.hpp"
 #include "bba/ops/drill_source.hpp"
+#include "bba/ops/secrets.hpp"
 #include "bba/ops/stages.hpp"
 #include "bba/pipe/digest.hpp"
 #include "bba/pipe/tar.hpp"
@@ -148,7 +149,9 @@ class ObjectServer {
     if (result.exit_code == 0) return;
     throw Error(ErrorKind::capture,
                 fmt::format("the scratch server did not take its objects: mc {}: {}", words.front(),
-                            trimmed(result.err.empty() ? result.out : result.err).substr(0, 300)));
+                            trimmed(without_secrets(result.err.empty() ? result.out : result.err,
+                                                    client_.env))
+                                .substr(0, 300)));
   }
 
   const DrillContext& context_;

@@ -1,16 +1,25 @@
 #include "bba/ops/guard.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/file.h>
+#include <thread>
 #include <unistd.h>
 
 #include "bba/docker/engine.hpp"
 #include "bba/ops/debts.hpp"
 
 namespace bba::ops {
+
+namespace {
+
+constexpr std::chrono::seconds longest_pause{16};
+
+}  // namespace
 
 void start_guard(const std::string& state_directory, const std::string& journal) {
   posix_spawn_file_actions_t actions;
@@ -50,7 +59,14 @@ int guard_main(const std::string& state_directory, const std::string& journal) {
   }
   docker::Limits limits;
   limits.silence = std::chrono::seconds(20);
-  return pay_leftovers(store::leftovers(state_directory), limits, nullptr).failed.empty() ? 0 : 1;
+  // An engine that is just restarting answers again before long. Between two rounds nothing is
+  // locked, so `recover` need not wait for this.
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+  for (auto pause = std::chrono::seconds(1);; pause = std::min(2 * pause, longest_pause)) {
+    if (pay_leftovers(store::leftovers(state_directory), limits, nullptr).failed.empty()) return 0;
+    if (std::chrono::steady_clock::now() > patience) return 1;
+    std::this_thread::sleep_for(pause);
+  }
 }
 
 }  // namespace bba::ops

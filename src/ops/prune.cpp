@@ -213,11 +213,12 @@ Pruning prune(Session& session, const PruneRequest& request) {
     if (kept == nullptr && !request.dry_run && !gone.contains(set.manifest_file)) {
       session.stop.throw_if_requested();
       const Sets group = decision.group(set);
-      remove_group(directory, group, request);
+      // The proof first: if this is killed, nobody is told of a set that is not there.
       for (const store::BackupSet* one : group) {
         gone.insert(one->manifest_file);
         withdraw_proof(session, directory, one->manifest_file);
       }
+      remove_group(directory, group, request);
     }
     if (kept != nullptr && !asked) continue;
     pruning.sets.push_back({set.manifest.module, set.manifest.module_class, set.manifest.started,

@@ -13,7 +13,6 @@ namespace bba::ops {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds stop_grace{30};
 
 struct Held {
   store::JournalEntry entry;
@@ -40,6 +39,13 @@ store::ModuleLock lock_container(Session& session, const classes::Quiesced& cont
 bool hold(Session& session, Debts& debts, const store::JournalEntry& entry, bool stops) {
   const wire::Container now = session.engine.inspect(entry.id);
   if (!now.running || now.paused) return false;
+  if (stops && now.auto_remove) {
+    throw Error(ErrorKind::container,
+                entry.name +
+                    " was started with --rm: the engine removes it, and its volumes "
+                    "without a name, when it stops",
+                "pause it instead: --consistency pause");
+  }
   debts.owe(entry);
   try {
     stops ? session.engine.stop(entry.id, stop_grace) : session.engine.pause(entry.id);
@@ -66,8 +72,14 @@ Quieted while_quiet(Session& session, Debts& debts, const classes::Capture& capt
 
   // A run that was killed since this one began may have paused one of them: that is no pause of the
   // operator's, and its guard is about to end it.
-  for (const std::string& done : recover(session).done) {
+  Quieted quieted;
+  const Recovered recovered = recover(session);
+  for (const std::string& done : recovered.done) {
     session.reporter.warning("another run was killed; put right what it left: " + done);
+  }
+  for (const std::string& failed : recovered.failed) {
+    session.reporter.warning("another run was killed, and this is left: " + failed);
+    quieted.needs_hand.push_back(failed);
   }
 
   std::vector<Held> held;
@@ -87,7 +99,6 @@ Quieted while_quiet(Session& session, Debts& debts, const classes::Capture& capt
     failure = std::current_exception();
   }
 
-  Quieted quieted;
   // A request to stop must not stop this.
   docker::Limits patient;
   patient.silence = std::chrono::seconds(30);

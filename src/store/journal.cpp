@@ -23,12 +23,10 @@ constexpr ErrorKind storage = ErrorKind::storage;
 constexpr std::string_view suffix = ".journal";
 constexpr std::size_t most_bytes = 16 << 20;
 
-constexpr std::array<std::pair<Debt, std::string_view>, 5> debts{
-    {{Debt::paused, "paused"},
-     {Debt::stopped, "stopped"},
-     {Debt::exec, "exec"},
-     {Debt::scratch, "scratch"},
-     {Debt::scratch_volume, "scratch-volume"}}};
+constexpr std::array<std::pair<Debt, std::string_view>, 4> debts{{{Debt::paused, "paused"},
+                                                                  {Debt::stopped, "stopped"},
+                                                                  {Debt::exec, "exec"},
+                                                                  {Debt::scratch, "scratch"}}};
 
 std::optional<Debt> debt_named(std::string_view text) {
   for (const auto& [debt, debt_name] : debts) {

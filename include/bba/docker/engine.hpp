@@ -144,8 +144,6 @@ class Engine {
   void remove_container(const std::string& container);
   // The last lines of a container's log, for error messages.
   std::string logs(const std::string& container, int lines);
-  void create_volume(const std::string& name, const wire::Labels& labels);
-  void remove_volume(const std::string& name);  // 404 is success
 
  private:
   struct Impl;

@@ -3,6 +3,7 @@
 // of them should this process die, SIGKILL included.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@
 #include "bba/store/journal.hpp"
 
 namespace bba::ops {
+
+// What a container that is stopped is given to end by itself, before the engine kills it.
+inline constexpr std::chrono::seconds stop_grace{30};
 
 // Pays one debt: unpauses, starts, ends the exec, removes. A container that is gone owes nothing.
 // Throws where it cannot be paid now.

@@ -15,12 +15,12 @@
 
 namespace bba::store {
 
-enum class Debt { paused, stopped, exec, scratch, scratch_volume };
+enum class Debt { paused, stopped, exec, scratch };
 std::string_view name(Debt debt);
 
 struct JournalEntry {
   Debt debt;
-  std::string id;    // container or exec id, volume name
+  std::string id;    // container or exec id, scratch container's name
   std::string name;  // for messages
   friend bool operator==(const JournalEntry&, const JournalEntry&) = default;
 };

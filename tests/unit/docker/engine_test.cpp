@@ -465,22 +465,6 @@ TEST_CASE("containers: create and remove") {
   CHECK(caught([&] { engine.remove_container("c1"); }).status == 500);
 }
 
-TEST_CASE("volumes: create and remove") {
-  FakeEngine fake;
-  fake.on("POST /volumes/create", {send(answer(201, R"({"Name":"v"})"))});
-  fake.on("DELETE /volumes/v", {send(no_content)});
-  fake.on("DELETE /volumes/v", {send(answer(404, R"({"message":"no such volume"})"))});
-  fake.on("DELETE /volumes/v", {send(answer(409, R"({"message":"volume is in use"})"))});
-  Engine engine(fake.socket_path(), patient(), nullptr);
-  engine.create_volume("v", {{"bba.scratch", "web"}});
-  CHECK(fake.last("POST /volumes/create").body == R"({"Name":"v","Labels":{"bba.scratch":"web"}})");
-  engine.remove_volume("v");
-  CHECK_NOTHROW(engine.remove_volume("v"));
-  const Caught error = caught([&] { engine.remove_volume("v"); });
-  CHECK(error.kind == ErrorKind::engine);
-  CHECK(error.status == 409);
-}
-
 TEST_CASE("logs: with frames, and of a container with a terminal without") {
   FakeEngine fake;
   fake.on("GET /containers/web/logs", {send(stream_header + frame(1, "a\n") + frame(2, "b\n"))});

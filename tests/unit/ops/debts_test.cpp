@@ -132,6 +132,31 @@ TEST_CASE("the journal of a run that lives is nobody's business") {
   CHECK(fake.requests().empty());
 }
 
+TEST_CASE(
+    "a container whose stop is still under way is started when it has ended, and not before") {
+  FakeEngine fake;
+  docker::Engine engine(fake.socket_path(), {}, nullptr);
+  constexpr const char* start = "POST /containers/c1/start";
+  fake.on("GET /containers/c1/json", {send(state_json(true, false))});
+  fake.on("GET /containers/c1/json", {send(state_json(true, false))});
+  fake.on("GET /containers/c1/json", {send(state_json(false, false))});
+  fake.on(start, {send(answer(204, ""))});
+  pay(engine, {store::Debt::stopped, "c1", "kuma"});
+  CHECK(fake.count("GET /containers/c1/json") == 3);
+  CHECK(fake.count(start) == 1);
+}
+
+TEST_CASE("a 404 for a container that is there settles nothing") {
+  FakeEngine fake;
+  docker::Engine engine(fake.socket_path(), {}, nullptr);
+  fake.on("GET /containers/c1/json", {send(state_json(false, false))});
+  fake.on("POST /containers/c1/start",
+          {send(answer(404, R"({"message":"network core_default not found"})"))});
+  const auto failed = thrown_by([&] { pay(engine, {store::Debt::stopped, "c1", "kuma"}); });
+  CHECK(failed.kind == ErrorKind::engine);
+  CHECK(contains(failed.message, "network core_default not found"));
+}
+
 TEST_CASE("a pause that is still under way is waited for, and one that never came is none") {
   FakeEngine fake;
   docker::Engine engine(fake.socket_path(), {}, nullptr);

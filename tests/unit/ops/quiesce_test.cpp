@@ -184,9 +184,27 @@ TEST_CASE("one that cannot be released needs a hand, stays owed, and hides no ot
 TEST_CASE("stopped instead, where that is asked for, and started again") {
   Quiet quiet;
   quiet.capture.consistency = classes::Consistency::stop;
-  quiet.both_run();
+  quiet.is("aaa", {state(true, false), state(false, false)});
+  quiet.is("bbb", {state(true, false), state(false, false)});
   quiet.run([&] { CHECK(quiet.owes("aaa", "one", store::Debt::stopped)); });
   CHECK(quiet.deeds() == Lines{"aaa/stop", "bbb/stop", "bbb/start", "aaa/start"});
+}
+
+TEST_CASE("what the engine would remove when it stops is not stopped") {
+  Quiet quiet;
+  quiet.capture.consistency = classes::Consistency::stop;
+  const Json inspected{{"Id", "x"},
+                       {"Name", "/x"},
+                       {"Image", "sha256:aaaa"},
+                       {"State", {{"Running", true}, {"Paused", false}}},
+                       {"HostConfig", {{"AutoRemove", true}}},
+                       {"Config", {{"Image", "img:1"}}}};
+  quiet.is("aaa", {{send(answer(200, dump_json(inspected)))}});
+  const auto refused = thrown_by([&] { quiet.run(); });
+  CHECK(refused.kind == ErrorKind::container);
+  CHECK(contains(refused.message, "--rm"));
+  CHECK(quiet.deeds() == Lines{});
+  CHECK(quiet.ran == 0);
 }
 
 TEST_CASE("a container that another run holds still is waited for") {

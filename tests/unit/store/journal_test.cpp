@@ -128,8 +128,7 @@ TEST_CASE("two journals of one process are two files") {
 TEST_CASE("every kind of debt and every odd name comes back as it was") {
   const TempDir temp;
   Entries owed;
-  for (const Debt debt :
-       {Debt::paused, Debt::stopped, Debt::exec, Debt::scratch, Debt::scratch_volume}) {
+  for (const Debt debt : {Debt::paused, Debt::stopped, Debt::exec, Debt::scratch}) {
     CHECK_FALSE(name(debt).empty());
     owed.push_back({debt, "id\n\"1\"\\", "a name\nof two lines {\"owe\":\"paused\"} \xc3\xa9"});
   }

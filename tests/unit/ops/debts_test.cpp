@@ -153,7 +153,7 @@ TEST_CASE("a 404 for a container that is there settles nothing") {
   fake.on("POST /containers/c1/start",
           {send(answer(404, R"({"message":"network core_default not found"})"))});
   const auto failed = thrown_by([&] { pay(engine, {store::Debt::stopped, "c1", "kuma"}); });
-  CHECK(failed.kind == ErrorKind::engine);
+  CHECK(failed.kind == ErrorKind::container);
   CHECK(contains(failed.message, "network core_default not found"));
 }
 

@@ -110,14 +110,17 @@ std::string container_text(const AuditRow& row) {
 }
 
 std::string summary(const AuditReport& report) {
-  std::size_t yes = 0, partly = 0, no = 0, backed_up = 0;
+  std::size_t yes = 0, partly = 0, no = 0, backed_up = 0, sidecars = 0;
   for (const AuditRow& row : report.rows) {
+    sidecars += !row.through.empty();
     yes += row.ready == Ready::yes;
     partly += row.ready == Ready::partly;
     no += row.ready == Ready::no;
     backed_up += row.last_backup.has_value();
   }
-  std::string text = fmt::format("{} stateful modules: ", report.rows.size());
+  std::string text = fmt::format("{} stateful modules", report.rows.size() - sidecars);
+  if (sidecars > 0) text += fmt::format(", {} sidecar-bound", sidecars);
+  text += ": ";
   if (report.engine_trouble.empty()) {
     text += fmt::format("{} ready, {} partly, {} not", yes, partly, no);
   } else {

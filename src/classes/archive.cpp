@@ -106,4 +106,9 @@ Capture compose_project(const Target& target, const std::vector<MountChoice>& mo
   return capture;
 }
 
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
+}
+
 }  // namespace bba::classes

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "bba/base/text.hpp"
+#include "bba/classes/archive.hpp"
 
 namespace bba::classes {
 
@@ -31,11 +32,6 @@ std::string exec_line(const std::string& container, const wire::ExecConfig& exec
   for (const wire::EnvVar& variable : exec.env) names.push_back(variable.name);
   if (!names.empty()) line += fmt::format(" with {}", join(names, ", "));
   return line + ": " + shell_quoted(exec.argv);
-}
-
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.find_last_of('/');
-  return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
 }
 
 // `text` as a basic regular expression between slashes that matches it alone.

@@ -12,13 +12,6 @@ namespace bba::ops {
 
 namespace {
 
-std::string last_words(std::string_view text) {
-  text = trimmed(text);
-  constexpr std::size_t most = 400;
-  if (text.size() > most) text.remove_prefix(text.size() - most);
-  return std::string(text);
-}
-
 // Ends the program of an exec whose stream has failed: the engine would let it run on.
 void end_program(const CaptureContext& context, const store::JournalEntry& debt) {
   docker::Limits patient;

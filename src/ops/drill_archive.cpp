@@ -1,6 +1,7 @@
 // Archives: put into a container that was created and never started, read again, and every entry
 // compared with the artifact's.
 #include "bba/base/text.hpp"
+#include "bba/classes/archive.hpp"
 #include "bba/ops/drill_entries.hpp"
 #include "bba/ops/drill_part.hpp"
 #include "bba/ops/drill_source.hpp"
@@ -12,11 +13,6 @@ namespace {
 
 // Where what has no path in a container is restored to.
 constexpr const char* own_place = "/bba-drill";
-
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.find_last_of('/');
-  return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
-}
 
 ArtifactSource::Middle walked_by(EntryWalk& walk) {
   return [&walk](pipe::Stage& next) { return std::make_unique<pipe::TarReader>(walk, &next); };
@@ -112,7 +108,7 @@ RestorePlace place_of(const store::ArtifactRecord& record) {
   }
   // A single file cannot be a volume, but lie in one.
   const bool is_file = size_member(record.found, "directories") == 0u;
-  const std::string volume = is_file ? parent_of(path) : path;
+  const std::string volume = is_file ? classes::parent_of(path) : path;
   return {path, volume == "/" ? "" : volume};
 }
 
@@ -124,7 +120,8 @@ PartReport restore_archive(const DrillContext& context, const std::string& scrat
       book.expect(entry, content);
     });
     ArtifactSource source(context.directory, record, walked_by(expected));
-    put_artifact(context, scratch, parent_of(place.path), record, [&] { return source.next(); });
+    put_artifact(context, scratch, classes::parent_of(place.path), record,
+                 [&] { return source.next(); });
     book.close();
   }
   EntryWalk restored(

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "bba/base/text.hpp"
-#include "bba/classes/mounts.hpp"
+#include "bba/classes/archive.hpp"
 #include "bba/ops/drill_part.hpp"
 #include "bba/ops/target.hpp"
 #include "bba/pipe/tar.hpp"
@@ -14,11 +14,6 @@ namespace {
 
 // Configuration is small; what is not is data that the drill can do without.
 constexpr std::size_t most_lent = 16 << 20;
-
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.find_last_of('/');
-  return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
-}
 
 bool exists(docker::Engine& engine, const std::string& container, const std::string& path) {
   try {
@@ -49,7 +44,7 @@ class Collected : public pipe::Stage {
 // The engine extracts into directories that are there only.
 void make_directory(docker::Engine& engine, const std::string& scratch, const std::string& path) {
   if (path == "/" || exists(engine, scratch, path)) return;
-  const std::string parent = parent_of(path);
+  const std::string parent = classes::parent_of(path);
   make_directory(engine, scratch, parent);
   Collected tar;
   pipe::TarWriter writer(tar);
@@ -131,7 +126,7 @@ void lend_configuration(const DrillContext& context, const std::string& scratch,
       continue;
     }
     room -= bytes;
-    const std::string parent = parent_of(path);
+    const std::string parent = classes::parent_of(path);
     make_directory(engine, scratch, parent);
     put_tar(engine, scratch, parent, tar);
     context.session.reporter.detail("lent to the scratch container: " + path);

@@ -9,6 +9,7 @@
 #include "bba/ops/drill_feed.hpp"
 #include "bba/ops/drill_part.hpp"
 #include "bba/ops/drill_source.hpp"
+#include "bba/ops/secrets.hpp"
 
 namespace bba::ops {
 
@@ -40,13 +41,6 @@ ScratchSpec fresh_cluster(const wire::Container& live) {
     spec.set_env[std::string("POSTGRESQL_PASSWORD") + file] = *superuser;
   }
   return spec;
-}
-
-std::string last_words(std::string_view text) {
-  text = trimmed(text);
-  constexpr std::size_t most = 400;
-  if (text.size() > most) text.remove_prefix(text.size() - most);
-  return std::string(text);
 }
 
 std::string sql_literal(std::string_view text) {

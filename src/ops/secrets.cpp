@@ -4,6 +4,8 @@
 #include <array>
 #include <string_view>
 
+#include "bba/base/text.hpp"
+
 namespace bba::ops {
 
 namespace {
@@ -40,6 +42,13 @@ std::string without_secrets(std::string words, const std::vector<wire::EnvVar>& 
     replace_all(words, password_in(variable.value), variable.name);
   }
   return words;
+}
+
+std::string last_words(std::string_view text) {
+  text = trimmed(text);
+  constexpr std::size_t most = 400;
+  if (text.size() > most) text.remove_prefix(text.size() - most);
+  return std::string(text);
 }
 
 }  // namespace bba::ops

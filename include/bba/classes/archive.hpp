@@ -2,6 +2,8 @@
 // archives, taken while every container that writes to it is held still.
 #pragma once
 
+#include <string>
+
 #include "bba/classes/mounts.hpp"
 
 namespace bba::classes {
@@ -18,5 +20,9 @@ Capture compose_project(const Target& target, const std::vector<MountChoice>& mo
 // containers. Throws Error{container} where there is nothing to archive.
 Capture mounted_archive(const Target& target, const std::vector<MountChoice>& mounts,
                         const std::vector<wire::ContainerSummary>& all, Consistency wanted);
+
+// The directory that the archive of `path` is unpacked in: its entries begin with the last
+// component.
+std::string parent_of(const std::string& path);
 
 }  // namespace bba::classes

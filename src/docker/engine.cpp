@@ -212,6 +212,16 @@ std::vector<wire::ContainerSummary> Engine::list(const Json& filters, bool all) 
                     wire::parse_container_list);
 }
 
+std::optional<wire::Container> Engine::find(const std::string& container) {
+  if (container.empty()) return std::nullopt;
+  try {
+    return inspect(container);
+  } catch (const ApiError& error) {
+    if (error.status() == 404) return std::nullopt;
+    throw;
+  }
+}
+
 wire::Container Engine::inspect(const std::string& container) {
   return impl_->get(container_path(container, "/json"), wire::parse_container);
 }

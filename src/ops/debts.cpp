@@ -45,12 +45,7 @@ void remove_scratch(docker::Engine& engine, const std::string& name) {
   constexpr int looks = 8;
   for (int look = 0; look < looks; ++look) {
     if (look > 0) std::this_thread::sleep_for(250ms);
-    try {
-      engine.inspect(name);
-    } catch (const docker::ApiError& error) {
-      if (error.status() != 404) throw;
-      continue;
-    }
+    if (!engine.find(name)) continue;
     engine.remove_container(name);
     return;
   }

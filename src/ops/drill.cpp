@@ -95,20 +95,10 @@ Chosen choose(const Session& session, const std::string& reference) {
 
 // ---- the container and its image
 
-std::optional<wire::Container> inspect(docker::Engine& engine, const std::string& container) {
-  if (container.empty()) return std::nullopt;
-  try {
-    return engine.inspect(container);
-  } catch (const docker::ApiError& error) {
-    if (error.status() == 404) return std::nullopt;
-    throw;
-  }
-}
-
 // The container that was backed up or, where it was made anew since, its namesake.
 wire::Container live_container(Session& session, const store::ContainerRecord& record) {
-  if (auto container = inspect(session.engine, record.id)) return *std::move(container);
-  if (auto container = inspect(session.engine, record.name)) return *std::move(container);
+  if (auto container = session.engine.find(record.id)) return *std::move(container);
+  if (auto container = session.engine.find(record.name)) return *std::move(container);
   throw Error(ErrorKind::container,
               fmt::format("container {}, which was backed up, is not on this engine", record.name),
               "a drill takes the entrypoint, the command and the environment from it: create it "

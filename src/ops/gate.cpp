@@ -237,19 +237,9 @@ std::optional<Refusal> size_refusal(const Proof& proof, const GateRequest& reque
       "look at the service; where it is right that it shrank, allow it with --max-shrink 100%"};
 }
 
-std::optional<wire::Container> inspect(docker::Engine& engine, const std::string& id) {
-  if (id.empty()) return std::nullopt;
-  try {
-    return engine.inspect(id);
-  } catch (const docker::ApiError& error) {
-    if (error.status() == 404) return std::nullopt;
-    throw;
-  }
-}
-
 // The container that was backed up; where it was replaced since, the one that has its place.
 wire::Container live_container(Session& session, const Proof& proof) {
-  const auto recorded = inspect(session.engine, proof.container_id);
+  const auto recorded = session.engine.find(proof.container_id);
   if (recorded && recorded->running) return *recorded;
   const LookupClues clues =
       clues_of(session.settings.config, session.settings.platform_root, proof.module);

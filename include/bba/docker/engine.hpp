@@ -110,6 +110,8 @@ class Engine {
   // `filters`: {"label": ["k=v"], ...}; all = stopped ones too.
   std::vector<wire::ContainerSummary> list(const Json& filters = Json::object(), bool all = true);
   wire::Container inspect(const std::string& container);
+  // The same, and nullopt where there is no such container, or no name.
+  std::optional<wire::Container> find(const std::string& container);
   wire::Image inspect_image(const std::string& image);
 
   std::string create_exec(const std::string& container, const wire::ExecConfig& config);

@@ -465,6 +465,18 @@ TEST_CASE("containers: create and remove") {
   CHECK(caught([&] { engine.remove_container("c1"); }).status == 500);
 }
 
+TEST_CASE("find: a container, none where the engine has none, and every other error as it is") {
+  FakeEngine fake;
+  fake.on("GET /containers/gone/json", {send(answer(404, R"({"message":"No such container"})"))});
+  fake.on("GET /containers/sick/json", {send(answer(500, R"({"message":"disk"})"))});
+  Engine engine(fake.socket_path(), patient(), nullptr);
+  CHECK_FALSE(engine.find("gone").has_value());
+  CHECK(caught([&] { engine.find("sick"); }).status == 500);
+  const std::size_t asked = fake.requests().size();
+  CHECK_FALSE(engine.find("").has_value());
+  CHECK(fake.requests().size() == asked);
+}
+
 TEST_CASE("logs: with frames, and of a container with a terminal without") {
   FakeEngine fake;
   fake.on("GET /containers/web/logs", {send(stream_header + frame(1, "a\n") + frame(2, "b\n"))});

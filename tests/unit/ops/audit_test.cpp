@@ -532,7 +532,8 @@ TEST_CASE("audit: the table fits 120 columns, grouped by class, findings at the 
     CHECK_FALSE(line.ends_with(' '));
   }
   CHECK(has_line(table, "A  PostgreSQL: pg_dumpall"));
-  CHECK(has_line(table, "45 stateful modules, 1 sidecar-bound: * ready, * partly, * not; 0 have a backup"));
+  CHECK(has_line(
+      table, "45 stateful modules, 1 sidecar-bound: * ready, * partly, * not; 0 have a backup"));
   CHECK(has_line(table, "  grafana  *"));
   CHECK(has_line(table, " * /var/lib/xx*..*xx/end *"));
   std::size_t at = 0;

@@ -204,6 +204,8 @@ void add_prune(CLI::App& app, Raw& raw) {
       ->type_name("SPAN")
       ->check(seconds_validator);
   app.add_flag("--force", o.force, "Also remove sets that fail verify");
+  app.add_flag("--orphans", o.orphans,
+               "Also remove files of no set, an hour old: what killed runs left");
   app.add_flag("--dry-run", o.dry_run, "Only show what would be removed");
 }
 

@@ -228,6 +228,12 @@ int list(ops::Session& session, const Options& options) {
       ops::list(session, options.modules.empty() ? "" : options.modules.front());
   print(options.json ? pretty_json(ops::list_json(listing, now()))
                      : ops::list_text(listing, now()));
+  if (std::any_of(listing.orphans.begin(), listing.orphans.end(),
+                  [](const store::Orphan& orphan) { return orphan.is_leftover; })) {
+    session.reporter.note(
+        "`backup-before-apply prune --orphans` removes what killed runs left: files that no "
+        "manifest names");
+  }
   return exit_done;
 }
 
@@ -237,6 +243,7 @@ int prune(ops::Session& session, const Options& options) {
   request.keep_last = options.keep_last;
   request.keep_within = options.keep_within;
   request.force = options.force;
+  request.orphans = options.orphans;
   request.dry_run = options.dry_run;
   request.removed = [&](const std::string& file) { session.reporter.detail("removed " + file); };
   const ops::Pruning pruning = ops::prune(session, request);
@@ -276,13 +283,12 @@ int run(int argc, const char* const* argv) {
   if (!options.guard.empty()) {
     return ops::guard_main(options.guard[0], options.guard[1]);
   }
-  if (options.command.empty()) {
-    print(options.text);
-    return exit_done;
-  }
-
   Terminal terminal(stderr, options.style);
   try {
+    if (options.command.empty()) {
+      print(options.text);
+      return exit_done;
+    }
     Stop stop;
     install_signal_handlers(stop);
     raise_descriptor_limit();

@@ -174,7 +174,7 @@ Fd BackupDirectory::open_file(const std::string& name) const {
 }
 
 void BackupDirectory::remove(const std::string& name) const {
-  require_file_name(name);
+  if (!is_partial_name(name)) require_file_name(name);
   if (::unlinkat(fd(), name.c_str(), 0) != 0 && errno != ENOENT) {
     throw system_error(storage, "removing " + path_ + '/' + name, errno);
   }

@@ -87,9 +87,9 @@ void read_receipt(const BackupDirectory& directory, const std::string& file, Bac
     set.receipt = parse_json(read_text(directory, file));
     if (set.receipt && set.receipt->is_object()) return;
     set.receipt.reset();
-    orphans.push_back({file, "it cannot be read: not a JSON object"});
+    orphans.push_back({.file = file, .why = "it cannot be read: not a JSON object"});
   } catch (const Error& error) {
-    orphans.push_back({file, fmt::format("it cannot be read: {}", error.what())});
+    orphans.push_back({.file = file, .why = fmt::format("it cannot be read: {}", error.what())});
   }
 }
 
@@ -110,7 +110,7 @@ Catalogue read_catalogue(const BackupDirectory& directory, const std::string& mo
     } catch (const Error& error) {
       broken[key] = error.what();
       catalogue.orphans.push_back(
-          {files.manifest, fmt::format("it cannot be read: {}", error.what())});
+          {.file = files.manifest, .why = fmt::format("it cannot be read: {}", error.what())});
     }
   }
   for (const auto& [key, files] : listing.sets) {
@@ -118,15 +118,18 @@ Catalogue read_catalogue(const BackupDirectory& directory, const std::string& mo
     const std::string why = why_broken == broken.end()
                                 ? "no manifest names it"
                                 : "its manifest cannot be read: " + why_broken->second;
+    const bool is_leftover = files.manifest.empty();
     for (const std::string& artifact : files.artifacts) {
-      if (!named.contains(artifact)) catalogue.orphans.push_back({artifact, why});
+      if (!named.contains(artifact)) catalogue.orphans.push_back({artifact, why, is_leftover});
     }
-    const bool has_set = !files.manifest.empty() && why_broken == broken.end();
-    if (!files.receipt.empty() && !has_set) catalogue.orphans.push_back({files.receipt, why});
+    const bool has_set = !is_leftover && why_broken == broken.end();
+    if (!files.receipt.empty() && !has_set) {
+      catalogue.orphans.push_back({files.receipt, why, is_leftover});
+    }
   }
   for (const std::string& partial : listing.partials) {
     if (is_abandoned(directory, partial)) {
-      catalogue.orphans.push_back({partial, "a run was killed before it was complete"});
+      catalogue.orphans.push_back({partial, "a run was killed before it was complete", true});
     }
   }
   std::sort(catalogue.sets.begin(), catalogue.sets.end(), [](const auto& a, const auto& b) {

@@ -40,6 +40,7 @@ struct Options {
   bool skip_image_check = false;
   std::optional<std::size_t> keep_last;
   bool force = false;
+  bool orphans = false;
 
   // __guard: the state directory, the journal.
   std::vector<std::string> guard;

@@ -206,12 +206,13 @@ TEST_CASE("options: verify, gate, list and prune") {
   CHECK(gate.skip_image_check);
   CHECK(parse({"list"}).modules.empty());
   CHECK(parse({"list", "x"}).modules == Words{"x"});
-  const Options prune =
-      parse({"prune", "x", "--keep-last", "3", "--keep-within", "14d", "--dry-run", "--force"});
+  const Options prune = parse({"prune", "x", "--keep-last", "3", "--keep-within", "14d",
+                               "--dry-run", "--force", "--orphans"});
   CHECK(prune.keep_last == 3);
   CHECK(prune.keep_within == 14 * 24h);
   CHECK(prune.dry_run);
   CHECK(prune.force);
+  CHECK(prune.orphans);
 }
 
 TEST_CASE("options: help and version are text, and no command") {

@@ -127,6 +127,17 @@ TEST_CASE("the newest good set stays, whatever the rules say") {
   }
 }
 
+TEST_CASE("a set of the future stays, and pushes out none that is known to be new") {
+  World world;
+  put_sets(world, "web", {-24h, 1h, 2h});
+  const Pruning pruning = prune(world.session, keep_last(1));
+  CHECK(left(world) == Names{manifest_at(1h), manifest_at(-24h)});
+  CHECK(contains(pruning.sets[0].why, "of the future"));
+  put_sets(world, "web", {2h});
+  prune(world.session, keep_last(0));
+  CHECK(left(world) == Names{manifest_at(1h), manifest_at(-24h)});
+}
+
 TEST_CASE("what fails verify is removed by force alone") {
   World world;
   put_sets(world, "web", {1h, 2h, 3h});
@@ -187,6 +198,20 @@ TEST_CASE("sets that were taken as one go together or not at all") {
   }
 }
 
+TEST_CASE("what a prune that was killed left of a set of several is no set, and goes") {
+  World world;
+  const auto put_half = [&](std::chrono::hours ago) {
+    put_set(world, "web", noon - ago, {{"", tar_content(1, 1'000)}},
+            [&](store::Manifest& manifest) { manifest.members = {manifest_at(ago, "db")}; });
+  };
+  put_half(1h);
+  put_sets(world, "web", {2h, 3h});
+  put_half(4h);
+  const Pruning pruning = prune(world.session, keep_last(1));
+  CHECK(left(world) == Names{manifest_at(2h)});
+  CHECK(pruning.sets.size() == 4);
+}
+
 TEST_CASE("killed after any file, a prune leaves orphans and no manifest that lies") {
   // A manifest, its receipt, and two artifacts, for each of two sets that go.
   for (int step = 1; step <= 8; ++step) {
@@ -217,6 +242,70 @@ TEST_CASE("killed after any file, a prune leaves orphans and no manifest that li
     // The next one goes on.
     prune(world.session, keep_last(1));
     CHECK(left(world) == Names{manifest_at(1h)});
+  }
+}
+
+TEST_CASE(
+    "orphans are removed where they are asked for, and what is left of a damaged set is not") {
+  World world;
+  put_sets(world, "web", {1h, 2h, 3h});
+  put_sets(world, "db", {1h, 2h});
+  put_receipt(world, "web", noon - 2h);
+  // What a killed run leaves, and a killed prune.
+  std::filesystem::remove(world.path(manifest_at(1h)));
+  std::filesystem::remove(world.path(manifest_at(2h)));
+  std::filesystem::remove(world.path(manifest_at(2h, "db")));
+  write_file(world.path(".bba-0123456789abcdef.partial"), "half");
+  write_file(world.path(manifest_at(3h)), "{ damaged");
+  write_file(world.path("notes.txt"), "not ours");
+  PruneRequest request;
+  request.orphans = true;
+  request.at = now() + 2h;  // the files' own time cannot be forged
+
+  SUBCASE("all of them") {
+    const Pruning pruning = prune(world.session, request);
+    CHECK(names_in(world.backups()) ==
+          Names{"db-20261123T110000Z.manifest.json", "db-20261123T110000Z.tar.gz", "notes.txt",
+                "web-20261123T090000Z.manifest.json", "web-20261123T090000Z.tar.gz"});
+    CHECK(pruning.sets.empty());
+    REQUIRE(pruning.orphans.size() == 7);
+    CHECK(pruning.orphans[0].file == ".bba-0123456789abcdef.partial");
+    CHECK(pruning.orphans[0].bytes == 4);
+    const std::string text = pruning_text(pruning);
+    CHECK(contains(text, "0 sets and 5 orphans removed"));
+    CHECK(contains(text, "kept      web-20261123T090000Z.tar.gz"));
+    CHECK(contains(text, "worth a look: its manifest cannot be read"));
+    const Json json = pruning_json(pruning);
+    CHECK(json["orphans"][0]["kept"] == false);
+    CHECK(json["orphans"][3]["kept"] == true);
+  }
+  SUBCASE("those of one module") {
+    request.module = "db";
+    const Pruning pruning = prune(world.session, request);
+    REQUIRE(pruning.orphans.size() == 1);
+    CHECK(pruning.orphans[0].file == "db-20261123T100000Z.tar.gz");
+    CHECK(catalogue(world).orphans.size() == 6);
+  }
+  SUBCASE("none in a dry run, and none without being asked") {
+    const Names before = names_in(world.backups());
+    request.dry_run = true;
+    CHECK(contains(pruning_text(prune(world.session, request)), "5 orphans would go"));
+    CHECK(prune(world.session, keep_last(1)).orphans.empty());
+    CHECK(names_in(world.backups()) == before);
+  }
+  SUBCASE("none that have just come: a manifest may follow") {
+    request.at = now();
+    const Pruning pruning = prune(world.session, request);
+    CHECK(contains(pruning_text(pruning), "0 sets removed"));
+    CHECK(pruning.orphans[0].why ==
+          "not yet an hour here: a run was killed before it was complete");
+    CHECK(catalogue(world).orphans.size() == 7);
+  }
+  SUBCASE("none while a run holds one of the modules: its set may be on its way") {
+    const Names before = names_in(world.backups());
+    const store::ModuleLock held(world.state(), "web");
+    CHECK(thrown_by([&] { prune(world.session, request); }).kind == ErrorKind::busy);
+    CHECK(names_in(world.backups()) == before);
   }
 }
 

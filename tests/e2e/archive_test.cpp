@@ -195,10 +195,10 @@ TEST_CASE("E, plan says what is left out and why, changes nothing, and backup do
   Scene scene;
   const Module module(scene);
   const std::string life = life_of(module.container);
-  const std::string before_plan = event_clock();
+  const EventLog plan_log({module.container});
   const Ended planned = scene.bba({"plan", module.container, "--json"});
   REQUIRE(planned.exit_code == 0);
-  CHECK(events_of({module.container}, before_plan) == Strings{});
+  CHECK(plan_log.events() == Strings{});
   CHECK(life_of(module.container) == life);
   CHECK_FALSE(fs::exists(scene.backups()));
 
@@ -217,12 +217,12 @@ TEST_CASE("E, plan says what is left out and why, changes nothing, and backup do
                         {"/var/run/docker.sock", "the Docker Engine's socket"}});
 
   // The engine's events, said as requests.
-  const std::string before_backup = event_clock();
+  const EventLog backup_log({module.container});
   REQUIRE(scene.bba({"backup", module.container}).exit_code == 0);
   const std::string url = "POST /containers/" + module.container;
   std::size_t archives = 0;
   Strings requests;
-  for (const std::string& event : events_of({module.container}, before_backup)) {
+  for (const std::string& event : backup_log.events()) {
     if (event == "pause " + module.container) requests.push_back(url + "/pause");
     if (event == "unpause " + module.container) requests.push_back(url + "/unpause");
     if (event == "archive-path " + module.container) {
@@ -323,7 +323,7 @@ TEST_CASE("E, a shared volume: who else can write to it is held still too, and n
   const Strings all{caught.container, sibling, resting, reader, stranger};
   Strings before;
   for (const std::string& one : all) before.push_back(life_of(one));
-  const std::string since = event_clock();
+  const EventLog log({resting, reader, stranger});
 
   const Ended ended = caught.change_while_it_is_read(scene, [&] {
     CHECK(paused(caught.container));
@@ -337,7 +337,7 @@ TEST_CASE("E, a shared volume: who else can write to it is held still too, and n
   CHECK(scene.manifest().at("consistency").at("paused").size() == 2);
   for (std::size_t i = 0; i < all.size(); ++i) CHECK(life_of(all[i]) == before[i]);
   // The operator's pause was not touched, not even for a moment.
-  CHECK(events_of({resting, reader, stranger}, since) == Strings{});
+  CHECK(log.events() == Strings{});
 }
 
 TEST_CASE("E, a file cut short on the host while it is read: exit 6 names it") {

@@ -92,13 +92,13 @@ TEST_CASE("E, a good set: every entry comes back, the receipt says so, and the g
   check_ended(scene.bba({"gate", container, "--require", "drilled"}), 10);
   check_ended(scene.bba({"gate", container}), 0);
 
-  const std::string since = event_clock();
+  const EventLog log({container});
   const Ended ended = scene.bba({"drill", container});
   check_ended(ended, 0);
   CHECK(has(ended.out, " entries and "));
   CHECK(split(trimmed(ended.out), '\n').size() == 2);
   CHECK(life_of(container) == life);
-  CHECK(events_of({container}, since) == Strings{});
+  CHECK(log.events() == Strings{});
   CHECK(scratch_of(container) == Strings{});
   CHECK(scene.journals() == Strings{});
 
@@ -322,11 +322,11 @@ TEST_CASE("A, a seeded server: everything that the dump holds comes back") {
   const Server& server = shared_server();
   check_ended(scene.bba({"backup", server.container()}), 0);
   const std::string life = life_of(server.container());
-  const std::string since = event_clock();
+  const EventLog log({server.container()});
   const Ended ended = scene.bba({"drill", server.container()});
   check_ended(ended, 0);
   CHECK(life_of(server.container()) == life);
-  CHECK(events_of({server.container()}, since) == Strings{});
+  CHECK(log.events() == Strings{});
   CHECK(has(ended.out, "1 extensions, 6 tables with 5127 rows, 5 large objects came back"));
   CHECK(scratch_of(server.container()) == Strings{});
   CHECK(scene.journals() == Strings{});

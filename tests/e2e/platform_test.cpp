@@ -93,7 +93,7 @@ TEST_CASE("a module of another host: a warning in the plan, and in the manifest"
   REQUIRE(plan.at("warnings").size() == 1);
   const auto warning = plan.at("warnings")[0].get<std::string>();
   CHECK(has(warning, "module.yaml says that uptime-kuma lives on core-1, and this is "));
-  const std::string since = event_clock();
+  const EventLog log({kuma});
   const Ended ended = platform.bba({"backup", "uptime-kuma"});
   CHECK(ended.exit_code == 0);
   CHECK(has(ended.err, warning));
@@ -102,8 +102,7 @@ TEST_CASE("a module of another host: a warning in the plan, and in the manifest"
   CHECK(plan.at("requests") == Json{fmt::format("POST /containers/{}/pause", kuma),
                                     fmt::format("GET /containers/{}/archive?path=%2Fdata", kuma),
                                     fmt::format("POST /containers/{}/unpause", kuma)});
-  CHECK(events_of({kuma}, since) ==
-        Strings{"pause " + kuma, "archive-path " + kuma, "unpause " + kuma});
+  CHECK(log.events() == Strings{"pause " + kuma, "archive-path " + kuma, "unpause " + kuma});
 }
 
 TEST_CASE("one broken stack: a warning with its place for those who do not need it") {

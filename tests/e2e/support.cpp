@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -124,6 +125,8 @@ Process::Process(const Strings& argv, const Setting& setting)
   pid_ = ::fork();
   if (pid_ < 0) throw failed_call("fork");
   if (pid_ == 0) {
+    // Should the tests be killed, nobody else would end it.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(input.get(), STDIN_FILENO);
     ::dup2(out_.get(), STDOUT_FILENO);
     ::dup2(err_.get(), STDERR_FILENO);
@@ -338,8 +341,20 @@ std::string life_of(const std::string& container) {
                  container});
 }
 
+namespace {
+
+std::optional<pid_t> first_process_if_any(const std::string& container) {
+  const pid_t pid = std::stoi(docker({"inspect", "--format", "{{.State.Pid}}", container}));
+  return pid > 0 ? std::optional(pid) : std::nullopt;
+}
+
+}  // namespace
+
 pid_t first_process_of(const std::string& container) {
-  return std::stoi(docker({"inspect", "--format", "{{.State.Pid}}", container}));
+  const auto pid = first_process_if_any(container);
+  // Who sends a signal to process 0 sends it to himself.
+  if (!pid) throw std::runtime_error(container + " has no process");
+  return *pid;
 }
 
 std::string seen_from_here(const std::string& container, const std::string& path) {
@@ -351,10 +366,10 @@ std::string volume_path(const std::string& volume) {
 }
 
 Strings command_lines_in(const std::string& container) {
-  const pid_t first = first_process_of(container);
   Strings lines;
-  if (first <= 0) return lines;
-  const std::string space = link_target(fmt::format("/proc/{}/ns/pid", first));
+  const auto first = first_process_if_any(container);
+  if (!first) return lines;
+  const std::string space = link_target(fmt::format("/proc/{}/ns/pid", *first));
   for (const pid_t pid : processes()) {
     if (link_target(fmt::format("/proc/{}/ns/pid", pid)) == space && !space.empty()) {
       lines.push_back(join(argv_of(pid), " "));
@@ -369,25 +384,46 @@ bool dump_runs_in(const std::string& container) {
                      [](const std::string& line) { return line.find("pg_dump") != line.npos; });
 }
 
-std::string event_clock() {
+namespace {
+
+std::int64_t nanoseconds_now() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const auto count = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-  return fmt::format("{}.{:09}", count / 1'000'000'000, count % 1'000'000'000);
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
 }
 
-Strings events_of(const Strings& containers, const std::string& since) {
-  Strings arguments{"events",         "--since",     since,
-                    "--until",        event_clock(), "--filter",
-                    "type=container", "--format",    "{{.Action}} {{.Actor.Attributes.name}}"};
-  for (const std::string& container : containers) {
-    arguments.insert(arguments.end(), {"--filter", "container=" + container});
-  }
+std::string event_time(std::int64_t nanoseconds) {
+  return fmt::format("{}.{:09}", nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000);
+}
+
+}  // namespace
+
+EventLog::EventLog(Strings containers)
+    : containers_(std::move(containers)),
+      // The stream begins some time after this line; what was in between comes from the engine's
+      // memory of the last 256 events, which is why it has to be a stream.
+      stream_({"docker", "-H", host(), "events", "--since", event_time(nanoseconds_now()),
+               "--format", "{{json .}}"}) {}
+
+Strings EventLog::events() const {
+  // Events come in order: where this one has come, all before it have.
+  static std::atomic<int> count{0};
+  const std::string mark = fmt::format("e2e-{}-mark-{}", ::getpid(), ++count);
+  docker({"volume", "create", "--label", "bba.fixture=1", mark});
+  docker({"volume", "rm", mark});
+  wait_until("the engine's event of " + mark, 30s,
+             [&] { return stream_.out().find(mark) != std::string::npos; });
   Strings events;
-  const std::string text = docker(arguments);
+  const std::string text = stream_.out();
   for (const std::string_view line : split(text, '\n')) {
-    if (!line.empty()) events.emplace_back(line);
+    if (line.find(mark) != line.npos) return events;
+    const auto event = parse_json(line);
+    if (!event || event->at("Type") != "container") continue;
+    const auto& attributes = event->at("Actor").at("Attributes");
+    const std::string name = attributes.value("name", "");
+    if (std::find(containers_.begin(), containers_.end(), name) == containers_.end()) continue;
+    events.push_back(event->at("Action").get<std::string>() + " " + name);
   }
-  return events;
+  throw std::runtime_error("the stream of events has lost a line");
 }
 
 // --- a case --------------------------------------------------------------------------------------
@@ -396,6 +432,7 @@ Scene::Scene() {
   std::string form = "/tmp/bba-e2e-XXXXXX";
   if (::mkdtemp(form.data()) == nullptr) throw failed_call("mkdtemp");
   root_ = form;
+  write_file(path("default.yaml"), "");
 }
 
 Scene::~Scene() {
@@ -469,6 +506,10 @@ Strings Scene::command(const Strings& arguments) const {
                state(),
                "--proof-dir",
                path("proofs")};
+  // Never the configuration of the machine that the tests run on.
+  if (std::find(arguments.begin(), arguments.end(), "--config") == arguments.end()) {
+    argv.insert(argv.end(), {"--config", path("default.yaml")});
+  }
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   return argv;
 }

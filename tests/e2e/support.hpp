@@ -103,7 +103,7 @@ Json inspect(const std::string& container);
 bool paused(const std::string& container);
 // What must not change in a container: state, process, start, restarts.
 std::string life_of(const std::string& container);
-pid_t first_process_of(const std::string& container);
+pid_t first_process_of(const std::string& container);  // throws where it has none
 // Where this host sees a path of a running container.
 std::string seen_from_here(const std::string& container, const std::string& path);
 std::string volume_path(const std::string& volume);
@@ -111,10 +111,19 @@ std::string volume_path(const std::string& volume);
 Strings command_lines_in(const std::string& container);
 // Whether a dump runs in the container, or what a test put in its place.
 bool dump_runs_in(const std::string& container);
-// The engine's events of these containers since `since` (as event_clock() gives it), in order:
-// "pause NAME", "archive-path NAME", "exec_create: argv NAME".
-std::string event_clock();
-Strings events_of(const Strings& containers, const std::string& since);
+
+// What the engine says of these containers from here on.
+class EventLog {
+ public:
+  explicit EventLog(Strings containers);
+  // Until now, in order: "pause NAME", "archive-path NAME", "exec_create: argv NAME". None is
+  // missing.
+  Strings events() const;
+
+ private:
+  Strings containers_;
+  Process stream_;
+};
 
 // --- a case --------------------------------------------------------------------------------------
 

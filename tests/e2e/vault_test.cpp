@@ -208,6 +208,34 @@ TEST_CASE("C, a standby: exit 6, and where to go") {
               {"incomplete snapshot", "hint: is this node a standby?"});
 }
 
+TEST_CASE("C, a standby: its hint, followed, leads to the active node") {
+  NEEDS_ENGINE();
+  const VaultServer& server = shared_vault();
+  // By the address that the container has, a standby answers; by another one, the active node.
+  const FakeProgram standby(
+      server.container(), "vault",
+      "case \"$VAULT_ADDR $*\" in *'//127.0.0.1:8200 operator raft snapshot save '*)\n"
+      "  echo 'Error taking the snapshot: incomplete snapshot' >&2\n"
+      "  exit 2 ;;\n"
+      "esac\n"
+      "exec \"$REAL\" \"$@\"\n");
+  const std::string setting = "modules." + server.container() + ".env to [VAULT_ADDR]";
+  auto environment = server.with_token();
+  environment["VAULT_ADDR"] = "http://localhost:8200";
+  check_fails(server, environment, 6, {"hint: is this node a standby?", setting});
+
+  Scene scene;
+  write_file(scene.path("bba.yaml"),
+             "modules:\n  " + server.container() + ":\n    env: [VAULT_ADDR]\n");
+  const Ended ended = scene.bba(
+      {"backup", server.container(), "--config", scene.path("bba.yaml")}, with(environment));
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  CHECK(scene.manifest().at("strategy") == "raft snapshot");
+  CHECK(scene.manifest().at("warnings") ==
+        Json{"the snapshot is of http://localhost:8200, as VAULT_ADDR in your environment has it"});
+}
+
 TEST_CASE("C, the server is down: exit 6") {
   NEEDS_ENGINE();
   const VaultServer& server = shared_vault();
@@ -316,7 +344,7 @@ TEST_CASE("C, the token is in no output, no manifest and no argv") {
   NEEDS_ENGINE();
   const VaultServer& server = shared_vault();
   Scene scene;
-  const std::string since = event_clock();
+  const EventLog log({server.container()});
   for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
                                    Strings{"-v", "plan", server.container(), "--json"},
                                    Strings{"-v", "backup", server.container(), "--json"}}) {
@@ -326,7 +354,7 @@ TEST_CASE("C, the token is in no output, no manifest and no argv") {
     CHECK_FALSE(has(ended.err, server.token()));
   }
   CHECK_FALSE(has(pretty_json(scene.manifest()), server.token()));
-  const std::string events = join(events_of({server.container()}, since), "\n");
+  const std::string events = join(log.events(), "\n");
   REQUIRE(has(events, "exec_create: vault operator raft snapshot save /dev/stdout"));
   CHECK_FALSE(has(events, server.token()));
 }
@@ -344,8 +372,8 @@ TEST_CASE("C, plan changes nothing, and its request is what backup then asks for
   const std::string request = plan->at("requests")[0];
   const std::string head = "POST /containers/" + server.container() + "/exec with VAULT_TOKEN: ";
   REQUIRE(request.starts_with(head));
-  const std::string since = event_clock();
+  const EventLog log({server.container()});
   REQUIRE(scene.bba({"backup", server.container()}, with(server.with_token())).exit_code == 0);
-  CHECK(has(join(events_of({server.container()}, since), "\n"),
+  CHECK(has(join(log.events(), "\n"),
             "exec_create: " + request.substr(head.size()) + " " + server.container()));
 }

@@ -1,0 +1,139 @@
+// What --consistency stop and live do to a container, and what a run that ends half way leaves of
+// it.
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+
+#include "e2e/slow.hpp"
+
+using namespace e2e;
+
+namespace {
+
+// It ends at SIGTERM only after the second that is its grace: the engine's stop takes a while.
+const Strings one_second_of_grace{"--stop-timeout", "1", "--restart", "unless-stopped"};
+
+std::string status_of(const std::string& container) {
+  return docker({"ps", "--all", "--filter", "name=^/" + container + "$", "--format", "{{.State}}"});
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+}  // namespace
+
+TEST_CASE("stop: the container is stopped while it is read, and runs again before the end") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Slow slow(scene, 64 << 20, one_second_of_grace);
+  const EventLog log({slow.container()});
+  const Ended ended = scene.bba({"backup", slow.container(), "--consistency", "stop"});
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  Strings events;
+  for (const std::string& event : log.events()) {
+    const std::string action = event.substr(0, event.find(' '));
+    if (action == "stop" || action == "start" || action == "archive-path") events.push_back(action);
+  }
+  CHECK(events == Strings{"stop", "archive-path", "start"});
+  CHECK(status_of(slow.container()) == "running");
+  const Json consistency = scene.manifest().at("consistency");
+  CHECK(consistency.at("mode") == "stop");
+  REQUIRE(consistency.at("paused").size() == 1);
+  CHECK(consistency.at("paused")[0].at("name") == slow.container());
+  CHECK(scene.journals() == Strings{});
+}
+
+TEST_CASE("stop, SIGTERM and SIGKILL half way: the container is started again") {
+  NEEDS_ENGINE();
+  for (const auto& sent : {std::pair{SIGTERM, 143}, std::pair{SIGKILL, -SIGKILL}}) {
+    CAPTURE(sent.first);
+    Scene scene;
+    const Slow slow(scene, 512 << 20, one_second_of_grace);
+    Process run =
+        slow.half_way(scene.command({"backup", slow.container(), "--consistency", "stop"}));
+    REQUIRE(status_of(slow.container()) == "exited");
+    run.signal(sent.first);
+    const Ended ended = run.wait(30s);
+    INFO(ended.err);
+    CHECK(ended.exit_code == sent.second);
+    wait_until("the container runs again", 30s,
+               [&] { return status_of(slow.container()) == "running"; });
+    wait_until("the guard ends", 30s, [&] { return !scene.guard(); });
+    CHECK(status_of(slow.container()) == "running");
+    scene.check_nothing_left();
+  }
+}
+
+TEST_CASE("stop, SIGKILL while the engine still waits for the program's end: it runs again") {
+  NEEDS_ENGINE();
+  Scene scene;
+  // Its program ignores SIGTERM, so that the stop takes all of its grace.
+  const std::string container =
+      scene.start("stubborn", {"--volume", scene.volume("data") + ":/data", "--stop-timeout", "3"},
+                  "bba-fixture/files:1", {"sh", "-c", "trap '' TERM; sleep 1000 & wait"});
+  const std::string first_start =
+      docker({"inspect", "--format", "{{.State.StartedAt}}", container});
+  const EventLog log({container});
+  Process run = scene.begin({"backup", container, "--consistency", "stop"});
+  // The engine has sent its SIGTERM.
+  wait_until("the stop is under way", 30s, [&] {
+    const Strings events = log.events();
+    return std::find(events.begin(), events.end(), "kill " + container) != events.end();
+  });
+  run.signal(SIGKILL);
+  CHECK(run.wait().exit_code == -SIGKILL);
+  wait_until("the guard ends", 60s, [&] { return !scene.guard(); });
+  CHECK(status_of(container) == "running");
+  // Either the stop went through and it was started, or it never stopped: both are as before.
+  MESSAGE("started again: " << (docker({"inspect", "--format", "{{.State.StartedAt}}",
+                                        container}) != first_start));
+  scene.check_nothing_left();
+}
+
+TEST_CASE("live: nothing is held still, and what changed meanwhile is counted") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Slow slow(scene);
+  const std::string later = std::filesystem::path(slow.file()).parent_path() / "later.txt";
+  write_file(later, "as it was");
+  const EventLog log({slow.container()});
+  Process run = slow.half_way(scene.command({"backup", slow.container(), "--consistency", "live"}));
+  run.signal(SIGSTOP);
+  CHECK(status_of(slow.container()) == "running");
+  write_file(later, "and it has grown since it was listed");
+  run.signal(SIGCONT);
+  const Ended ended = run.wait();
+  INFO(ended.err);
+  CHECK(ended.exit_code == 0);
+  CHECK(log.events() == Strings{"archive-path " + slow.container()});
+  CHECK(life_of(slow.container()) == slow.life());
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("consistency").at("mode") == "live");
+  CHECK(manifest.at("consistency").at("paused").empty());
+  CHECK(manifest.at("artifacts")[0].at("found").at("changed_while_read") >= 1);
+}
+
+TEST_CASE("what an earlier run left and cannot be put right: the backup is good, and exits 11") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string container =
+      scene.start("kuma", {"--volume", scene.volume("data") + ":/data"}, "bba-fixture/files:1");
+  std::filesystem::create_directory(scene.state());
+  std::filesystem::permissions(scene.state(), std::filesystem::perms::owner_all);
+  // Of a process that is no more, and of an engine that is not there.
+  const std::string journal = scene.state() + "/4194304-1.journal";
+  write_file(journal,
+             "{\"host\":\"unix:///nowhere/docker.sock\"}\n"
+             "{\"owe\":\"paused\",\"id\":\"c0ffee\",\"name\":\"lost\"}\n");
+  for (const Strings& command : {Strings{"backup", container}, Strings{"recover"}}) {
+    CAPTURE(command[0]);
+    const Ended ended = scene.bba(command);
+    INFO(ended.err);
+    CHECK(ended.exit_code == 11);
+    CHECK(has(ended.err, "lost"));
+    CHECK(scene.journals() == Strings{"4194304-1.journal"});
+  }
+  CHECK(scene.bba({"verify", container}).exit_code == 0);
+}

@@ -135,12 +135,6 @@ PartReport drill_part(const DrillContext& context, const store::ArtifactRecord& 
   return drill_archive(context, record);
 }
 
-void remove_receipt(const store::BackupDirectory& directory, const std::string& receipt) {
-  if (!directory.contains(receipt)) return;
-  directory.remove(receipt);
-  directory.sync();
-}
-
 // Where there was one before it is replaced as a whole.
 void write_receipt(const store::BackupDirectory& directory, const std::string& name,
                    const Json& receipt) {
@@ -155,6 +149,20 @@ void write_receipt(const store::BackupDirectory& directory, const std::string& n
   file.sync();
   file.publish(name);
   directory.sync();
+}
+
+// What a drill that disproves a set leaves: whatever an earlier one said, nobody is told any longer
+// that the set is good.
+void write_failure(Session& session, const Chosen& chosen, const std::string& name,
+                   const Json& receipt) {
+  withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
+  try {
+    chosen.directory.remove(name);
+    write_receipt(chosen.directory, name, receipt);
+  } catch (const Error& error) {
+    session.reporter.warning(
+        fmt::format("the drill failed, and its receipt could not be written: {}", error.what()));
+  }
 }
 
 void require_whole(Session& session, const Chosen& chosen) {
@@ -192,46 +200,49 @@ Drill drill(Session& session, const DrillRequest& request) {
   const DrillContext context{session, debts,          chosen.directory, manifest, live,
                              image,   request.memory, drill.needs_hand, began};
   const std::string receipt = store::receipt_name(manifest.module, manifest.started);
-  Json compared = Json::array();
-  Json not_proven = Json::array();
-  for (const store::ArtifactRecord& record : manifest.artifacts) {
-    try {
-      PartReport report = drill_part(context, record);
-      Json one = {{"file", record.file}, {"kind", record.kind}};
-      one.update(report.compared);
-      compared.push_back(std::move(one));
-      for (const std::string& line : report.lines) drill.lines.push_back(record.file + ": " + line);
-      for (const std::string& line : report.not_proven) {
-        not_proven.push_back(record.file + ": " + line);
-      }
-    } catch (Error& error) {
-      session.reporter.progress_end();
-      error.in(record.file);
-      if (error.kind() == ErrorKind::artifact) {
-        // Whatever an earlier drill said: this one disproves it.
-        remove_receipt(chosen.directory, receipt);
-        withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
-      }
-      throw;
-    }
-  }
-
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   drill.receipt = {{"schema", receipt_schema},
                    {"module", manifest.module},
                    {"class", manifest.module_class},
                    {"manifest", chosen.set.manifest_file},
                    {"manifest_sha256", manifest_sha256(chosen.set)},
-                   {"finished", format_rfc3339(now())},
-                   {"seconds", took.count()},
+                   {"finished", nullptr},
+                   {"seconds", nullptr},
                    {"tool_version", BBA_VERSION},
                    {"container", manifest.container.name},
                    {"image", manifest.container.image},
                    {"image_id", image},
-                   {"passed", true},
-                   {"compared", std::move(compared)},
-                   {"not_proven", std::move(not_proven)}};
+                   {"passed", false},
+                   {"compared", Json::array()},
+                   {"not_proven", Json::array()}};
+  const auto ended = [&](bool passed) {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    drill.receipt["passed"] = passed;
+    drill.receipt["finished"] = format_rfc3339(now());
+    drill.receipt["seconds"] = took.count();
+  };
+  for (const store::ArtifactRecord& record : manifest.artifacts) {
+    try {
+      PartReport report = drill_part(context, record);
+      Json one = {{"file", record.file}, {"kind", record.kind}};
+      one.update(report.compared);
+      drill.receipt["compared"].push_back(std::move(one));
+      for (const std::string& line : report.lines) drill.lines.push_back(record.file + ": " + line);
+      for (const std::string& line : report.not_proven) {
+        drill.receipt["not_proven"].push_back(record.file + ": " + line);
+      }
+    } catch (Error& error) {
+      session.reporter.progress_end();
+      error.in(record.file);
+      if (error.kind() == ErrorKind::artifact) {
+        ended(false);
+        drill.receipt["error"] = error.what();
+        write_failure(session, chosen, receipt, drill.receipt);
+      }
+      throw;
+    }
+  }
   session.stop.throw_if_requested();
+  ended(true);
   write_receipt(chosen.directory, receipt, drill.receipt);
   publish_proof(session, chosen.directory, chosen.set.manifest_file);
   return drill;

@@ -13,27 +13,36 @@ std::uint64_t count(const Json* object, std::string_view key) {
   return object == nullptr ? 0 : size_member(*object, key).value_or(0);
 }
 
+// Keys without a time to live: none of them goes by itself.
+std::uint64_t lasting(const Json* counts) {
+  const std::uint64_t keys = count(counts, "keys");
+  return keys - std::min(keys, count(counts, "expires"));
+}
+
 }  // namespace
 
 KeyVerdict compare_keys(const Json& around, const Json& restored) {
   KeyVerdict verdict;
-  const auto fail = [&](const std::string& database, std::uint64_t keys, std::uint64_t least,
-                        std::uint64_t most) {
+  const auto fail = [&](const std::string& database, std::uint64_t keys, const char* what,
+                        std::uint64_t least, std::uint64_t most) {
     verdict.lost =
-        fmt::format("{} has {} keys after restoring, and the server had {}", database, keys,
+        fmt::format("{} has {} {} after restoring, and the server had {}", database, keys, what,
                     least == most ? fmt::format("{}", most) : fmt::format("{} to {}", least, most));
   };
   for (const auto& [database, counts] : around.items()) {
     const Json* before = member(counts, "before");
     const Json* after = member(counts, "after");
     const auto [fewer, more] = std::minmax({count(before, "keys"), count(after, "keys")});
-    const std::uint64_t expiring = std::max(count(before, "expires"), count(after, "expires"));
-    const bool busy = more > fewer;
-    const std::uint64_t least = fewer > expiring ? fewer - expiring : 0;
+    const auto [least, most] = std::minmax({lasting(before), lasting(after)});
+    const bool busy = more > fewer || most > least;
     const Json* now = member(restored, database);
     const std::uint64_t keys = count(now, "keys");
-    if (keys < least || keys > more) {
-      fail(database, keys, least, more);
+    if (const std::uint64_t stayed = lasting(now); stayed < least || stayed > most) {
+      fail(database, stayed, "keys without a time to live", least, most);
+      return verdict;
+    }
+    if (keys > more) {
+      fail(database, keys, "keys", fewer, more);
       return verdict;
     }
     if (busy) {
@@ -43,14 +52,13 @@ KeyVerdict compare_keys(const Json& around, const Json& restored) {
           database, fewer, more));
     } else if (keys < fewer) {
       verdict.not_proven.push_back(
-          fmt::format("{}: {} of {} keys are gone, and {} of them had a time "
-                      "to live: that no other is missing",
-                      database, fewer - keys, fewer, expiring));
+          fmt::format("{}: {} of {} keys with a time to live are gone: that it had run out",
+                      database, fewer - keys, fewer - least));
     }
   }
   for (const auto& [database, counts] : restored.items()) {
     const std::uint64_t keys = count(&counts, "keys");
-    if (keys > 0 && !around.contains(database)) fail(database, keys, 0, 0);
+    if (keys > 0 && !around.contains(database)) fail(database, keys, "keys", 0, 0);
   }
   return verdict;
 }

@@ -76,9 +76,9 @@ PartReport drill_rdb(const DrillContext& context, const store::ArtifactRecord& r
     }
     const KeyVerdict verdict = compare_keys(*keyspace, info->keyspace);
     if (!verdict.lost.empty()) throw Error(ErrorKind::artifact, verdict.lost);
-    report.lines.push_back(
-        fmt::format("a server started on it, with {} keys in {} databases, as many as there were",
-                    keys, info->keyspace.size()));
+    report.lines.push_back(fmt::format(
+        "a server started on it, with {} keys in {} databases{}", keys, info->keyspace.size(),
+        verdict.not_proven.empty() ? ", as many as there were" : ""));
     report.not_proven.insert(report.not_proven.end(), verdict.not_proven.begin(),
                              verdict.not_proven.end());
   });

@@ -34,6 +34,7 @@ bool may_read_backups(const std::string& path) {
 struct Evidence {
   std::optional<Proof> proof;
   std::vector<Refusal> refusals;
+  std::optional<std::string> failed_drill;  // why its last drill failed
 };
 
 Refusal no_set(const std::string& module, const std::string& why) {
@@ -144,6 +145,7 @@ Evidence ask_directory(Session& session, const GateRequest& request) {
   }
   const store::BackupSet& set = catalogue.sets[index];
   evidence.proof = proof_of(directory, catalogue.sets, index, request.at);
+  evidence.failed_drill = failed_drill(set);
   const SetVerdict verdict = verify_set(session, directory, set);
   if (!verdict.good()) {
     evidence.refusals.push_back({"whole",
@@ -211,7 +213,12 @@ std::optional<Refusal> age_refusal(const Proof& proof, const GateRequest& reques
                  program + ("backup " + request.module)};
 }
 
-std::optional<Refusal> level_refusal(const Proof& proof, const GateRequest& request) {
+std::optional<Refusal> level_refusal(const Proof& proof, const GateRequest& request,
+                                     const std::optional<std::string>& failed_drill) {
+  if (failed_drill) {
+    return Refusal{"proof", "the last drill of this backup failed: " + *failed_drill,
+                   program + ("backup " + request.module)};
+  }
   if (proof.level >= request.require) return std::nullopt;
   return Refusal{"proof", "the backup was not restored in a drill, and that is asked for",
                  program + ("drill " + request.module)};
@@ -313,7 +320,7 @@ GateVerdict gate(Session& session, const GateRequest& request) {
   verdict.age = request.at - proof.started;
   require(clock_refusal(proof, request));
   require(age_refusal(proof, request));
-  require(level_refusal(proof, request));
+  require(level_refusal(proof, request, evidence.failed_drill));
   require(size_refusal(proof, request));
   if (!request.skip_image_check) require(image_refusal(session, proof));
   return verdict;

@@ -40,7 +40,10 @@ ListedSet listed(const store::BackupDirectory& directory, const store::BackupSet
   }
   row.content_bytes = content_bytes(set.manifest);
   row.broken = fault_of(directory, set);
-  row.proof = row.broken.empty() ? name(proof_level(set)) : "broken";
+  row.failed = failed_drill(set).value_or("");
+  row.proof = !row.broken.empty()   ? "broken"
+              : !row.failed.empty() ? "failed"
+                                    : name(proof_level(set));
   return row;
 }
 
@@ -79,10 +82,11 @@ std::string list_text(const Listing& listing, Timestamp at) {
                        "CLASS", "SIZE", "RATIO", "PROOF", "AGE");
   }
   for (const ListedSet& row : listing.sets) {
+    const std::string& why = row.broken.empty() ? row.failed : row.broken;
     text += fmt::format("{:<{}}  {:<20}  {:<5}  {:>10}  {:>5.2f}  {:<8}  {}{}\n", row.module, width,
                         format_rfc3339(row.started), row.module_class, format_bytes(row.bytes),
                         ratio(row), row.proof, age_text(at, row.started),
-                        row.broken.empty() ? "" : "  " + printable(row.broken));
+                        why.empty() ? "" : "  " + printable(why));
   }
   for (const store::Orphan& orphan : listing.orphans) {
     text += fmt::format("orphan  {}  {}\n", printable(orphan.file), printable(orphan.why));
@@ -102,6 +106,7 @@ Json list_json(const Listing& listing, Timestamp at) {
                     {"ratio", ratio(row)},
                     {"proof", row.proof},
                     {"broken", row.broken},
+                    {"failed", row.failed},
                     {"manifest", row.manifest_file},
                     {"artifacts", row.artifacts}});
   }

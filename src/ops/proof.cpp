@@ -120,6 +120,11 @@ bool same_directory(const store::BackupDirectory& a, const std::string& path) {
          first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+// The digest ties a receipt to the manifest as it was drilled: one that was edited since has none.
+bool has_receipt(const store::BackupSet& set) {
+  return set.receipt && string_member(*set.receipt, "manifest_sha256") == manifest_sha256(set);
+}
+
 }  // namespace
 
 std::string_view name(ProofLevel level) {
@@ -139,10 +144,12 @@ std::string manifest_sha256(const store::BackupSet& set) {
 }
 
 bool is_drilled(const store::BackupSet& set) {
-  // The digest ties a receipt to the manifest as it was drilled: one that was edited since has
-  // none.
-  return set.receipt && bool_member(*set.receipt, "passed") == true &&
-         string_member(*set.receipt, "manifest_sha256") == manifest_sha256(set);
+  return has_receipt(set) && bool_member(*set.receipt, "passed") == true;
+}
+
+std::optional<std::string> failed_drill(const store::BackupSet& set) {
+  if (!has_receipt(set) || bool_member(*set.receipt, "passed") != false) return std::nullopt;
+  return string_member(*set.receipt, "error").value_or("its receipt does not say why");
 }
 
 ProofLevel proof_level(const store::BackupSet& set) {
@@ -291,6 +298,13 @@ void publish_proof(Session& session, const store::BackupDirectory& directory,
   try {
     const store::Catalogue catalogue = store::read_catalogue(directory, parsed->module);
     if (catalogue.sets.empty() || catalogue.sets.front().manifest_file != manifest_file) return;
+    if (const auto why = failed_drill(catalogue.sets.front())) {
+      session.reporter.warning(
+          fmt::format("{}: no public proof, as the last drill of {} failed: {}", parsed->module,
+                      manifest_file, *why));
+      withdraw_proof(session, directory, manifest_file);
+      return;
+    }
     write_proof(session.settings.proof_dir, proof_of(directory, catalogue.sets, 0, now()));
   } catch (const Error& error) {
     session.reporter.warning(

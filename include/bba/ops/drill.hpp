@@ -26,8 +26,8 @@ struct Drill {
 };
 
 // Writes the receipt and publishes the proof where everything came back as it should. Throws
-// Error{artifact} at the first thing that did not, and then an older receipt of the set is gone,
-// too; Error{container} where the container that was backed up, or its image, is not on this
+// Error{artifact} at the first thing that did not, and then the receipt says so and the proof is
+// withdrawn; Error{container} where the container that was backed up, or its image, is not on this
 // engine; Error{capture} where the scratch container does not come up.
 Drill drill(Session& session, const DrillRequest& request);
 

@@ -15,7 +15,8 @@ struct KeyVerdict {
 
 // `around`: ArtifactRecord::found.keyspace, how many keys each database had before the save and
 // once the archive was read at the latest. `restored`: the same of the server that was started on
-// the restored directory. Keys that expire may have done so since.
+// the restored directory. Keys that expire may have done so since; of all others there have to be
+// as many as there were, on a busy server between as many as at the one moment and at the other.
 KeyVerdict compare_keys(const Json& around, const Json& restored);
 
 }  // namespace bba::ops

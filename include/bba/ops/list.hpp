@@ -18,8 +18,9 @@ struct ListedSet {
   std::vector<std::string> artifacts;
   std::uint64_t bytes = 0;          // as stored
   std::uint64_t content_bytes = 0;  // uncompressed
-  std::string proof;                // verified (as it was taken), drilled, or broken
+  std::string proof;                // verified (as it was taken), drilled, failed, or broken
   std::string broken;               // what is missing, edited, or of another size
+  std::string failed;               // what its last drill did not bring back
 };
 
 struct Listing {

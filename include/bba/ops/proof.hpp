@@ -26,6 +26,9 @@ std::string manifest_sha256(const store::BackupSet& set);
 // Whether the set's receipt says that a drill of this very manifest succeeded.
 bool is_drilled(const store::BackupSet& set);
 ProofLevel proof_level(const store::BackupSet& set);
+// What the set's receipt says where its last drill disproved this very manifest: the first thing
+// that did not come back as it should.
+std::optional<std::string> failed_drill(const store::BackupSet& set);
 
 // What all artifacts of a set hold, uncompressed: what one set is compared with others by.
 std::uint64_t content_bytes(const store::Manifest& manifest);
@@ -69,8 +72,8 @@ std::optional<Proof> read_proof(const std::string& directory, const std::string&
                                 uid_t owner = 0);
 
 // What a command does once it has proven the set of `manifest_file`: where that is the newest of
-// its module in the directory that backups go to, its proof is published. A proof that cannot be
-// written is a warning: the backup is as good without.
+// its module in the directory that backups go to, its proof is published, or withdrawn where its
+// last drill failed. A proof that cannot be written is a warning: the backup is as good without.
 void publish_proof(Session& session, const store::BackupDirectory& directory,
                    const std::string& manifest_file);
 // What it does once it has found the set broken, or removed it: its proof goes.

@@ -146,11 +146,21 @@ TEST_CASE("each condition refuses on its own") {
     request.require = ProofLevel::drilled;
     CHECK(conditions(gate_world.judge()) == Names{"proof"});
     CHECK(gate_world.judge().refusals[0].run == "backup-before-apply drill web");
-    put_receipt(world, "web", noon, false);
-    CHECK(conditions(gate_world.judge()) == Names{"proof"});
     put_receipt(world, "web", noon);
     CHECK(conditions(gate_world.judge()) == Names{});
     CHECK(gate_json(gate_world.judge())["proof"] == "drilled");
+  }
+  SUBCASE("disproved by a drill, whatever is asked for") {
+    gate_world.container_runs();
+    put_receipt(world, "web", noon, false);
+    const GateVerdict verdict = gate_world.judge();
+    CHECK(conditions(verdict) == Names{"proof"});
+    CHECK(verdict.refusals[0].why == "the last drill of this backup failed: a key is lost");
+    CHECK(verdict.refusals[0].run == "backup-before-apply backup web");
+    request.require = ProofLevel::drilled;
+    CHECK(conditions(gate_world.judge()) == Names{"proof"});
+    put_receipt(world, "web", noon);
+    CHECK(conditions(gate_world.judge()) == Names{});
   }
   SUBCASE("much smaller than those before") {
     gate_world.container_runs();

@@ -47,6 +47,17 @@ TEST_CASE("sets are listed by module, newest first, and orphans behind them") {
   CHECK(list(world.session, "other").sets.empty());
 }
 
+TEST_CASE("a set that a drill disproved says so, and why, until it is edited") {
+  World world;
+  put_set(world, "web", noon, {{"", tar_content()}});
+  put_receipt(world, "web", noon, false);
+  const Listing listing = list(world.session, "web");
+  CHECK(listing.sets.at(0).proof == "failed");
+  CHECK(listing.sets.at(0).broken == "");
+  CHECK(contains(list_text(listing, noon), "  failed    0s  a key is lost\n"));
+  CHECK(list_json(listing, noon)["sets"][0]["failed"] == "a key is lost");
+}
+
 TEST_CASE("what is missing or of another size is broken at a glance") {
   World world;
   const auto missing = put_set(world, "a", noon, {{"", tar_content()}});

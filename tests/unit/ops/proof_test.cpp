@@ -81,13 +81,26 @@ TEST_CASE("only a drill of this very manifest makes it drilled") {
     publish(world, manifest_file);
     return read(world)->level;
   };
-  put_receipt(world, "web", noon, false);
-  CHECK(level() == ProofLevel::verified);
   put_receipt(world, "web", noon);
   CHECK(level() == ProofLevel::drilled);
   // Edited since: the receipt is of another manifest.
   write_file(world.path(manifest_file), read_file(world.path(manifest_file)) + "\n");
   CHECK(level() == ProofLevel::verified);
+}
+
+TEST_CASE("a set that a drill disproved has no proof, until a drill passes") {
+  World world;
+  put_set(world, "web", noon, {{"", tar_content()}});
+  publish(world, manifest_file);
+  REQUIRE(read(world).has_value());
+  put_receipt(world, "web", noon, false);
+  publish(world, manifest_file);
+  CHECK_FALSE(read(world).has_value());
+  REQUIRE(world.reporter.warnings.size() == 1);
+  CHECK(contains(world.reporter.warnings[0], "a key is lost"));
+  put_receipt(world, "web", noon);
+  publish(world, manifest_file);
+  CHECK(read(world)->level == ProofLevel::drilled);
 }
 
 TEST_CASE("the proof is of the newest set, and of the directory that backups go to") {

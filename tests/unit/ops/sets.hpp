@@ -233,12 +233,13 @@ inline store::Manifest put_set(
 inline void put_receipt(const World& world, const std::string& module, Timestamp time,
                         bool passed = true) {
   const std::string manifest = store::manifest_name(module, time);
-  write_file(world.path(store::receipt_name(module, time)),
-             pretty_json(Json{{"schema", 1},
-                              {"module", module},
-                              {"manifest", manifest},
-                              {"manifest_sha256", sha256_of(read_file(world.path(manifest)))},
-                              {"passed", passed}}));
+  Json receipt = {{"schema", 1},
+                  {"module", module},
+                  {"manifest", manifest},
+                  {"manifest_sha256", sha256_of(read_file(world.path(manifest)))},
+                  {"passed", passed}};
+  if (!passed) receipt["error"] = "a key is lost";
+  write_file(world.path(store::receipt_name(module, time)), pretty_json(receipt));
 }
 
 // The number of a process that has ended.

@@ -85,13 +85,15 @@ RedisSaved save_redis(Session& session, const std::string& container,
   Client client(session, container, save);
   const auto deadline = Clock::now() + longest_save;
   classes::RedisInfo before = client.info();
-  // Before 7.0 only LASTSAVE tells one save from another, in whole seconds: begin in a new one.
-  while (!before.rdb_saves && unix_now() <= before.last_save_time) wait_a_little(session, deadline);
-
-  std::int64_t asked = unix_now();
+  std::int64_t asked = 0;
   bool started = false;
   std::vector<std::string> command{"BGSAVE"};
   for (;;) {
+    // Before 7.0 only LASTSAVE tells one save from another, in whole seconds: begin in a new one.
+    while (!before.rdb_saves && unix_now() <= before.last_save_time) {
+      wait_a_little(session, deadline);
+    }
+    asked = unix_now();
     const std::string reply = client.ask(command);
     const classes::BgsaveReply meaning = classes::parse_bgsave_reply(reply);
     if (meaning == classes::BgsaveReply::refused) {
@@ -102,7 +104,6 @@ RedisSaved save_redis(Session& session, const std::string& container,
       session.reporter.note("waiting for a save that was under way already");
       while (client.info().bgsave_in_progress) wait_a_little(session, deadline);
       before = client.info();
-      asked = unix_now();
       continue;
     }
     if (meaning == classes::BgsaveReply::ask_to_schedule) {

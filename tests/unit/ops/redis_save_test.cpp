@@ -239,6 +239,22 @@ TEST_CASE("redis save: before 7.0 it begins in a second of its own") {
   CHECK(server.asked[1] > last);
 }
 
+TEST_CASE("redis save: before 7.0 also after a save that was under way") {
+  Server server;
+  const std::int64_t last = unix_now() + 1;
+  server.says(Info{.in_progress = true, .saves = {}});
+  server.says("ERR Background save already in progress\n");
+  server.says(Info{.last_save = last, .saves = {}});
+  server.says(Info{.last_save = last, .saves = {}, .keys = 8});
+  server.says(started);
+  server.says(Info{.in_progress = true, .last_save = last, .saves = {}});
+  // It ended within the second in which it began.
+  server.says(Info{.last_save = last + 1, .saves = {}});
+  CHECK(server.save().at("db0").at("before").at("keys") == 8);
+  REQUIRE(server.asked.size() == 7);
+  CHECK(server.asked[4] > last);
+}
+
 TEST_CASE("redis save: a server that does not do it at all has refused") {
   Server no_command;
   no_command.says(Info{});

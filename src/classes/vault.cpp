@@ -17,16 +17,18 @@ std::vector<std::string> prefixes(const std::string& program) {
   return {"VAULT_"};
 }
 
+// Under either program's name.
+bool in_container(const Target& target, const std::string& name) {
+  return wire::env_value(target.container, "VAULT_" + name) ||
+         wire::env_value(target.container, "BAO_" + name);
+}
+
 std::vector<wire::EnvVar> environment_of(const std::string& program, const Target& target,
                                          const Environment& operator_environment) {
   std::vector<wire::EnvVar> env;
-  const auto in_container = [&](const std::string& name) {
-    return wire::env_value(target.container, "VAULT_" + name) ||
-           wire::env_value(target.container, "BAO_" + name);
-  };
   for (const char* name : {"TOKEN", "ADDR", "CACERT", "SKIP_VERIFY", "NAMESPACE"}) {
     // The container knows best how to reach its own server; whose token it is, the operator.
-    if (std::string_view(name) != "TOKEN" && in_container(name)) continue;
+    if (std::string_view(name) != "TOKEN" && in_container(target, name)) continue;
     for (const std::string& prefix : prefixes(program)) {
       const auto value = operator_environment.find(prefix + name);
       if (value == operator_environment.end() || value->second.empty()) continue;
@@ -87,13 +89,12 @@ std::optional<VaultStatus> parse_vault_status(std::string_view out) {
   return status;
 }
 
-std::optional<std::string> no_snapshot_because(const VaultStatus& status, bool token) {
+std::optional<std::string> no_snapshot_because(const VaultStatus& status) {
   if (!status.storage_type.empty() && status.storage_type != "raft") {
     return fmt::format("its storage is {}, not raft", status.storage_type);
   }
   if (!status.initialized) return "it is not initialized";
   if (status.sealed) return "it is sealed";
-  if (!token) return "VAULT_TOKEN is not set in your environment";
   return std::nullopt;
 }
 
@@ -117,8 +118,8 @@ Capture vault_snapshot(const Target& target, const wire::ExecConfig& probe,
   for (const wire::EnvVar& variable : probe.env) {
     if (!variable.name.ends_with("_ADDR")) continue;
     capture.warnings.push_back(fmt::format(
-        "the container does not say where its server is: the snapshot is of {}, as {} in "
-        "your environment has it",
+        "{}the snapshot is of {}, as {} in your environment has it",
+        in_container(target, "ADDR") ? "" : "the container does not say where its server is: ",
         variable.value, variable.name));
   }
   return capture;
@@ -128,15 +129,26 @@ bool is_not_raft(std::string_view words) {
   return words.find("raft storage is not in use") != words.npos;
 }
 
-std::string snapshot_hint(std::string_view words) {
+std::string address_hint(const std::string& module, const std::string& program) {
+  // The first of the names that the program reads.
+  const std::string name = prefixes(program).front() + "ADDR";
+  return fmt::format(
+      "set {} in your environment and modules.{}.env to [{}] in the configuration: the container's "
+      "own would come first otherwise",
+      name, module, name);
+}
+
+std::string snapshot_hint(std::string_view words, const std::string& module,
+                          const std::string& program) {
   const auto said = [&](std::string_view part) { return words.find(part) != words.npos; };
   if (said("permission denied") || said("Code: 403")) {
     return "the token needs a policy with read on sys/storage/raft/snapshot";
   }
   if (said("Vault is sealed") || said("Code: 503")) return "unseal it first";
   if (said("incomplete snapshot")) {
-    return "is this node a standby? Back up the container of the active one, or set VAULT_ADDR to "
-           "its address";
+    return "is this node a standby? Back up the container of the active one; or, to ask that one "
+           "from here, " +
+           address_hint(module, program);
   }
   return {};
 }

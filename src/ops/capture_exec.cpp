@@ -100,7 +100,8 @@ PartFindings capture_dump(const CaptureContext& context, const classes::ExecDump
     if (context.capture.if_refused && classes::is_not_raft(error.what())) {
       throw Refused("no snapshot, as its storage is not raft");
     }
-    const std::string hint = classes::snapshot_hint(error.what());
+    const std::string hint =
+        classes::snapshot_hint(error.what(), context.capture.target.module, dump.exec.argv.front());
     if (!hint.empty()) error.with_hint(hint);
     throw;
   }

@@ -84,9 +84,14 @@ Capture ask_postgres(Session& session, const Target& target) {
     session.reporter.detail("psql " + refusal);
     if (refusals.empty()) refusals = refusal;
   }
+  const bool about_password = refusals.find("password") != refusals.npos;
+  const std::string settings = "modules." + target.module;
   throw Error(ErrorKind::capture, "psql could not ask the server anything: " + refusals,
-              "if it is up, name a superuser with modules." + target.module +
-                  ".user in the configuration; -v shows every way that was tried");
+              (about_password ? "set PGPASSWORD in your environment and " + settings +
+                                    ".env to [PGPASSWORD] in the configuration, or name another "
+                                    "superuser with "
+                              : "if it is up, name a superuser with ") +
+                  settings + ".user; -v shows every way that was tried");
 }
 
 // What every class is asked with.
@@ -105,6 +110,12 @@ std::optional<std::string> operator_variable(const Session& session, const std::
   const auto found = session.settings.environment.find(name);
   if (found == session.settings.environment.end() || found->second.empty()) return std::nullopt;
   return found->second;
+}
+
+// For after the name of a variable that is missed: it may well have been set.
+std::string lost_by_sudo(const Session& session, const std::string& name) {
+  if (!operator_variable(session, "SUDO_USER")) return {};
+  return fmt::format("; sudo drops it without --preserve-env={}", name);
 }
 
 std::string words_of(const docker::ExecResult& result, const wire::ExecConfig& exec) {
@@ -168,7 +179,8 @@ Capture ask_redis(const Question& question) {
       refusal.find("NOAUTH") != refusal.npos || refusal.find("WRONGPASS") != refusal.npos;
   return as_files(fmt::format("no BGSAVE, as {} ({})",
                               wants_password
-                                  ? "no password that is known here lets us in: set REDISCLI_AUTH"
+                                  ? "no password that is known here lets us in: set REDISCLI_AUTH" +
+                                        lost_by_sudo(session, "REDISCLI_AUTH")
                                   : "the server does not answer",
                               refusal));
 }
@@ -190,6 +202,7 @@ Capture ask_vault(const Question& question) {
     return files_instead(question, "no snapshot, as the container is " + target.container.state);
   }
   std::string refusal;
+  std::string asked_by;  // the program whose refusal that is
   bool any_started = false;
   for (const wire::ExecConfig& probe :
        classes::vault_probes(target, session.settings.environment)) {
@@ -198,15 +211,17 @@ Capture ask_vault(const Question& question) {
     if (!status) {
       const bool started = !not_started(answer);
       if (refusal.empty() || (started && !any_started)) {
-        refusal = fmt::format("{} status: {}", probe.argv.front(), words_of(answer, probe));
+        asked_by = probe.argv.front();
+        refusal = fmt::format("{} status: {}", asked_by, words_of(answer, probe));
       }
       any_started = any_started || started;
       continue;
     }
-    if (const auto reason =
-            classes::no_snapshot_because(*status, classes::has_token(target, probe))) {
-      return files_instead(question, "no snapshot, as " + *reason);
+    auto reason = classes::no_snapshot_because(*status);
+    if (!reason && !classes::has_token(target, probe)) {
+      reason = "VAULT_TOKEN is not set in your environment" + lost_by_sudo(session, "VAULT_TOKEN");
     }
+    if (reason) return files_instead(question, "no snapshot, as " + *reason);
     Capture capture = classes::vault_snapshot(target, probe, *status);
     // An old server does not say what its storage is until it is asked for a snapshot.
     if (status->storage_type.empty() && !classes::archive_parts(target, question.mounts).empty()) {
@@ -220,7 +235,9 @@ Capture ask_vault(const Question& question) {
                 "is it a Vault? `--class E` takes its files as they are");
   }
   throw Error(ErrorKind::capture, "the server does not answer: " + refusal,
-              "is it up, and VAULT_ADDR right? `--class E` takes its files as they are");
+              "is it up? To name another address, " +
+                  classes::address_hint(target.module, asked_by) +
+                  ". `--class E` takes its files as they are");
 }
 
 Capture ask_minio(const Question& question) {
@@ -229,7 +246,8 @@ Capture ask_minio(const Question& question) {
   const auto alias = operator_variable(session, "MINIO_MC_ALIAS");
   if (!alias) {
     return files_instead(question,
-                         "no objects through mc, as MINIO_MC_ALIAS is not set in your environment");
+                         "no objects through mc, as MINIO_MC_ALIAS is not set in your environment" +
+                             lost_by_sudo(session, "MINIO_MC_ALIAS"));
   }
   if (!classes::valid_alias(*alias)) {
     throw Error(ErrorKind::config, fmt::format("MINIO_MC_ALIAS '{}' is no alias", *alias),

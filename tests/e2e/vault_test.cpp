@@ -227,8 +227,8 @@ TEST_CASE("C, a standby: its hint, followed, leads to the active node") {
   Scene scene;
   write_file(scene.path("bba.yaml"),
              "modules:\n  " + server.container() + ":\n    env: [VAULT_ADDR]\n");
-  const Ended ended = scene.bba(
-      {"backup", server.container(), "--config", scene.path("bba.yaml")}, with(environment));
+  const Ended ended = scene.bba({"backup", server.container(), "--config", scene.path("bba.yaml")},
+                                with(environment));
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   CHECK(scene.manifest().at("strategy") == "raft snapshot");

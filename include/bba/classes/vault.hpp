@@ -27,14 +27,18 @@ struct VaultStatus {
 // The exit code is 0 unsealed, 2 sealed, 1 error.
 std::optional<VaultStatus> parse_vault_status(std::string_view out);
 
-// Why no snapshot can be taken, so that the files are archived instead; nullopt: it can.
-std::optional<std::string> no_snapshot_because(const VaultStatus& status, bool token);
+// Why the server can give no snapshot to anybody, so that the files are archived instead.
+std::optional<std::string> no_snapshot_because(const VaultStatus& status);
 
 Capture vault_snapshot(const Target& target, const wire::ExecConfig& probe,
                        const VaultStatus& status);
 // Whether the words of a failed save mean that the storage is not raft.
 bool is_not_raft(std::string_view words);
-// What to do about a save that failed with these words; empty where they say it themselves.
-std::string snapshot_hint(std::string_view words);
+// What to do about a save by that program that failed with these words; empty where they say it
+// themselves.
+std::string snapshot_hint(std::string_view words, const std::string& module,
+                          const std::string& program);
+// How the operator names another server than the container does.
+std::string address_hint(const std::string& module, const std::string& program);
 
 }  // namespace bba::classes

@@ -70,6 +70,22 @@ TEST_CASE("vault: what the configuration lends is added, and nothing twice") {
         "vault: VAULT_TOKEN=t, VAULT_CLIENT_CERT=/cert.pem");
 }
 
+TEST_CASE("vault: an address that the configuration lends comes before the container's") {
+  for (const std::string name : {"VAULT_ADDR", "BAO_ADDR"}) {
+    CAPTURE(name);
+    Target target = vault(name == "BAO_ADDR" ? "openbao" : "vault", {name + "=http://here:8200"});
+    target.operator_env = {{name, "https://active:8200"}};
+    const auto probe = vault_probes(target, {{name, "https://active:8200"}})[0];
+    REQUIRE(probe.env.size() == 1);
+    CHECK(probe.env[0].name == name);
+    CHECK(probe.env[0].value == "https://active:8200");
+    const Capture capture = vault_snapshot(target, probe, {});
+    // The container does say where its server is; it is another one.
+    CHECK(capture.warnings == Names{"the snapshot is of https://active:8200, as " + name +
+                                    " in your environment has it"});
+  }
+}
+
 TEST_CASE("vault: whether there is a token that the program reads") {
   const auto token = [](const Target& target, const Environment& environment) {
     std::string answers;
@@ -108,15 +124,14 @@ TEST_CASE("vault: a status") {
 TEST_CASE("vault: why there is no snapshot") {
   VaultStatus status;
   status.storage_type = "raft";
-  CHECK_FALSE(no_snapshot_because(status, true));
-  CHECK(no_snapshot_because(status, false) == "VAULT_TOKEN is not set in your environment");
+  CHECK_FALSE(no_snapshot_because(status));
   status.sealed = true;
-  CHECK(no_snapshot_because(status, true) == "it is sealed");
+  CHECK(no_snapshot_because(status) == "it is sealed");
   status.initialized = false;
-  CHECK(no_snapshot_because(status, true) == "it is not initialized");
+  CHECK(no_snapshot_because(status) == "it is not initialized");
   status.storage_type = "file";
-  CHECK(no_snapshot_because(status, false) == "its storage is file, not raft");
-  CHECK_FALSE(no_snapshot_because(VaultStatus{}, true));  // a server that does not say
+  CHECK(no_snapshot_because(status) == "its storage is file, not raft");
+  CHECK_FALSE(no_snapshot_because(VaultStatus{}));  // a server that does not say
 }
 
 TEST_CASE("vault: the snapshot is the probe's program with the probe's environment") {
@@ -146,10 +161,16 @@ TEST_CASE("vault: the snapshot is the probe's program with the probe's environme
 TEST_CASE("vault: what a save that failed says") {
   CHECK(is_not_raft("Code: 400. Errors:\n\n* raft storage is not in use"));
   CHECK_FALSE(is_not_raft("Code: 403. Errors:\n\n* permission denied"));
-  CHECK(snapshot_hint("Code: 403. Errors: * permission denied").find("sys/storage/raft/snapshot") !=
+  const auto hint = [](std::string_view words, const std::string& program = "vault") {
+    return snapshot_hint(words, "v", program);
+  };
+  CHECK(hint("Code: 403. Errors: * permission denied").find("sys/storage/raft/snapshot") !=
         std::string::npos);
-  CHECK(snapshot_hint("Code: 503. Errors: * Vault is sealed") == "unseal it first");
-  CHECK(snapshot_hint("incomplete snapshot, unable to read SHA256SUMS.sealed").find("standby") !=
-        std::string::npos);
-  CHECK(snapshot_hint("connection refused").empty());
+  CHECK(hint("Code: 503. Errors: * Vault is sealed") == "unseal it first");
+  CHECK(hint("connection refused").empty());
+  const std::string standby = "incomplete snapshot, unable to read SHA256SUMS.sealed";
+  CHECK(hint(standby).find("standby") != std::string::npos);
+  // Which variable is read first is the program's.
+  CHECK(hint(standby).find("modules.v.env to [VAULT_ADDR]") != std::string::npos);
+  CHECK(hint(standby, "bao").find("modules.v.env to [BAO_ADDR]") != std::string::npos);
 }

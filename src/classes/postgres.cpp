@@ -47,7 +47,13 @@ std::vector<PostgresIdentity> postgres_identities(const Target& target,
                                                   const std::optional<std::string>& password) {
   const wire::Container& container = target.container;
   std::vector<wire::EnvVar> env = target.operator_env;
-  if (password) env.push_back({"PGPASSWORD", *password});
+  const auto has_password = [&env] {
+    return std::any_of(env.begin(), env.end(), [](const wire::EnvVar& one) {
+      return one.name == "PGPASSWORD" && !one.value.empty();
+    });
+  };
+  // Of two with one name the last would count, and the operator knows best.
+  if (password && !has_password()) env.push_back({"PGPASSWORD", *password});
 
   std::vector<std::string> roles;
   const auto add_role = [&](const std::optional<std::string>& role) {
@@ -70,7 +76,7 @@ std::vector<PostgresIdentity> postgres_identities(const Target& target,
   // namesake.
   identities.push_back({"postgres", "postgres", program_dir, "", env});
   // A socket somewhere else.
-  if (password) identities.push_back({"", roles.front(), program_dir, "127.0.0.1", env});
+  if (has_password()) identities.push_back({"", roles.front(), program_dir, "127.0.0.1", env});
   return identities;
 }
 

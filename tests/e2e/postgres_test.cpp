@@ -101,6 +101,66 @@ TEST_CASE("A, peer authentication: only the container's user postgres gets in") 
   check_round_trip(scene, server, {});
 }
 
+TEST_CASE("A, a password that the container's environment has no more: exit 6, or the operator's") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server server(scene, "bitnami-postgres", Kind::bitnami);
+  server.query("postgres", "ALTER ROLE postgres PASSWORD 'another'");
+  check_fails(server, 6,
+              {"psql could not ask the server anything: as postgres: exit code 2: ",
+               "password authentication failed for user \"postgres\"",
+               "hint: set PGPASSWORD in your environment and modules." + server.container() +
+                   ".env to [PGPASSWORD]"});
+
+  write_file(scene.path("bba.yaml"),
+             "modules:\n  " + server.container() + ":\n    env: [PGPASSWORD]\n");
+  const Strings backup{"backup", server.container(), "--config", scene.path("bba.yaml")};
+  Setting wrong;
+  wrong.environment["PGPASSWORD"] = "neither";
+  const Ended refused = scene.bba(backup, wrong);
+  CHECK(refused.exit_code == 6);
+  CHECK(has(refused.err, "password authentication failed"));
+  scene.check_nothing_left();
+  Setting right;
+  right.environment["PGPASSWORD"] = "another";
+  const Ended ended = scene.bba(backup, right);
+  INFO(ended.err);
+  CHECK(ended.exit_code == 0);
+  CHECK(scene.manifest().at("strategy") == "pg_dumpall");
+}
+
+TEST_CASE("A, the server is down in a container that runs: exit 6, with the first refusal") {
+  NEEDS_ENGINE();
+  Scene scene;
+  // The server is a child of the container's first process, which outlives it.
+  const std::string container =
+      scene.start("down-postgres", {"--env", "POSTGRES_PASSWORD=" + std::string(password)},
+                  "bba-fixture/postgres:15",
+                  {"sh", "-c", "docker-entrypoint.sh postgres & while :; do sleep 0.2; done"});
+  const Strings in{"docker", "-H", host(), "exec", "-u", "postgres", container};
+  const auto inside = [&](const Strings& argv) {
+    Strings all = in;
+    all.insert(all.end(), argv.begin(), argv.end());
+    return run(all);
+  };
+  wait_until("a server in " + container, 60s, [&] {
+    return inside({"pg_isready", "--quiet", "--host", "127.0.0.1"}).exit_code == 0;
+  });
+  REQUIRE(inside({"pg_ctl", "stop", "--mode", "fast", "--wait"}).exit_code == 0);
+  const std::string life = life_of(container);
+  const Ended ended = scene.bba({"-v", "backup", container});
+  INFO(ended.err);
+  CHECK(ended.exit_code == 6);
+  CHECK(ended.out.empty());
+  // As whom it was asked first is what the error says; -v says the others, too.
+  CHECK(has(ended.err, "psql could not ask the server anything: as postgres: exit code 2: "));
+  CHECK(has(ended.err, "Is the server running locally and accepting connections on that socket?"));
+  CHECK(has(ended.err, "psql as postgres (user postgres): exit code 2: "));
+  CHECK(has(ended.err, "hint: if it is up, name a superuser with modules." + container + ".user"));
+  scene.check_nothing_left();
+  CHECK(life_of(container) == life);
+}
+
 TEST_CASE("A, the program is missing: exit 6, and the engine's words do not become an artifact") {
   NEEDS_ENGINE();
   const Server& server = shared_server();
@@ -198,7 +258,7 @@ TEST_CASE("A, the password is in no output, no manifest and no argv") {
   NEEDS_ENGINE();
   Scene scene;
   const Server& server = shared_server();
-  const std::string since = event_clock();
+  const EventLog log({server.container()});
   const std::string secret(password);
   for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
                                    Strings{"-v", "plan", server.container(), "--json"},
@@ -209,7 +269,7 @@ TEST_CASE("A, the password is in no output, no manifest and no argv") {
     CHECK_FALSE(has(ended.err, secret));
   }
   CHECK_FALSE(has(pretty_json(scene.manifest()), secret));
-  const std::string events = join(events_of({server.container()}, since), "\n");
+  const std::string events = join(log.events(), "\n");
   REQUIRE(has(events, "exec_create: pg_dumpall -w -U postgres"));
   CHECK_FALSE(has(events, secret));
 }
@@ -219,12 +279,12 @@ TEST_CASE("A, plan changes nothing, and its request is what backup then asks for
   Scene scene;
   const Server& server = shared_server();
   const std::string life = life_of(server.container());
-  const std::string before_plan = event_clock();
+  const EventLog plan_log({server.container()});
   const Ended planned = scene.bba({"plan", server.container(), "--json"});
   REQUIRE(planned.exit_code == 0);
   CHECK(life_of(server.container()) == life);
   CHECK_FALSE(std::filesystem::exists(scene.backups()));
-  for (const std::string& event : events_of({server.container()}, before_plan)) {
+  for (const std::string& event : plan_log.events()) {
     // It asks the server, and nothing else.
     const bool asks = event.starts_with("exec_create: psql") ||
                       event.starts_with("exec_start: psql") || event.starts_with("exec_die");
@@ -238,9 +298,9 @@ TEST_CASE("A, plan changes nothing, and its request is what backup then asks for
   const std::string request = plan->at("requests")[0];
   const std::string head = "POST /containers/" + server.container() + "/exec with PGPASSWORD: ";
   REQUIRE(request.starts_with(head));
-  const std::string before_backup = event_clock();
+  const EventLog backup_log({server.container()});
   REQUIRE(scene.bba({"backup", server.container()}).exit_code == 0);
-  const std::string events = join(events_of({server.container()}, before_backup), "\n");
+  const std::string events = join(backup_log.events(), "\n");
   CHECK(has(events, "exec_create: " + request.substr(head.size()) + " " + server.container()));
 
   // --dry-run is the same plan.

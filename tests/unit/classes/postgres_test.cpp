@@ -71,6 +71,23 @@ TEST_CASE("postgres: what the operator lends goes along") {
   }
 }
 
+TEST_CASE("postgres: a password that the operator lends comes before the container's") {
+  const auto passwords = [](const std::string& lent, const std::optional<std::string>& held) {
+    Target target = test::target("db", 'A');
+    target.operator_env = {{"PGPASSWORD", lent}};
+    Names used;
+    for (const auto& one : postgres_identities(target, held)) {
+      REQUIRE_FALSE(one.env.empty());
+      // Of two with one name the engine passes on the last.
+      used.push_back(one.env.back().value);
+    }
+    return used;
+  };
+  CHECK(passwords("theirs", "hunter2") == Names{"theirs", "theirs", "theirs"});
+  CHECK(passwords("theirs", {}) == Names{"theirs", "theirs", "theirs"});
+  CHECK(passwords("", "hunter2") == Names{"hunter2", "hunter2", "hunter2"});
+}
+
 TEST_CASE("postgres: Bitnami's programs, and its superuser before the user of its name") {
   const std::string dir = " from /opt/bitnami/postgresql/bin/";
   for (const std::string sign : {"POSTGRESQL_USERNAME=app", "POSTGRESQL_PASSWORD=x",

@@ -98,34 +98,51 @@ std::string Part::label() const {
 std::vector<std::string> requests(const Capture& capture) {
   const std::string& container = capture.target.container.name;
   std::vector<std::string> lines;
+  const auto with_arguments = [&](wire::ExecConfig exec,
+                                  std::initializer_list<std::string> arguments) {
+    exec.argv.insert(exec.argv.end(), arguments);
+    return exec_line(container, exec);
+  };
   if (capture.save_first) {
-    wire::ExecConfig save = capture.save_first->cli;
-    save.argv.push_back("BGSAVE");
-    lines.push_back(exec_line(container, save));
+    const wire::ExecConfig& cli = capture.save_first->cli;
+    lines.push_back(with_arguments(cli, {"INFO"}));
+    lines.push_back(with_arguments(cli, {"BGSAVE"}) +
+                    " (BGSAVE SCHEDULE where the append-only file is being rewritten)");
+    lines.push_back(with_arguments(cli, {"INFO"}) + " (until it says that the save is done)");
   }
   const bool stops = capture.consistency == Consistency::stop;
   for (const Quiesced& one : capture.quiesce) {
     lines.push_back(fmt::format("POST /containers/{}/{}", one.name, stops ? "stop" : "pause"));
   }
   for (const Part& part : capture.parts) {
-    lines.push_back(std::visit(
-        Match{[&](const ExecDump& dump) { return exec_line(container, dump.exec); },
+    std::visit(
+        Match{[&](const ExecDump& dump) { lines.push_back(exec_line(container, dump.exec)); },
               [&](const PathArchive& archive) {
-                return fmt::format("GET /containers/{}/archive?path={}", container,
-                                   wire::percent_encoded(archive.path));
+                lines.push_back(fmt::format("GET /containers/{}/archive?path={}", container,
+                                            wire::percent_encoded(archive.path)));
               },
               [&](const HostDirectory& directory) {
-                return fmt::format("read {} on this host", directory.path);
+                lines.push_back(fmt::format("read {} on this host", directory.path));
               },
               [&](const ObjectMirror& mirror) {
-                wire::ExecConfig list = mirror.mc;
-                list.argv.insert(list.argv.end(), {"ls", "--recursive", "--json", mirror.alias});
-                return exec_line(container, list) + ", then mc cat of every object";
+                const std::string& alias = mirror.alias;
+                lines.push_back(with_arguments(mirror.mc, {"ls", "--json", alias}));
+                lines.push_back(with_arguments(mirror.mc, {"ls", "--recursive", "--json", alias}));
+                lines.push_back(with_arguments(mirror.mc, {"cat", alias + "/KEY..."}) +
+                                " (many small objects at once; a large one, or one whose etag is "
+                                "no MD5, alone)");
+                lines.push_back(with_arguments(mirror.mc, {"ls", "--json", alias + "/KEY"}) +
+                                " (after reading one whose etag is no MD5, or that did not come as "
+                                "it is listed)");
               }},
-        part.what));
+        part.what);
   }
   for (auto one = capture.quiesce.rbegin(); one != capture.quiesce.rend(); ++one) {
     lines.push_back(fmt::format("POST /containers/{}/{}", one->name, stops ? "start" : "unpause"));
+  }
+  if (capture.save_first) {
+    lines.push_back(with_arguments(capture.save_first->cli, {"INFO"}) +
+                    " (where what was read may be newer than the save)");
   }
   return lines;
 }

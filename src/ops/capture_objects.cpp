@@ -50,10 +50,6 @@ std::string md5_of(std::string_view content) {
   return hasher.hex();
 }
 
-bool same_digest(const ObjectEntry& object, const std::string& md5) {
-  return !classes::is_md5(object.etag) || lower(object.etag) == md5;
-}
-
 // Keeps a listing of any length out of memory: lines in a file without a name.
 class Spool {
  public:
@@ -165,6 +161,7 @@ class ObjectCapture {
     stream_exec(context_, mc(arguments), listing, [](std::size_t) {});
   }
   std::optional<ObjectEntry> list_again(const std::string& key) const;
+  bool is_as_listed(const ObjectEntry& object, const std::string& md5) const;
   bool cat(const std::vector<std::string>& keys, pipe::Stage& next);
 
   void add_directory(const std::string& path, std::int64_t mtime);
@@ -216,6 +213,14 @@ std::optional<ObjectEntry> ObjectCapture::list_again(const std::string& key) con
     return std::nullopt;
   }
   return found;
+}
+
+// Whether what was read, all of its size, is what was listed. An etag that is no MD5 says nothing
+// of the bytes: then the object has to be listed after its reading as it was before.
+bool ObjectCapture::is_as_listed(const ObjectEntry& object, const std::string& md5) const {
+  if (classes::is_md5(object.etag)) return lower(object.etag) == md5;
+  const std::optional<ObjectEntry> now = list_again(object.key);
+  return now && now->etag == object.etag && now->size == object.size && now->mtime == object.mtime;
 }
 
 // False where mc failed: what it wrote until then may be whole objects nevertheless.
@@ -348,7 +353,7 @@ std::size_t ObjectCapture::take_together(std::span<const ObjectEntry> batch) {
   for (const ObjectEntry& object : batch) {
     if (object.size > content.size() - offset) break;
     const std::string_view piece = content.substr(offset, object.size);
-    if (!same_digest(object, md5_of(piece))) break;
+    if (lower(object.etag) != md5_of(piece)) break;
     pieces.push_back(piece);
     offset += piece.size();
     // That nothing came for an empty object proves something only together with what follows it.
@@ -362,7 +367,7 @@ std::size_t ObjectCapture::take_together(std::span<const ObjectEntry> batch) {
 bool ObjectCapture::collect_alone(const ObjectEntry& object) {
   CollectStage collect(object.size);
   if (!cat({object.key}, collect) || collect.came() != object.size ||
-      !same_digest(object, md5_of(collect.content()))) {
+      !is_as_listed(object, md5_of(collect.content()))) {
     return false;
   }
   add_small(object, collect.content());
@@ -371,7 +376,7 @@ bool ObjectCapture::collect_alone(const ObjectEntry& object) {
 
 bool ObjectCapture::keep_alone(const ObjectEntry& object) {
   KeepStage keep(context_.directory, object.size);
-  if (!cat({object.key}, keep) || keep.came() != object.size || !same_digest(object, keep.md5())) {
+  if (!cat({object.key}, keep) || keep.came() != object.size || !is_as_listed(object, keep.md5())) {
     return false;
   }
   begin_entry(object);

@@ -213,12 +213,22 @@ TEST_CASE(
                "exit 1") +
           once("documents/empty",
                "printf 'no longer' | \"$REAL\" --quiet pipe local/documents/empty") +
+          // As long as before, and its etag is no MD5: half of what comes is of the old one.
+          once("documents/in-parts.txt",
+               "\"$REAL\" \"$@\" | head -c 10\n"
+               "printf 'UPLOADED WITHOUT A KNOWN SIZE' |"
+               " \"$REAL\" --quiet pipe local/documents/in-parts.txt\n"
+               "\"$REAL\" \"$@\" | tail -c +11\n"
+               "exit 0") +
           "exec \"$REAL\" \"$@\"\n");
   const Done done = check_round_trip(server, MinioServer::alias());
   busy.reset();
   const Json& found = done.manifest.at("artifacts")[0].at("found");
-  CHECK(found.at("retaken") == 3);
+  CHECK(found.at("retaken") == 4);
   CHECK(found.at("vanished") == 2);
+  const auto replaced = parse_json(server.mc({"ls", "--json", "local/documents/in-parts.txt"}).out);
+  REQUIRE(replaced);
+  CHECK(found.at("other_etags_by_key").at("documents/in-parts.txt") == replaced->at("etag"));
   CHECK(found.at("objects") == 306);
   CHECK(has(done.err, "2 objects were deleted between listing and reading"));
 
@@ -363,6 +373,82 @@ TEST_CASE("D, the files instead: no alias, no mc, paused already, stopped") {
   scene.check_nothing_left();
 }
 
+TEST_CASE("D, many small objects are read at once, and one without an MD5 alone") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const MinioServer& server = shared_minio();
+  const EventLog log({server.container()});
+  REQUIRE(scene.bba({"backup", server.container()}, with(MinioServer::alias())).exit_code == 0);
+  Strings small;
+  Strings in_parts;
+  std::size_t keys = 0;
+  for (const std::string& event : log.events()) {
+    if (!event.starts_with("exec_create: mc --quiet cat ")) continue;
+    if (has(event, "local/small/")) small.push_back(event);
+    if (has(event, "in-parts.txt")) in_parts.push_back(event);
+    for (const std::string_view word : split(event, ' ')) keys += word.starts_with("local/small/");
+  }
+  CHECK(keys == 300);
+  CHECK(small.size() <= 3);
+  CHECK(in_parts ==
+        Strings{"exec_create: mc --quiet cat local/documents/in-parts.txt " + server.container()});
+}
+
+TEST_CASE("D, plan's requests are the backup's, in their order, and no other") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const MinioServer& server = shared_minio();
+  const auto programs_of = [&](const Strings& arguments) {
+    const EventLog log({server.container()});
+    const Ended ended = scene.bba(arguments, with(MinioServer::alias()));
+    REQUIRE(ended.exit_code == 0);
+    Strings programs;
+    for (const std::string& event : log.events()) {
+      constexpr std::string_view head = "exec_create: ";
+      if (event.starts_with(head)) programs.push_back(event.substr(head.size()));
+      // Nothing is held still, and nothing read past mc.
+      CHECK_FALSE(event.starts_with("pause"));
+      CHECK_FALSE(event.starts_with("archive-path"));
+    }
+    return std::pair(programs, ended.out);
+  };
+  const auto [asked, planned] = programs_of({"plan", server.container(), "--json"});
+  Strings made = programs_of({"backup", server.container()}).first;
+  // What plan asks is how backup begins.
+  REQUIRE(made.size() > asked.size());
+  REQUIRE(std::equal(asked.begin(), asked.end(), made.begin()));
+  made.erase(made.begin(), made.begin() + static_cast<std::ptrdiff_t>(asked.size()));
+
+  const auto plan = parse_json(planned);
+  REQUIRE(plan);
+  const std::string head = "POST /containers/" + server.container() + "/exec with MC_HOST_local: ";
+  Strings requests;
+  for (const Json& one : plan->at("requests")) {
+    const std::string request = one;
+    REQUIRE(request.starts_with(head));
+    // KEY stands for each object's; what follows in brackets says when.
+    const std::string argv = request.substr(head.size(), request.find(" (") - head.size());
+    requests.push_back(argv.substr(0, argv.find("KEY")));
+  }
+  CHECK(requests == Strings{"mc --quiet ls --json local", "mc --quiet ls --recursive --json local",
+                            "mc --quiet cat local/", "mc --quiet ls --json local/"});
+  REQUIRE(made.size() > 2);
+  CHECK(made[0] == requests[0] + " " + server.container());
+  CHECK(made[1] == requests[1] + " " + server.container());
+  std::size_t cats = 0;
+  std::size_t listings = 0;
+  for (std::size_t i = 2; i < made.size(); ++i) {
+    CAPTURE(made[i]);
+    const bool cat = made[i].starts_with(requests[2]);
+    const bool listing = made[i].starts_with(requests[3]);
+    CHECK((cat || listing));
+    cats += cat;
+    listings += listing;
+  }
+  CHECK(cats > 6);
+  CHECK(listings == 6);  // one for each etag that is no MD5
+}
+
 TEST_CASE("D, a root file system that is read-only") {
   NEEDS_ENGINE();
   Scene scene;
@@ -447,7 +533,7 @@ TEST_CASE(
   NEEDS_ENGINE();
   const MinioServer& server = shared_minio();
   Scene scene;
-  const std::string since = event_clock();
+  const EventLog log({server.container()});
   const std::string secret(minio_secret);
   for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
                                    Strings{"-v", "plan", server.container(), "--json"},
@@ -461,7 +547,7 @@ TEST_CASE(
     }
   }
   CHECK_FALSE(has(pretty_json(scene.manifest()), secret));
-  const std::string events = join(events_of({server.container()}, since), "\n");
+  const std::string events = join(log.events(), "\n");
   REQUIRE(has(events, "exec_create: mc --quiet ls --recursive --json local"));
   CHECK_FALSE(has(events, secret));
 }

@@ -267,7 +267,7 @@ TEST_CASE("B, an append-only file: paused while it is read, and restored by hand
       docker({"inspect", "--format", "{{range .Mounts}}{{.Name}}{{end}}", server.container()});
   const std::string sidecar =
       scene.start("sidecar", {"--volume", volume + ":/cache"}, "bba-fixture/files:1");
-  const std::string since = event_clock();
+  const EventLog log({server.container(), sidecar});
   const Json manifest = check_saved(scene, server);
   CHECK(manifest.at("strategy") == "BGSAVE, then the data directory");
   CHECK(manifest.at("fallback").is_null());
@@ -276,7 +276,7 @@ TEST_CASE("B, an append-only file: paused while it is read, and restored by hand
   CHECK(holds(entries, "data/dump.rdb"));
   CHECK(holds(entries, "data/appendonlydir/appendonly.aof.manifest"));
   // The save comes before the pause.
-  const Strings events = events_of({server.container(), sidecar}, since);
+  const Strings events = log.events();
   const auto first = [&](const std::string& event) {
     return std::find_if(events.begin(), events.end(),
                         [&](const std::string& one) { return one.starts_with(event); });
@@ -286,6 +286,53 @@ TEST_CASE("B, an append-only file: paused while it is read, and restored by hand
   CHECK(std::count_if(events.begin(), events.end(),
                       [](const std::string& one) { return one.starts_with("pause "); }) == 2);
   check_restores(scene, server);
+}
+
+TEST_CASE("B, plan's requests are the backup's, in their order, and no other") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis", with_arguments(with_append_only));
+  server.seed();
+  // The engine's events, said as requests; what is asked again and again once.
+  const std::string url = "/containers/" + server.container();
+  const auto requests_of = [&](const Strings& arguments, std::string& out) {
+    const EventLog log({server.container()});
+    const Ended ended = scene.bba(arguments);
+    INFO(ended.err);
+    REQUIRE(ended.exit_code == 0);
+    out = ended.out;
+    Strings requests;
+    for (const std::string& event : log.events()) {
+      constexpr std::string_view exec = "exec_create: ";
+      std::string request;
+      if (event.starts_with(exec)) {
+        request = "POST " + url + "/exec: " + event.substr(exec.size());
+        request.resize(request.size() - server.container().size() - 1);
+      }
+      if (event.starts_with("pause ")) request = "POST " + url + "/pause";
+      if (event.starts_with("unpause ")) request = "POST " + url + "/unpause";
+      if (event.starts_with("archive-path ")) request = "GET " + url + "/archive?path=%2Fdata";
+      if (request.empty() || (!requests.empty() && requests.back() == request)) continue;
+      requests.push_back(request);
+    }
+    return requests;
+  };
+  std::string planned;
+  std::string unused;
+  const Strings asked = requests_of({"plan", server.container(), "--json"}, planned);
+  Strings made = requests_of({"backup", server.container()}, unused);
+  // What plan asks is how backup begins.
+  REQUIRE(made.size() > asked.size());
+  REQUIRE(std::equal(asked.begin(), asked.end(), made.begin()));
+  made.erase(made.begin(), made.begin() + static_cast<std::ptrdiff_t>(asked.size()));
+  const auto plan = parse_json(planned);
+  REQUIRE(plan);
+  Strings requests;
+  for (const Json& one : plan->at("requests")) {
+    const std::string request = one;
+    requests.push_back(request.substr(0, request.find(" (")));
+  }
+  CHECK(made == requests);
 }
 
 // --- passwords -----------------------------------------------------------------------------------
@@ -358,9 +405,9 @@ TEST_CASE("B, an ACL user that the configuration names, allowed no more than a b
   server.seed();
   write_file(scene.path("bba.yaml"), "modules:\n  " + server.container() + ":\n    user: keeper\n");
   const Setting setting = with_environment({{"REDISCLI_AUTH", secret}});
-  const std::string since = event_clock();
+  const EventLog log({server.container()});
   check_saved_live(scene, server, {"--config", scene.path("bba.yaml")}, setting);
-  CHECK(has(join(events_of({server.container()}, since), "\n"), "--user keeper BGSAVE"));
+  CHECK(has(join(log.events(), "\n"), "--user keeper BGSAVE"));
 }
 
 TEST_CASE("B, the password is in no output, no event, and no process's command line") {
@@ -368,7 +415,7 @@ TEST_CASE("B, the password is in no output, no event, and no process's command l
   Scene scene;
   const RedisServer server(scene, "redis", with_password());
   server.seed();
-  const std::string since = event_clock();
+  const EventLog log({server.container()});
   for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
                                    Strings{"-v", "plan", server.container(), "--json"}}) {
     const Ended ended = scene.bba(arguments);
@@ -388,7 +435,7 @@ TEST_CASE("B, the password is in no output, no event, and no process's command l
   const std::string seen = docker({"exec", server.container(), "cat", "/tmp/seen"});
   REQUIRE(has(seen, "redis-cli BGSAVE"));
   CHECK_FALSE(has(seen, secret));
-  const std::string events = join(events_of({server.container()}, since), "\n");
+  const std::string events = join(log.events(), "\n");
   REQUIRE(has(events, "exec_create: redis-cli BGSAVE"));
   CHECK_FALSE(has(events, secret));
 }
@@ -428,11 +475,10 @@ TEST_CASE("B, an append-only rewrite under way: the save is scheduled, and comes
   server.slow_saves(2ms);
   server.ask({"BGREWRITEAOF"});
   HeldSave held(server);
-  const std::string since = event_clock();
+  const EventLog log({server.container()});
   Process run = scene.begin({"backup", server.container()});
-  wait_until("a save is scheduled", 30s, [&] {
-    return has(join(events_of({server.container()}, since), "\n"), "redis-cli BGSAVE SCHEDULE");
-  });
+  wait_until("a save is scheduled", 30s,
+             [&] { return has(join(log.events(), "\n"), "redis-cli BGSAVE SCHEDULE"); });
   CHECK(server.info("aof_rewrite_in_progress") == "1");
   held.let_go();
   const Ended ended = run.wait();
@@ -587,12 +633,12 @@ TEST_CASE(
     server.ask({"SAVE"});
     const std::string digest = server.digest();
     docker({state == "paused" ? "pause" : "stop", server.container()});
-    const std::string since = event_clock();
+    const EventLog log({server.container()});
     const Json manifest = check_files(
         scene, server.container(),
         {state == "paused" ? "as the container is paused" : "as the container is exited"});
     CHECK(manifest.at("consistency") == Json{{"mode", state}, {"paused", Json::array()}});
-    CHECK_FALSE(has(join(events_of({server.container()}, since), "\n"), "pause"));
+    CHECK_FALSE(has(join(log.events(), "\n"), "pause"));
     CHECK(paused(server.container()) == (state == "paused"));
     const RedisServer second(scene, "second");
     REQUIRE(scene.restore_by_hand(second.container()).exit_code == 0);

@@ -104,7 +104,8 @@ struct Capture {
 };
 
 // The Engine API requests and in-container argv that executing the capture makes, in order, one a
-// line. Environment values are never in it, names are.
+// line; in brackets when, where that is not always and once. Environment values are never in it,
+// names are.
 std::vector<std::string> requests(const Capture& capture);
 // The commands that restore a part by hand from `file`, in order, for a POSIX shell. They begin by
 // setting TARGET, the container to restore into, unless it is set already.

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bba/base/text.hpp"
+#include "bba/classes/vault.hpp"
 #include "bba/ops/target.hpp"
 #include "bba/store/catalogue.hpp"
 
@@ -37,10 +38,6 @@ std::string name_of(const ContainerSummary& container) {
 std::string label(const ContainerSummary& container, const std::string& key) {
   const auto found = container.labels.find(key);
   return found == container.labels.end() ? std::string() : found->second;
-}
-
-bool is_up(std::string_view state) {
-  return state == "running" || state == "paused" || state == "restarting";
 }
 
 void lower(AuditRow& row, Ready ready) {
@@ -267,18 +264,37 @@ class Row {
 
   void judge_class() {
     bool files_only = row_.module_class >= 'E';
-    const auto needs_variable = [&](const std::string& name) {
-      if (has_variable(facts_, name)) return;
-      note(fmt::format("no {} in your environment: falls back to files", name), Ready::partly);
+    const auto falls_back = [&](std::string_view without) {
+      note(fmt::format("no {} in your environment: falls back to files", without), Ready::partly);
       files_only = true;
     };
-    if (row_.module_class == 'C') needs_variable("VAULT_TOKEN");
-    if (row_.module_class == 'D') needs_variable("MINIO_MC_ALIAS");
+    if (row_.module_class == 'C') {
+      const classes::Target target = vault_target();
+      const auto probe = classes::vault_probes(target, facts_.environment).front();
+      if (!classes::has_token(target, probe)) {
+        falls_back(probe.argv.front() == "bao" ? "BAO_TOKEN or VAULT_TOKEN" : "VAULT_TOKEN");
+      }
+    }
+    if (row_.module_class == 'D' && !has_variable(facts_, "MINIO_MC_ALIAS")) {
+      falls_back("MINIO_MC_ALIAS");
+    }
     if (row_.module_class == 'F') note("engine-specific dump not proven", Ready::partly);
     if (row_.module_class == 'G') note("separate compose root: follow-up required", Ready::partly);
     if (files_only && container_ && row_.data.empty()) {
       note("no data mounts: needs paths", Ready::no);
     }
+  }
+
+  // As `plan` has it, so that both find the same token.
+  classes::Target vault_target() const {
+    classes::Target target;
+    target.settings = settings_;
+    target.operator_env = lent_variables(settings_, facts_.environment);
+    if (container_) {
+      if (auto whole = facts_.inspect(container_->id)) target.container = std::move(*whole);
+    }
+    if (target.container.config_image.empty()) target.container.config_image = row_.image;
+    return target;
   }
 
   void look_for_backup() {
@@ -388,15 +404,17 @@ void find_unowned(const AuditFacts& facts, std::vector<Finding>& findings) {
   }
   std::vector<Finding> unowned;
   for (const ContainerSummary& one : *facts.containers) {
-    if (!is_up(one.state) || owned.contains(one.id) || one.labels.contains("bba.scratch")) continue;
+    // Those of `compose run` and the scratch containers of drills go by themselves.
+    if (owned.contains(one.id) || is_one_off(one) || one.labels.contains("bba.scratch")) continue;
     std::vector<std::string> data;
     for (const classes::MountChoice& choice : mounts_of(one, facts)) {
       if (choice.taken) data.push_back(choice.mount.destination);
     }
-    if (data.empty()) continue;
-    unowned.push_back({"unowned", name_of(one),
-                       fmt::format("up with data in {}, and no module owns it", join(data, ", ")),
-                       "add modules/<id>/module.yaml, or set modules.<id>.container"});
+    unowned.push_back(
+        {"unowned", name_of(one),
+         fmt::format("{}, {}, and no module owns it", one.state,
+                     data.empty() ? "without a data mount" : "with data in " + join(data, ", ")),
+         "add modules/<id>/module.yaml, or set modules.<id>.container"});
   }
   std::sort(unowned.begin(), unowned.end(),
             [](const Finding& a, const Finding& b) { return a.subject < b.subject; });
@@ -589,6 +607,7 @@ AuditFacts gather_audit(Session& session) {
   facts.time = now();
   ask_engine(session, facts);
   read_backups(session, facts);
+  facts.inspect = [&session](const std::string& id) { return session.engine.find(id); };
   facts.source_kind = source_kind;
   // A report is worth some seconds, not the minutes that a large tree takes.
   const auto end = Clock::now() + std::chrono::seconds(10);

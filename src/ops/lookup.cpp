@@ -65,10 +65,8 @@ bool is_up(const wire::ContainerSummary& container) {
 }
 
 Containers without_one_offs(const Containers& listed) {
-  return matching(listed, [](const wire::ContainerSummary& container) {
-    const std::string oneoff = label(container, "com.docker.compose.oneoff");
-    return oneoff != "True" && oneoff != "true";
-  });
+  return matching(listed,
+                  [](const wire::ContainerSummary& container) { return !is_one_off(container); });
 }
 
 // None was found: with the nearest names.
@@ -91,6 +89,11 @@ Error none(const std::string& what, const std::string& wanted, const Containers&
 }
 
 }  // namespace
+
+bool is_one_off(const wire::ContainerSummary& container) {
+  const std::string oneoff = label(container, "com.docker.compose.oneoff");
+  return oneoff == "True" || oneoff == "true";
+}
 
 Candidates candidates(const LookupClues& clues, const Containers& listed) {
   const Containers all = without_one_offs(listed);

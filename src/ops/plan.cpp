@@ -92,12 +92,7 @@ Target find_target(Session& session, const Wish& wish,
   target.module = wish.module;
   target.settings = module_settings(session.settings.config, wish.module);
   if (!wish.paths.empty()) target.settings.paths = wish.paths;
-  for (const std::string& name : target.settings.env) {
-    const auto value = session.settings.environment.find(name);
-    if (value != session.settings.environment.end()) {
-      target.operator_env.push_back({name, value->second});
-    }
-  }
+  target.operator_env = lent_variables(target.settings, session.settings.environment);
 
   const LookupClues clues = clues_of(session, wish);
   FoundContainer found;

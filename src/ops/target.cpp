@@ -15,6 +15,16 @@ conf::ModuleSettings module_settings(const conf::Config& config, const std::stri
   return found == config.modules.end() ? conf::ModuleSettings{} : found->second;
 }
 
+std::vector<wire::EnvVar> lent_variables(const conf::ModuleSettings& settings,
+                                         const std::map<std::string, std::string>& environment) {
+  std::vector<wire::EnvVar> lent;
+  for (const std::string& name : settings.env) {
+    const auto value = environment.find(name);
+    if (value != environment.end()) lent.push_back({name, value->second});
+  }
+  return lent;
+}
+
 LookupClues clues_of(const conf::Config& config, const std::string& platform_root,
                      const std::string& module) {
   LookupClues clues;

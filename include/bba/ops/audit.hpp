@@ -39,6 +39,8 @@ struct AuditFacts {
   // The newest set of each module; nullopt where the backup directory cannot be read, and then why.
   std::optional<std::map<std::string, LastBackup>> backups;
   std::string backups_trouble;
+  // What the list does not say of a container; nullopt where it is gone.
+  std::function<std::optional<wire::Container>(const std::string& id)> inspect;
   // What is asked of this host's files.
   std::function<classes::SourceKind(const std::string&)> source_kind;
   std::function<std::optional<Measured>(const ArchiveRules&)> measure;

@@ -19,6 +19,9 @@ struct LookupClues {
   std::vector<std::string> unread;  // what could not be read of those files, and why
 };
 
+// One of `compose run`, that goes when its command ends.
+bool is_one_off(const wire::ContainerSummary& container);
+
 struct FoundContainer {
   wire::ContainerSummary container;
   std::string step;  // "label com.docker.compose.service=postgres"

@@ -3,6 +3,7 @@
 // cannot differ.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,10 @@ namespace bba::ops {
 
 // The module's own settings; empty ones where the configuration has none.
 conf::ModuleSettings module_settings(const conf::Config& config, const std::string& module);
+
+// What the operator's environment lends to the programs in the module's container.
+std::vector<wire::EnvVar> lent_variables(const conf::ModuleSettings& settings,
+                                         const std::map<std::string, std::string>& environment);
 
 // What finds the module's container: the configuration's word or, where it says nothing, what the
 // platform's files hold. A file that cannot be read is no error here, but one of `unread`.

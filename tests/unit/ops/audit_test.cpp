@@ -68,6 +68,7 @@ AuditFacts facts_of_fixture() {
   facts.time = noon;
   facts.containers = containers_of(facts.platform);
   facts.backups.emplace();
+  facts.inspect = [](const std::string&) { return wire::Container{}; };
   facts.source_kind = [](const std::string&) { return classes::SourceKind::directory; };
   facts.measure = [](const ArchiveRules&) { return Measured{5 << 20, true}; };
   return facts;
@@ -85,6 +86,7 @@ AuditFacts facts_of_one(const std::string& module, const std::string& image = "e
   container.image = image;
   facts.containers = std::vector{container};
   facts.backups.emplace();
+  facts.inspect = [](const std::string&) { return wire::Container{}; };
   facts.source_kind = [](const std::string&) { return classes::SourceKind::directory; };
   facts.measure = [](const ArchiveRules&) { return Measured{1 << 20, true}; };
   return facts;
@@ -200,6 +202,9 @@ TEST_CASE("audit: missing, ambiguous and unowned containers are findings") {
   auto scratch = test::container("bba-scratch", "running", {test::volume("s", "/s")});
   scratch.labels["bba.scratch"] = "postgres";
   all.push_back(scratch);
+  auto one_off = test::container("wiki-run-1", "running", {test::volume("wiki", "/wiki")});
+  one_off.labels["com.docker.compose.oneoff"] = "True";
+  all.push_back(one_off);
 
   const AuditReport report = audit_report(facts);
   CHECK(found(report, "no-container") == std::vector<std::string>{"forgejo"});
@@ -207,12 +212,16 @@ TEST_CASE("audit: missing, ambiguous and unowned containers are findings") {
   CHECK(row(report, "forgejo").ready == Ready::no);
   CHECK(found(report, "ambiguous") == std::vector<std::string>{"grafana"});
   CHECK(has_note(row(report, "grafana"), "several containers match"));
-  CHECK(found(report, "unowned") == std::vector<std::string>{"wiki-old"});
+  std::map<std::string, std::string> unowned;
   for (const Finding& one : report.findings) {
     CAPTURE(one.what);
     CHECK(one.hint != "");
-    if (one.kind == "unowned") CHECK(one.what.find("/wiki") != std::string::npos);
+    if (one.kind == "unowned") unowned[one.subject] = one.what;
   }
+  CHECK(unowned == std::map<std::string, std::string>{
+                       {"idle-old", "exited, with data in /idle, and no module owns it"},
+                       {"no-data", "running, without a data mount, and no module owns it"},
+                       {"wiki-old", "running, with data in /wiki, and no module owns it"}});
 }
 
 TEST_CASE(
@@ -287,6 +296,36 @@ TEST_CASE("audit: what Vault and MinIO fall back to without the operator's word"
     CHECK(row(audit_report(facts), module).ready == Ready::no);
     CHECK(has_note(row(audit_report(facts), module), "no data mounts: needs paths"));
   }
+}
+
+TEST_CASE("audit: whose token Vault is asked with is judged as plan judges it") {
+  const auto ready = [](AuditFacts& facts) {
+    const AuditRow one = row(audit_report(facts), "vault");
+    return one.ready == Ready::yes;
+  };
+  AuditFacts facts = facts_of_one("vault", "openbao/openbao:2");
+  CHECK(has_note(row(audit_report(facts), "vault"),
+                 "no BAO_TOKEN or VAULT_TOKEN in your environment: falls back to files"));
+  for (const std::string name : {"BAO_TOKEN", "VAULT_TOKEN"}) {
+    CAPTURE(name);
+    facts.environment = {{name, "t"}};
+    CHECK(ready(facts));
+  }
+  // Vault's own program does not read BAO_TOKEN.
+  facts = facts_of_one("vault", "hashicorp/vault:1");
+  facts.environment = {{"BAO_TOKEN", "t"}};
+  CHECK_FALSE(ready(facts));
+  // The container's own token.
+  facts.inspect = [](const std::string& id) {
+    CHECK(id == "id-of-vault");
+    wire::Container whole;
+    whole.config_image = "hashicorp/vault:1";
+    whole.env = {"VAULT_TOKEN=t"};
+    return whole;
+  };
+  CHECK(ready(facts));
+  facts.inspect = [](const std::string&) { return std::nullopt; };
+  CHECK_FALSE(ready(facts));
 }
 
 TEST_CASE("audit: data mounts, and paths that stand in for them") {

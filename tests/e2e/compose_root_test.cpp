@@ -242,3 +242,36 @@ TEST_CASE("F, karakeep-meilisearch and searxng: mounted data, flagged, and back 
     CHECK(difference(inventory(volume_path(volume)), inventory(volume_path(other))) == "");
   }
 }
+
+TEST_CASE("G, a container that is stopped, or paused already: backed up, and so it stays") {
+  NEEDS_ENGINE();
+  for (const std::string state : {"stopped", "paused"}) {
+    CAPTURE(state);
+    Scene scene;
+    const Project project(scene);
+    const std::string volume = scene.volume("data");
+    write_file(volume_path(volume) + "/dump.rdb.bak", std::string(100'000, 'x'));
+    Strings options = project.label();
+    options.insert(options.end(), {"--volume", volume + ":/srv/data"});
+    const std::string container = scene.start("db", options, image);
+    docker({state == "paused" ? "pause" : "kill", container});
+    const std::string life = life_of(container);
+    const EventLog log({container});
+    const Ended ended = scene.bba({"backup", "agaria-redis", "--container", container});
+    INFO(ended.err);
+    REQUIRE(ended.exit_code == 0);
+    CHECK(life_of(container) == life);
+    CHECK_FALSE(has(join(log.events(), "\n"), "pause"));
+    CHECK(scene.journals() == Strings{});
+    const Json manifest = scene.manifest();
+    CHECK(manifest.at("class") == "G");
+    CHECK(manifest.at("consistency") == Json{{"mode", state}, {"paused", Json::array()}});
+    REQUIRE(manifest.at("artifacts").size() == 2);
+    CHECK(manifest.at("artifacts")[0].at("found").at("entries") == inventory(project.root).size());
+    CHECK(manifest.at("artifacts")[1].at("source") == "/srv/data");
+    CHECK(has(run({"tar", "-tzf", file_of(scene, manifest.at("artifacts")[1])}).out,
+              "data/dump.rdb.bak"));
+    CHECK(scene.bba({"verify", "agaria-redis"}).exit_code == 0);
+    if (state == "paused") docker({"unpause", container});
+  }
+}

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/base/time.hpp"
 #include "bba/classes/capture.hpp"
@@ -64,6 +65,16 @@ std::optional<double> parse_share(std::string_view text) {
   if (!text.ends_with('%')) return std::nullopt;
   text.remove_suffix(1);
   int percent = 0;
+// One spelling for each path, or there would be others for the same mount and the same exclude.
+const CLI::Validator container_path(
+    [](std::string& text) {
+      const auto normal = printable(text) == text ? normal_path(text) : std::nullopt;
+      if (!normal) return "'" + printable(text) + "' is no absolute path without \"..\"";
+      text = *normal;
+      return std::string();
+    },
+    "");
+
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
   if (error != std::errc() || end != text.data() + text.size() || percent < 0 || percent > 100) {
     return std::nullopt;
@@ -155,6 +166,7 @@ void add_modules(CLI::App& app, Raw& raw, bool several) {
 void add_optional_module(CLI::App& app, Raw& raw) {
   app.add_option("module-id", raw.options.modules, "One module; all of them where it is left out")
       ->expected(0, 1);
+      ->transform(container_path)
 }
 
 void add_drill(CLI::App& app, Raw& raw) {

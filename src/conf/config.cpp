@@ -6,6 +6,7 @@
 
 #include "bba/base/error.hpp"
 #include "bba/base/module_id.hpp"
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/base/time.hpp"
 #include "files.hpp"
@@ -70,10 +71,9 @@ auto list(Reader reader) {
 std::string absolute_path(const Node& node) {
   const std::string path = line(node);
   if (path.front() != '/') throw node.error(fmt::format("\"{}\" is no absolute path", path));
-  for (const std::string_view part : split(path, '/')) {
-    if (part == "..") throw node.error(fmt::format("\"{}\" must not contain \"..\"", path));
-  }
-  return path;
+  const std::optional<std::string> normal = normal_path(path);
+  if (!normal) throw node.error(fmt::format("\"{}\" must not contain \"..\"", path));
+  return *normal;
 }
 
 std::string engine_host(const Node& node) {

@@ -174,6 +174,10 @@ TEST_CASE("options: the styles of the terminal") {
 
 TEST_CASE("options: audit") {
   CHECK(parse({"audit"}).command == "audit");
+                             {"x", "--path", ""},
+                             {"x", "--path", "data"},
+                             {"x", "--path", "/data/../x"},
+                             {"x", "--path", "/da\nta"},
   CHECK_FALSE(parse({"audit"}).format.has_value());
   for (const std::string format : {"table", "json", "markdown"}) {
     CHECK(parse({"audit", "--format", format}).format == format);

@@ -73,7 +73,7 @@ modules:
   kuma:
     class: E
     container: uptime-kuma-1
-    paths: [/app/data, /app/x]
+    paths: [/app/data/, //app/./x]
     excludes: ["*/cache/*"]
     consistency: live
     user: kuma

@@ -1,0 +1,24 @@
+#include "bba/base/path.hpp"
+
+#include "bba/base/text.hpp"
+
+namespace bba {
+
+std::optional<std::string> normal_path(std::string_view path) {
+  if (!path.starts_with('/')) return std::nullopt;
+  std::string normal;
+  for (const std::string_view part : split(path, '/')) {
+    if (part == "..") return std::nullopt;
+    if (part.empty() || part == ".") continue;
+    normal += '/';
+    normal += part;
+  }
+  return normal.empty() ? "/" : normal;
+}
+
+bool lies_within(std::string_view path, std::string_view parent) {
+  if (parent == "/") return path.starts_with('/');
+  return path.starts_with(parent) && (path.size() == parent.size() || path[parent.size()] == '/');
+}
+
+}  // namespace bba

@@ -6,6 +6,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "bba/base/text.hpp"
+#include "bba/base/time.hpp"
+
 namespace bba {
 
 Stop::Stop() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -27,13 +30,27 @@ std::optional<int> Stop::requested() const noexcept {
   return number == 0 ? std::nullopt : std::optional(number);
 }
 
+void Stop::set_time_limit(std::chrono::seconds limit) {
+  time_limit_ = limit;
+  deadline_ = Clock::now() + limit;
+}
+
+bool Stop::is_due() const noexcept {
+  return requested() || (deadline_ && Clock::now() >= *deadline_);
+}
+
 Error Stop::error() const {
-  return signal_.load() == SIGINT ? Error(ErrorKind::interrupted, "interrupted by SIGINT")
-                                  : Error(ErrorKind::terminated, "ended by SIGTERM");
+  const auto signal = requested();
+  if (signal == SIGINT) return Error(ErrorKind::interrupted, "interrupted by SIGINT");
+  if (signal || !deadline_) return Error(ErrorKind::terminated, "ended by SIGTERM");
+  return Error(
+      ErrorKind::timeout,
+      fmt::format("the time limit of {} for the whole was passed", format_duration(time_limit_)),
+      "give it more time with --timeout");
 }
 
 void Stop::throw_if_requested() const {
-  if (requested()) throw error();
+  if (is_due()) throw error();
 }
 
 }  // namespace bba

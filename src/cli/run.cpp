@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <iterator>
 #include <sys/resource.h>
@@ -12,6 +11,7 @@
 #include "bba/base/text.hpp"
 #include "bba/cli/exit_code.hpp"
 #include "bba/cli/options.hpp"
+#include "bba/cli/output.hpp"
 #include "bba/ops/audit_text.hpp"
 #include "bba/ops/backup.hpp"
 #include "bba/ops/debts.hpp"
@@ -40,18 +40,27 @@ void on_signal(int number) {
   signalled->request(number);
 }
 
+// `stop` is to be there until the process ends.
 void install_signal_handlers(Stop& stop) {
   signalled = &stop;
   struct sigaction action {};
   action.sa_handler = on_signal;
   ::sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
-  // A terminal that is closed asks for the end like SIGTERM; a reader of our output that leaves
-  // does not kill.
-  ::sigaction(SIGHUP, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  // A terminal that is closed asks for the end like SIGTERM.
+  for (const int signal : {SIGINT, SIGHUP}) {
+    struct sigaction inherited {};
+    ::sigaction(signal, nullptr, &inherited);
+    // `nohup` and a shell's `&` want it to be ignored.
+    if (inherited.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
+  }
+}
+
+// What would kill us is an error of the write: a reader of our output that leaves, and (`ulimit
+// -f`) a file that grows too large.
+void ignore_signals_of_writes() {
   std::signal(SIGPIPE, SIG_IGN);
-  // `ulimit -f`: a file that grows too large is a write error like a full disk, and not our end.
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
@@ -91,11 +100,6 @@ ops::Settings settings_of(const Options& options) {
                       : config.host.value_or(default_host);
   settings.limits.connect = config.connect_timeout;
   settings.limits.silence = config.silence_timeout;
-  if (options.timeout) {
-    settings.limits.total = *options.timeout;
-  } else if (config.timeout) {
-    settings.limits.total = *config.timeout;
-  }
   return settings;
 }
 
@@ -104,18 +108,20 @@ ops::Wish wish_of(const Options& options, const std::string& module) {
 }
 
 // A result that nobody received is no result: a script would go on with an empty one.
-void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw system_error(ErrorKind::storage, "writing the result to standard output", errno);
-  }
+void print(const Stop& stop, const std::string& text) {
+  constexpr const char* what = "writing the result to standard output";
+  const Written written = write_text(STDOUT_FILENO, text, &stop);
+  if (written == Written::failed) throw system_error(ErrorKind::storage, what, errno);
+  // No error of the stop's own kind: that would say that nothing was published.
+  if (written == Written::stopped) throw Error(ErrorKind::storage, stop.error().what()).in(what);
 }
 
 int plan(ops::Session& session, const Options& options) {
   for (const std::string& asked : options.modules) {
     for (const std::string& module : ops::modules_to_back_up(session, wish_of(options, asked))) {
       const auto capture = ops::make_capture(session, wish_of(options, module));
-      print(options.json ? pretty_json(ops::plan_json(capture, session))
-                         : ops::plan_text(capture, session));
+      print(session.stop, options.json ? pretty_json(ops::plan_json(capture, session))
+                                       : ops::plan_text(capture, session));
     }
   }
   return exit_done;
@@ -134,10 +140,10 @@ int backup(ops::Session& session, const Options& options) {
     for (const store::Manifest& manifest : result.sets) {
       ops::publish_proof(session, directory,
                          store::manifest_name(manifest.module, manifest.started));
-      if (options.json) print(ops::sealed_text(store::to_json(manifest)));
+      if (options.json) print(session.stop, ops::sealed_text(store::to_json(manifest)));
       for (const store::ArtifactRecord& artifact : manifest.artifacts) {
         const std::string path = session.settings.backup_dir + "/" + artifact.file;
-        if (!options.json) print(path + "\n");
+        if (!options.json) print(session.stop, path + "\n");
         session.reporter.note(fmt::format("{} from {}, sha256 {}", format_bytes(artifact.bytes),
                                           format_bytes(artifact.uncompressed_bytes),
                                           artifact.sha256.substr(0, 16)));
@@ -153,15 +159,15 @@ int backup(ops::Session& session, const Options& options) {
 int audit(ops::Session& session, const Options& options) {
   const ops::AuditReport report = ops::audit_report(ops::gather_audit(session));
   const std::string format = options.format.value_or(options.json ? "json" : "table");
-  print(format == "json"       ? pretty_json(ops::audit_json(report))
-        : format == "markdown" ? ops::audit_markdown(report)
-                               : ops::audit_table(report));
+  print(session.stop, format == "json"       ? pretty_json(ops::audit_json(report))
+                      : format == "markdown" ? ops::audit_markdown(report)
+                                             : ops::audit_table(report));
   return exit_done;
 }
 
 int recover(ops::Session& session, const Options&) {
   const ops::Recovered recovered = ops::recover(session);
-  for (const std::string& done : recovered.done) print(done + "\n");
+  for (const std::string& done : recovered.done) print(session.stop, done + "\n");
   for (const std::string& failed : recovered.failed) session.reporter.warning(failed);
   if (recovered.done.empty() && recovered.failed.empty())
     session.reporter.note("nothing to recover");
@@ -172,11 +178,11 @@ int verify(ops::Session& session, const Options& options) {
   ops::Verification all;
   for (const std::string& reference : options.modules) {
     ops::Verification one = ops::verify(session, reference);
-    if (!options.json) print(ops::verification_text(one));
+    if (!options.json) print(session.stop, ops::verification_text(one));
     for (const std::string& note : one.notes) session.reporter.note(note);
     std::move(one.sets.begin(), one.sets.end(), std::back_inserter(all.sets));
   }
-  if (options.json) print(pretty_json(ops::verification_json(all)));
+  if (options.json) print(session.stop, pretty_json(ops::verification_json(all)));
   if (const std::string broken = all.first_broken(); !broken.empty()) {
     throw Error(ErrorKind::artifact, broken, "do not rely on this set: take a new backup");
   }
@@ -189,9 +195,9 @@ int drill(ops::Session& session, const Options& options) {
   if (options.memory) request.memory = *options.memory;
   const ops::Drill drill = ops::drill(session, request);
   if (options.json) {
-    print(pretty_json(drill.receipt));
+    print(session.stop, pretty_json(drill.receipt));
   } else {
-    for (const std::string& line : drill.lines) print(printable(line) + "\n");
+    for (const std::string& line : drill.lines) print(session.stop, printable(line) + "\n");
   }
   for (const Json& line : drill.receipt.at("not_proven")) {
     session.reporter.note("not proven: " + line.get<std::string>());
@@ -209,9 +215,9 @@ int gate(ops::Session& session, const Options& options) {
   request.reference = options.reference;
   const ops::GateVerdict verdict = ops::gate(session, request);
   if (options.json) {
-    print(pretty_json(ops::gate_json(verdict)));
+    print(session.stop, pretty_json(ops::gate_json(verdict)));
   } else if (verdict.passed()) {
-    print(ops::gate_text(verdict));
+    print(session.stop, ops::gate_text(verdict));
   }
   session.reporter.note(verdict.by_proof
                             ? "judged by the public proof: the backup directory may not be read"
@@ -226,8 +232,8 @@ int gate(ops::Session& session, const Options& options) {
 int list(ops::Session& session, const Options& options) {
   const ops::Listing listing =
       ops::list(session, options.modules.empty() ? "" : options.modules.front());
-  print(options.json ? pretty_json(ops::list_json(listing, now()))
-                     : ops::list_text(listing, now()));
+  print(session.stop, options.json ? pretty_json(ops::list_json(listing, now()))
+                                   : ops::list_text(listing, now()));
   if (std::any_of(listing.orphans.begin(), listing.orphans.end(),
                   [](const store::Orphan& orphan) { return orphan.is_leftover; })) {
     session.reporter.note(
@@ -247,7 +253,8 @@ int prune(ops::Session& session, const Options& options) {
   request.dry_run = options.dry_run;
   request.removed = [&](const std::string& file) { session.reporter.detail("removed " + file); };
   const ops::Pruning pruning = ops::prune(session, request);
-  print(options.json ? pretty_json(ops::pruning_json(pruning)) : ops::pruning_text(pruning));
+  print(session.stop,
+        options.json ? pretty_json(ops::pruning_json(pruning)) : ops::pruning_text(pruning));
   return pruning.needs_hand ? exit_needs_hand : exit_done;
 }
 
@@ -270,33 +277,26 @@ int dispatch(ops::Session& session, const Options& options) {
   throw Error(ErrorKind::internal, "no code for the command " + options.command);
 }
 
-}  // namespace
+int run(const Options& options, Stop& stop, Terminal& terminal) {
+  if (options.command.empty()) {
+    print(stop, options.text);
+    return exit_done;
+  }
+  raise_descriptor_limit();
+  ops::Settings settings = settings_of(options);
+  if (const auto limit = options.timeout ? options.timeout : settings.config.timeout) {
+    stop.set_time_limit(*limit);
+  }
+  const std::string host = needs_no_engine(options) ? default_host : settings.host;
+  docker::Engine engine(docker::socket_path(host), settings.limits, &stop);
+  ops::Session session{std::move(settings), stop, terminal, std::move(engine)};
+  return dispatch(session, options);
+}
 
-int run(int argc, const char* const* argv) {
-  Options options;
+int run(const Options& options, Stop& stop) {
+  Terminal terminal(STDERR_FILENO, options.style, &stop);
   try {
-    options = parse_options(argc, argv);
-  } catch (const Error& error) {
-    Terminal(stderr, {}).error(error);
-    return exit_code(error.kind());
-  }
-  if (!options.guard.empty()) {
-    return ops::guard_main(options.guard[0], options.guard[1]);
-  }
-  Terminal terminal(stderr, options.style);
-  try {
-    if (options.command.empty()) {
-      print(options.text);
-      return exit_done;
-    }
-    Stop stop;
-    install_signal_handlers(stop);
-    raise_descriptor_limit();
-    ops::Settings settings = settings_of(options);
-    const std::string host = needs_no_engine(options) ? default_host : settings.host;
-    docker::Engine engine(docker::socket_path(host), settings.limits, &stop);
-    ops::Session session{std::move(settings), stop, terminal, std::move(engine)};
-    return dispatch(session, options);
+    return run(options, stop, terminal);
   } catch (const Error& error) {
     terminal.progress_end();
     terminal.error(error);
@@ -307,6 +307,24 @@ int run(int argc, const char* const* argv) {
     terminal.error(Error(ErrorKind::internal, error.what(), "this is a defect: please report it"));
   }
   return exit_code(ErrorKind::internal);
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv) {
+  occupy_standard_streams();
+  ignore_signals_of_writes();
+  try {
+    const Options options = parse_options(argc, argv);
+    if (!options.guard.empty()) return ops::guard_main(options.guard[0], options.guard[1]);
+    // Static, as a signal may come until the process is gone.
+    static Stop stop;
+    install_signal_handlers(stop);
+    return run(options, stop);
+  } catch (const Error& error) {
+    Terminal(STDERR_FILENO, {}, nullptr).error(error);
+    return exit_code(error.kind());
+  }
 }
 
 }  // namespace bba::cli

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <utility>
 
 #include "bba/base/text.hpp"
 #include "bba/base/time.hpp"
+#include "bba/cli/output.hpp"
 
 namespace bba::cli {
 
@@ -21,9 +23,9 @@ constexpr const char* cyan = "\x1b[36m";
 constexpr const char* dim = "\x1b[2m";
 constexpr const char* reset = "\x1b[0m";
 
-std::size_t columns(std::FILE* stream) {
+std::size_t columns(int fd) {
   winsize size{};
-  if (::ioctl(::fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
   return size.ws_col;
 }
 
@@ -44,26 +46,20 @@ std::string describe(const ops::Progress& progress, std::chrono::duration<double
 
 }  // namespace
 
-Terminal::Terminal(std::FILE* stream, Style style)
-    : stream_(stream), style_(style), terminal_(::isatty(::fileno(stream)) == 1) {
+Terminal::Terminal(int fd, Style style, const Stop* stop)
+    : fd_(fd), style_(style), stop_(stop), terminal_(::isatty(fd) == 1) {
   colored_ = style.color == Color::always || (style.color == Color::automatic && terminal_);
 }
 
-void Terminal::clear_live() {
-  if (!live_) return;
-  std::fputs("\r\x1b[2K", stream_);
-  live_ = false;
+std::string Terminal::clear_live() {
+  return std::exchange(live_, false) ? "\r\x1b[2K" : "";
 }
 
 void Terminal::line(const char* color, const std::string& head, const std::string& text) {
-  clear_live();
   const std::string shown = printable(text);
-  if (colored_) {
-    fmt::print(stream_, "{}{}{}{}\n", color, head, reset, shown);
-  } else {
-    fmt::print(stream_, "{}{}\n", head, shown);
-  }
-  std::fflush(stream_);
+  const std::string whole = colored_ ? fmt::format("{}{}{}{}\n", color, head, reset, shown)
+                                     : fmt::format("{}{}\n", head, shown);
+  write_text(fd_, clear_live() + whole, stop_);
 }
 
 void Terminal::progress(const ops::Progress& progress) {
@@ -78,20 +74,18 @@ void Terminal::progress(const ops::Progress& progress) {
     return;
   }
   shown_ = time;
+  if (!takes_more(fd_)) return;
   const std::string text = printable(describe(progress, time - started_));
   if (terminal_) {
-    const std::size_t width = columns(stream_);
-    fmt::print(stream_, "\r\x1b[2K{}", std::string_view(text).substr(0, width - 1));
+    write_text(fd_, "\r\x1b[2K" + text.substr(0, columns(fd_) - 1), stop_);
     live_ = true;
   } else {
-    fmt::print(stream_, "{}\n", text);
+    write_text(fd_, text + "\n", stop_);
   }
-  std::fflush(stream_);
 }
 
 void Terminal::progress_end() {
-  clear_live();
-  if (!style_.quiet && !label_.empty()) {
+  if (!style_.quiet && !label_.empty() && takes_more(fd_)) {
     line(dim, "", describe({label_, bytes_, std::nullopt}, Clock::now() - started_));
   }
   label_.clear();

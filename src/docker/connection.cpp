@@ -23,7 +23,7 @@ namespace bba::docker {
 namespace {
 
 using boost::system::error_code;
-using Clock = Terms::Clock;
+using Clock = Stop::Clock;
 using Socket = asio::local::stream_protocol::socket;
 
 std::string shown(std::chrono::milliseconds span) {
@@ -66,16 +66,9 @@ struct Connection::Impl {
   }
 
   void check() {
-    if (terms.stop != nullptr && terms.stop->requested()) {
+    if (terms.stop != nullptr && terms.stop->is_due()) {
       close();
       throw terms.stop->error().in(purpose);
-    }
-    if (terms.deadline && Clock::now() >= *terms.deadline) {
-      close();
-      throw Error(ErrorKind::timeout,
-                  fmt::format("{}: the time limit of {} for the whole was passed", purpose,
-                              shown(*terms.limits.total)),
-                  "give it more time with --timeout");
     }
     if (!socket.is_open()) {
       throw Error(ErrorKind::internal, purpose + ": used after the connection was closed");
@@ -86,7 +79,8 @@ struct Connection::Impl {
   // is left as it is where it fires early enough, so that a busy stream costs no system calls for
   // it.
   bool turn(Clock::time_point limit) {
-    const Clock::time_point until = terms.deadline ? std::min(limit, *terms.deadline) : limit;
+    const auto deadline = terms.stop != nullptr ? terms.stop->deadline() : std::nullopt;
+    const Clock::time_point until = deadline ? std::min(limit, *deadline) : limit;
     if (!timer_armed || timer.expiry() > until) {
       timer.expires_at(until);
       timer.async_wait([this](const error_code& error) {

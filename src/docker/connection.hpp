@@ -21,17 +21,9 @@ namespace bba::docker {
 
 // What every connection of one Engine has in common.
 struct Terms {
-  using Clock = std::chrono::steady_clock;
-
-  Terms(std::string socket, Limits given, const Stop* until)
-      : socket_path(std::move(socket)), limits(given), stop(until) {
-    if (limits.total) deadline = Clock::now() + *limits.total;
-  }
-
   std::string socket_path;
   Limits limits;
-  const Stop* stop;
-  std::optional<Clock::time_point> deadline;  // of limits.total
+  const Stop* stop;  // may be null
 };
 
 class Connection {

@@ -185,7 +185,7 @@ struct Engine::Impl {
 };
 
 Engine::Engine(std::string socket_path, Limits limits, const Stop* stop)
-    : Engine(std::make_unique<Impl>(Impl{Terms(std::move(socket_path), limits, stop), {}})) {}
+    : Engine(std::make_unique<Impl>(Impl{Terms{std::move(socket_path), limits, stop}, {}})) {}
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
@@ -193,7 +193,7 @@ Engine::~Engine() = default;
 
 Engine Engine::unstoppable(Limits limits) const {
   return Engine(std::make_unique<Impl>(
-      Impl{Terms(impl_->terms.socket_path, limits, nullptr), impl_->prefix}));
+      Impl{Terms{impl_->terms.socket_path, limits, nullptr}, impl_->prefix}));
 }
 
 // ---- what there is
@@ -267,12 +267,12 @@ wire::ExecStatus Engine::inspect_exec(const std::string& exec) {
 
 std::optional<std::int64_t> Engine::exit_code(const std::string& exec,
                                               std::chrono::milliseconds patience) {
-  const Terms::Clock::time_point until = Terms::Clock::now() + patience;
+  const Stop::Clock::time_point until = Stop::Clock::now() + patience;
   std::chrono::milliseconds pause{5};
   for (;;) {
     const wire::ExecStatus status = inspect_exec(exec);
     if (!status.running && status.exit_code) return status.exit_code;
-    if (Terms::Clock::now() >= until) return std::nullopt;
+    if (Stop::Clock::now() >= until) return std::nullopt;
     rest(impl_->terms.stop, pause);
     pause = std::min(pause * 2, std::chrono::milliseconds(250));
   }

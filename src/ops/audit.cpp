@@ -550,9 +550,8 @@ void ask_engine(Session& session, AuditFacts& facts) {
     if (const std::string name = session.engine.info().name; !name.empty()) facts.host = name;
     facts.containers = std::move(containers);
   } catch (const Error& error) {
-    const bool no_engine = error.kind() == ErrorKind::engine ||
-                           (error.kind() == ErrorKind::timeout && !session.settings.limits.total);
-    if (!no_engine) throw;
+    session.stop.throw_if_requested();
+    if (error.kind() != ErrorKind::engine && error.kind() != ErrorKind::timeout) throw;
     facts.engine_trouble = error.what();
   }
 }
@@ -613,7 +612,7 @@ AuditFacts gather_audit(Session& session) {
   const auto end = Clock::now() + std::chrono::seconds(10);
   facts.measure = [end, &stop = session.stop](const ArchiveRules& rules) {
     const auto until = std::min(end, Clock::now() + std::chrono::seconds(2));
-    const auto measured = measure(rules, [&] { return Clock::now() < until && !stop.requested(); });
+    const auto measured = measure(rules, [&] { return Clock::now() < until && !stop.is_due(); });
     stop.throw_if_requested();
     return measured;
   };

@@ -78,6 +78,7 @@ PartFindings capture_directory(const CaptureContext& context,
   pipe::TarWriter tar(tail.count);
   HostWalk walk(directory.path, skip, [](const std::string&) { return false; });
   while (const std::optional<HostEntry> host = walk.next()) {
+    context.session.stop.throw_if_requested();
     const struct stat& status = host->status;
     if (S_ISSOCK(status.st_mode)) {
       ++counts.sockets;

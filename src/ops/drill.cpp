@@ -197,8 +197,8 @@ Drill drill(Session& session, const DrillRequest& request) {
     }
   }
   Debts debts(session.settings.state_dir, session.settings.host);
-  const DrillContext context{session, debts,          chosen.directory, manifest, live,
-                             image,   request.memory, drill.needs_hand, began};
+  const DrillContext context{session, debts, chosen.directory, manifest,
+                             live,    image, request.memory,   drill.needs_hand};
   const std::string receipt = store::receipt_name(manifest.module, manifest.started);
   drill.receipt = {{"schema", receipt_schema},
                    {"module", manifest.module},

@@ -54,7 +54,7 @@ std::string first_difference(const DrillContext& context, const std::string& scr
     if (!lost && differing.contains(digest_of_path(entry.path))) lost = EntryFacts{entry, content};
     if (lost && entry.path == lost->entry.path) ++times;
   });
-  ArtifactSource(context.directory, record, walked_by(in_artifact)).drain();
+  ArtifactSource(context.session.stop, context.directory, record, walked_by(in_artifact)).drain();
   if (!lost)
     return fmt::format("{} came back, which is not in the artifact", book.first_unexpected());
   const std::string& path = lost->entry.path;
@@ -119,7 +119,7 @@ PartReport restore_archive(const DrillContext& context, const std::string& scrat
     EntryWalk expected([&](const pipe::TarEntry& entry, const std::string& content) {
       book.expect(entry, content);
     });
-    ArtifactSource source(context.directory, record, walked_by(expected));
+    ArtifactSource source(context.session.stop, context.directory, record, walked_by(expected));
     put_artifact(context, scratch, classes::parent_of(place.path), record,
                  [&] { return source.next(); });
     book.close();

@@ -198,7 +198,7 @@ PartReport drill_objects(const DrillContext& context, const store::ArtifactRecor
   const Json none = Json::object();
   const Json* others = member(record.found, "other_etags_by_key");
   Relisting relisting(others == nullptr ? none : *others);
-  ArtifactSource(context.directory, record, [&](pipe::Stage& next) {
+  ArtifactSource(context.session.stop, context.directory, record, [&](pipe::Stage& next) {
     return std::make_unique<pipe::TarReader>(relisting, &next);
   }).drain();
 

@@ -83,12 +83,6 @@ docker::Engine patient_engine(const DrillContext& context) {
   const Session& session = context.session;
   docker::Limits limits = session.settings.limits;
   limits.silence = std::chrono::hours(24);
-  if (limits.total) {
-    // What is left of it: an engine counts from its own beginning.
-    const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::steady_clock::now() - context.began);
-    limits.total = std::max(*limits.total - spent, std::chrono::milliseconds(1));
-  }
   return docker::Engine(docker::socket_path(session.settings.host), limits, &session.stop);
 }
 

@@ -26,9 +26,10 @@ class BufferStage : public pipe::Stage {
 
 }  // namespace
 
-ArtifactSource::ArtifactSource(const store::BackupDirectory& directory,
+ArtifactSource::ArtifactSource(const Stop& stop, const store::BackupDirectory& directory,
                                const store::ArtifactRecord& record, Middle middle)
-    : record_(record),
+    : stop_(stop),
+      record_(record),
       middle_(std::move(middle)),
       file_(directory.open_file(record.file)),
       buffer_(pump_buffer_bytes),
@@ -66,6 +67,7 @@ void ArtifactSource::read() {
 }
 
 std::optional<Chunk> ArtifactSource::next() {
+  stop_.throw_if_requested();
   if (std::optional<Chunk> chunk = buffer_.pop()) return chunk;
   if (reader_.joinable()) reader_.join();
   if (failure_) std::rethrow_exception(failure_);

@@ -82,9 +82,9 @@ class SqlDrill {
 
   void restore(const store::ArtifactRecord& record) {
     const std::string role = superuser();
-    ArtifactSource source(context_.directory, record, [&](pipe::Stage& next) {
-      return std::make_unique<RoleFilter>(role, next);
-    });
+    ArtifactSource source(
+        context_.session.stop, context_.directory, record,
+        [&](pipe::Stage& next) { return std::make_unique<RoleFilter>(role, next); });
     Progress progress{"restoring " + record.file, 0, record.uncompressed_bytes};
     const Fed fed = feed(
         engine_, scratch_, psql("postgres"),

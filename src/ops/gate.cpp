@@ -268,10 +268,9 @@ std::optional<Refusal> image_refusal(Session& session, const Proof& proof) {
                     container.config_image, container.image, proof.image, proof.image_id),
         program + ("backup " + proof.module)};
   } catch (const Error& error) {
+    // The run's own time limit is no answer about the image; an engine that is silent is.
+    session.stop.throw_if_requested();
     switch (error.kind()) {
-      case ErrorKind::interrupted:
-      case ErrorKind::terminated:
-        throw;
       case ErrorKind::engine:
       case ErrorKind::timeout:
         return Refusal{

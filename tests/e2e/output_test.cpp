@@ -1,6 +1,9 @@
 // What is printed, and how much memory it takes to make it.
+#include <csignal>
+#include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "e2e/postgres.hpp"
 
@@ -20,6 +23,12 @@ unsigned mode_of(const std::string& path) {
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);
   return status.st_mode & 07777;
+}
+
+// The program as a shell starts it, with `redirection` behind its words.
+Strings in_shell(const Strings& command, const std::string& redirection,
+                 const std::string& before = {}) {
+  return {"sh", "-c", before + "exec " + shell_quoted(command) + " " + redirection};
 }
 
 struct Volume {
@@ -122,5 +131,61 @@ TEST_CASE("a dump of 200 MB takes no more than 64 MiB of memory") {
     CHECK(scene.manifest().at("artifacts")[0].at("uncompressed_bytes") > 200'000'000);
     MESSAGE(compression << ": " << ended.most_resident_bytes / mib << " MiB");
     CHECK(ended.most_resident_bytes < most_resident);
+  }
+}
+
+TEST_CASE("standard error that cannot be written changes no exit code") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Strings nowhere = scene.command({"list"});
+  for (const std::string redirection : {"2>/dev/full", "2>&-", "<&- >&- 2>&-"}) {
+    CAPTURE(redirection);
+    CHECK(run(in_shell(scene.command({"--bogus"}), redirection)).exit_code == 2);
+    CHECK(run(in_shell(nowhere, redirection)).exit_code == 8);
+  }
+  // A result that nobody can have is an error, and no file of ours gets it in its place.
+  std::filesystem::create_directory(scene.backups());
+  for (const std::string redirection : {">/dev/full", ">&-"}) {
+    const Ended ended = run(in_shell(scene.command({"list", "--json"}), redirection));
+    CHECK(ended.exit_code == 8);
+    CHECK(has(ended.err, "writing the result to standard output"));
+  }
+  CHECK(names_in(scene.backups()) == Strings{});
+}
+
+TEST_CASE("standard error that nobody reads holds up neither the backup nor its end") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Volume volume(scene, 64 * mib);
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const Fd reader(ends[0]), writer(ends[1]);
+  const std::string filler(4096, 'f');
+  while (::write(writer.get(), filler.data(), filler.size()) > 0) {
+  }
+  // Opened anew, it is a pipe that blocks.
+  const std::string redirection = fmt::format("2>/proc/{}/fd/{}", ::getpid(), writer.get());
+  Process process(in_shell(scene.command({"backup", volume.container}), redirection));
+  wait_until("the path is printed", 60s, [&] { return !process.out().empty(); });
+  CHECK_FALSE(paused(volume.container));
+  // It waits now to say how large the backup is.
+  process.signal(SIGTERM);
+  const Ended ended = process.wait(20s);
+  CHECK(ended.exit_code == 0);
+  CHECK(scene.journals() == Strings{});
+  CHECK(scene.bba({"verify", volume.container}).exit_code == 0);
+}
+
+TEST_CASE("signals that were ignored at the start stay ignored: nohup") {
+  NEEDS_ENGINE();
+  for (const std::string ignore : {"", "trap '' HUP INT; "}) {
+    CAPTURE(ignore);
+    Scene scene;
+    const Volume volume(scene, 512 * mib);
+    Process process(in_shell(scene.command({"backup", volume.container}), "", ignore));
+    wait_until("something is owed", 60s, [&] { return !scene.journals().empty(); });
+    process.signal(SIGHUP);
+    CHECK(process.wait().exit_code == (ignore.empty() ? 143 : 0));
+    CHECK_FALSE(paused(volume.container));
   }
 }

@@ -1,9 +1,8 @@
 // What the operator sees on standard error: a live line on a terminal, a plain line now and then
-// elsewhere.
+// elsewhere. What cannot be written is lost; it never ends the run.
 #pragma once
 
 #include <chrono>
-#include <cstdio>
 #include <string>
 
 #include "bba/ops/session.hpp"
@@ -19,8 +18,10 @@ class Terminal : public ops::Reporter {
     bool verbose = false;
     Color color = Color::automatic;
   };
-  Terminal(std::FILE* stream, Style style);
+  // `stop` (may be null) ends the wait for a reader that takes nothing.
+  Terminal(int fd, Style style, const Stop* stop);
 
+  // Shown where that needs no wait: containers may be paused meanwhile.
   void progress(const ops::Progress& progress) override;
   void progress_end() override;
   void note(const std::string& text) override;
@@ -31,10 +32,11 @@ class Terminal : public ops::Reporter {
  private:
   using Clock = std::chrono::steady_clock;
   void line(const char* color, const std::string& head, const std::string& text);
-  void clear_live();
+  std::string clear_live();
 
-  std::FILE* stream_;
+  int fd_;
   Style style_;
+  const Stop* stop_;
   bool terminal_;
   bool colored_;
   bool live_ = false;  // a live line stands on the screen

@@ -1,7 +1,7 @@
 // A client of the Docker Engine over its unix socket: the program's only network code.
 //
-// Calls block, and a call ends early in three ways only: its time limit (Error{timeout}), a request
-// to stop (Error{interrupted|terminated}, the connection closed at once), or an engine that breaks
+// Calls block, and a call ends early in three ways only: its time limit (Error{timeout}), a Stop
+// that is due (its error, the connection closed at once), or an engine that breaks
 // off (Error{engine}). Every call opens a connection of its own, so an Engine may be used while one
 // of its bodies is being read. An answer that is an HTTP error throws ApiError with the engine's
 // message. Each Engine, and what it handed out, belongs to one thread.
@@ -36,8 +36,6 @@ class ApiError : public Error {
 struct Limits {
   std::chrono::milliseconds connect{5'000};
   std::chrono::milliseconds silence{60'000};  // without a byte, on any answer or body
-  // For everything this Engine does from its construction on; none by default.
-  std::optional<std::chrono::milliseconds> total;
 };
 
 // "unix:///path", or a bare absolute path, as a socket's path. Throws Error{usage} for another

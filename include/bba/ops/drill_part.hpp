@@ -26,7 +26,6 @@ struct DrillContext {
   std::string image;            // the one that was backed up, as this engine knows it
   std::uint64_t memory = 0;
   std::vector<std::string>& needs_hand;
-  std::chrono::steady_clock::time_point began = std::chrono::steady_clock::now();
 };
 
 // ---- the scratch container

@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "bba/base/stop.hpp"
 #include "bba/pipe/buffer.hpp"
 #include "bba/pipe/stage.hpp"
 #include "bba/store/artifact_file.hpp"
@@ -20,8 +21,8 @@ class ArtifactSource {
   // What stands between the decompressor and who pulls: it is given the next stage.
   using Middle = std::function<std::unique_ptr<pipe::Stage>(pipe::Stage& next)>;
 
-  ArtifactSource(const store::BackupDirectory& directory, const store::ArtifactRecord& record,
-                 Middle middle = {});
+  ArtifactSource(const Stop& stop, const store::BackupDirectory& directory,
+                 const store::ArtifactRecord& record, Middle middle = {});
   ArtifactSource(const ArtifactSource&) = delete;
   ArtifactSource& operator=(const ArtifactSource&) = delete;
   ~ArtifactSource();
@@ -34,6 +35,7 @@ class ArtifactSource {
  private:
   void read();
 
+  const Stop& stop_;
   const store::ArtifactRecord& record_;
   Middle middle_;
   Fd file_;

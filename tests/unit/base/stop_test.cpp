@@ -48,6 +48,22 @@ TEST_CASE("SIGINT is an interruption") {
   CHECK(stop.error().kind() == ErrorKind::interrupted);
 }
 
+TEST_CASE("a time limit is due once it was passed, and a signal counts before it") {
+  Stop stop;
+  CHECK_FALSE(stop.deadline().has_value());
+  stop.set_time_limit(std::chrono::hours(1));
+  CHECK_FALSE(stop.is_due());
+  CHECK_NOTHROW(stop.throw_if_requested());
+  stop.set_time_limit(std::chrono::seconds(0));
+  CHECK(stop.is_due());
+  CHECK_FALSE(stop.requested().has_value());
+  CHECK(stop.error().kind() == ErrorKind::timeout);
+  CHECK_THROWS_WITH_AS(stop.throw_if_requested(), "the time limit of 0s for the whole was passed",
+                       Error);
+  stop.request(SIGTERM);
+  CHECK(stop.error().kind() == ErrorKind::terminated);
+}
+
 TEST_CASE("a signal handler may ask, and errno survives it") {
   static Stop stop;
   struct sigaction action {};

@@ -2,6 +2,7 @@
 #include "bba/cli/terminal.hpp"
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <fcntl.h>
 #include <functional>
@@ -28,7 +29,7 @@ std::string plain(Terminal::Style style, const std::function<void(Terminal&)>& a
   std::size_t size = 0;
   std::FILE* unnamed = std::tmpfile();
   REQUIRE(unnamed != nullptr);
-  Terminal terminal(unnamed, style);
+  Terminal terminal(::fileno(unnamed), style, nullptr);
   act(terminal);
   std::rewind(unnamed);
   const ssize_t got = ::getdelim(&text, &size, '\0', unnamed);
@@ -55,7 +56,7 @@ std::string on_terminal(Terminal::Style style, const std::function<void(Terminal
   const winsize size{24, 80, 0, 0};
   REQUIRE(::ioctl(master.get(), TIOCSWINSZ, &size) == 0);
   {
-    Terminal terminal(stream, style);
+    Terminal terminal(::fileno(stream), style, nullptr);
     act(terminal);
   }
   std::fclose(stream);
@@ -163,4 +164,48 @@ TEST_CASE("terminal: the share is never more than what is expected") {
   CHECK(shown(500, 100).ends_with("  99%"));
   CHECK_FALSE(shown(50, std::nullopt).ends_with("%"));
   CHECK_FALSE(shown(50, 0).ends_with("%"));
+}
+
+TEST_CASE(
+    "terminal: nobody who reads: progress is not waited for, and a request ends other waits") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const Fd reader(ends[0]), writer(ends[1]);
+  REQUIRE(::fcntl(writer.get(), F_SETFL, O_NONBLOCK) == 0);
+  const std::string filler(4096, 'f');
+  while (::write(writer.get(), filler.data(), filler.size()) > 0) {
+  }
+  REQUIRE(::fcntl(writer.get(), F_SETFL, 0) == 0);
+  const int held = [&] {
+    int bytes = 0;
+    REQUIRE(::ioctl(reader.get(), FIONREAD, &bytes) == 0);
+    return bytes;
+  }();
+  Stop stop;
+  Terminal terminal(writer.get(), {.color = Color::never}, &stop);
+  terminal.progress({"x", 1, 2});
+  terminal.progress_end();
+  SUBCASE("a signal") {
+    stop.request(SIGTERM);
+  }
+  SUBCASE("a time limit") {
+    stop.set_time_limit(std::chrono::seconds(0));
+  }
+  terminal.note("a note");
+  terminal.warning("a warning");
+  int bytes = 0;
+  REQUIRE(::ioctl(reader.get(), FIONREAD, &bytes) == 0);
+  CHECK(bytes == held);
+}
+
+TEST_CASE("terminal: what cannot be written is lost, and that is all") {
+  const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  const Fd closed(::open("/dev/null", O_RDONLY | O_CLOEXEC));  // as occupy_standard_streams() does
+  for (const Fd* fd : {&full, &closed}) {
+    REQUIRE(*fd);
+    Terminal terminal(fd->get(), {}, nullptr);
+    CHECK_NOTHROW(say_all(terminal));
+    show(terminal, {"x", 1, 2});
+    CHECK_NOTHROW(terminal.progress_end());
+  }
 }

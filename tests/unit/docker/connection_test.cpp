@@ -100,7 +100,7 @@ TEST_CASE("connect: a path that no socket can have") {
 
 TEST_CASE("connect: an engine that takes no connection") {
   const FullSocket full;
-  Engine engine(full.path, {.connect = 60ms, .silence = 20s, .total = std::nullopt}, nullptr);
+  Engine engine(full.path, {.connect = 60ms, .silence = 20s}, nullptr);
   const Caught error = caught([&] { engine.version(); });
   CHECK(error.kind == ErrorKind::timeout);
   CHECK(contains(error.what, "took no connection within 60 ms"));
@@ -182,7 +182,7 @@ TEST_CASE("silence: before the header") {
   fake.on("GET /info", {hold()});
   Engine calm(fake.socket_path(), patient(), nullptr);
   calm.version();
-  Engine engine = calm.unstoppable({.connect = 20s, .silence = 60ms, .total = std::nullopt});
+  Engine engine = calm.unstoppable({.connect = 20s, .silence = 60ms});
   const Caught error = caught([&] { engine.info(); });
   CHECK(error.kind == ErrorKind::timeout);
   CHECK(error.what == "GET /v1.41/info: the engine was silent for 60 ms");
@@ -192,8 +192,7 @@ TEST_CASE("silence: before the header") {
 TEST_CASE("silence: in a body, and the connection is closed") {
   FakeEngine fake;
   fake.on("POST /exec/e1/start", {send(stream_header + frame(1, "abc")), hold()});
-  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 1s, .total = std::nullopt},
-                nullptr);
+  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 1s}, nullptr);
   Body body = engine.start_exec("e1");
   REQUIRE(body.read());
   const Caught error = caught([&] { body.read(); });
@@ -210,8 +209,7 @@ TEST_CASE("silence: every byte starts it anew") {
     slow.push_back(send("x"));
   }
   fake.on("POST /exec/e1/start", slow);
-  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 1s, .total = std::nullopt},
-                nullptr);
+  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 1s}, nullptr);
   const Clock::time_point begin = Clock::now();
   Body body = engine.start_exec("e1");
   CHECK(read_all(body) == std::string(25, 'x'));
@@ -223,23 +221,24 @@ TEST_CASE("silence: stopping a container may take as long as its grace") {
   fake.on("POST /containers/web/stop", {pause(300ms), send("HTTP/1.1 204 No Content\r\n\r\n")});
   Engine calm(fake.socket_path(), patient(), nullptr);
   calm.version();
-  Engine engine = calm.unstoppable({.connect = 20s, .silence = 100ms, .total = std::nullopt});
+  Engine engine = calm.unstoppable({.connect = 20s, .silence = 100ms});
   engine.stop("web", 20s);
   CHECK(fake.last("POST /containers/web/stop").target == "/v1.41/containers/web/stop?t=20");
 }
 
-TEST_CASE("total: counts from the construction of the Engine") {
+TEST_CASE("time limit: once it was passed nothing is asked") {
   FakeEngine fake;
-  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 20s, .total = 30ms}, nullptr);
-  std::this_thread::sleep_for(40ms);
+  Stop stop;
+  stop.set_time_limit(0s);
+  Engine engine(fake.socket_path(), patient(), &stop);
   const Caught error = caught([&] { engine.version(); });
   CHECK(error.kind == ErrorKind::timeout);
-  CHECK(contains(error.what, "the time limit of 30 ms for the whole was passed"));
+  CHECK(error.what == "GET /version: the time limit of 0s for the whole was passed");
   CHECK(contains(error.hint, "--timeout"));
   CHECK(fake.requests().empty());
 }
 
-TEST_CASE("total: ends a body that never ends") {
+TEST_CASE("time limit: ends a body that never ends") {
   FakeEngine fake;
   fake.on("POST /exec/e1/start", {send(stream_header), [](FakeConnection& connection) {
                                     for (int i = 0; i < 1000; ++i) {
@@ -247,13 +246,15 @@ TEST_CASE("total: ends a body that never ends") {
                                       connection.pause(10ms);
                                     }
                                   }});
-  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 20s, .total = 400ms}, nullptr);
+  Stop stop;
+  Engine engine(fake.socket_path(), patient(), &stop);
+  stop.set_time_limit(1s);
   const Caught error = caught([&] {
     Body body = engine.start_exec("e1");
     read_all(body);
   });
   CHECK(error.kind == ErrorKind::timeout);
-  CHECK(contains(error.what, "the time limit of 400 ms"));
+  CHECK(contains(error.what, "the time limit of 1s"));
 }
 
 TEST_CASE("close: lets go at once, and what follows is refused") {

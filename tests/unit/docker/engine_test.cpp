@@ -301,8 +301,7 @@ TEST_CASE("attach: a stop closes the connection while stdin is stuck") {
 TEST_CASE("attach: stdin that nobody reads is silence") {
   FakeEngine fake;
   fake.on("POST /exec/e1/start", {send(upgraded_header), pause(60s)});
-  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 1s, .total = std::nullopt},
-                nullptr);
+  Engine engine(fake.socket_path(), {.connect = 20s, .silence = 1s}, nullptr);
   Attached attached = engine.attach_exec("e1");
   const std::string input(4 << 20, 'x');
   CHECK(caught([&] { attached.write(as_bytes(input), [](Chunk) {}); }).kind == ErrorKind::timeout);

@@ -6,6 +6,7 @@ namespace bba::ops {
 namespace {
 
 using namespace test;
+using namespace std::chrono_literals;
 
 struct Artifact {
   Artifact(const Content& content, pipe::Compression compression) {
@@ -13,7 +14,7 @@ struct Artifact {
   }
 
   std::string all(ArtifactSource::Middle middle = {}) const {
-    ArtifactSource source(directory, record, std::move(middle));
+    ArtifactSource source(world.stop, directory, record, std::move(middle));
     std::string text;
     while (const auto chunk = source.next()) text += chunk->text();
     CHECK_FALSE(source.next());
@@ -70,8 +71,16 @@ TEST_CASE("a damaged artifact ends with an error, not with an end") {
 TEST_CASE("who stops pulling need not wait for the rest") {
   const Artifact artifact({"sql", std::string(40'000'000, 'x'), Json::object()},
                           pipe::Compression::gzip);
-  ArtifactSource source(artifact.directory, artifact.record);
+  ArtifactSource source(artifact.world.stop, artifact.directory, artifact.record);
   CHECK(source.next());
+}
+
+TEST_CASE("a time limit ends the reading") {
+  Artifact artifact({"sql", std::string(1'000'000, 'x'), Json::object()}, pipe::Compression::gzip);
+  ArtifactSource source(artifact.world.stop, artifact.directory, artifact.record);
+  CHECK(source.next());
+  artifact.world.stop.set_time_limit(0s);
+  CHECK(thrown_by([&] { source.drain(); }).kind == ErrorKind::timeout);
 }
 
 }  // namespace bba::ops

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "bba/base/text.hpp"
+#include "bba/ops/capture_part.hpp"
 #include "bba/ops/verify.hpp"
 #include "fake_engine.hpp"
 #include "unit/ops/sets.hpp"
@@ -159,6 +160,21 @@ TEST_CASE("where one name of several cannot be had, none is left") {
   CHECK(contains(error.message, "publishing: "));
   CHECK(names_in(dump.world.backups()) == Lines{taken});
   CHECK(read_file(dump.world.path(taken)) == "somebody else's");
+}
+
+TEST_CASE("a time limit ends the reading of a directory of this host, files or none") {
+  World world;
+  Debts debts(world.state(), "unix:///nonexistent/engine.sock");
+  const auto backups = store::BackupDirectory::open_existing(world.backups());
+  const classes::Capture capture;
+  const CaptureContext context{world.session, debts, capture, backups, pipe::Compression::gzip};
+  const std::string project = world.temp / "project";
+  std::filesystem::create_directories(project + "/empty");
+  world.stop.set_time_limit(std::chrono::seconds(0));
+  ArtifactTail tail(backups, pipe::Compression::gzip);
+  CHECK(thrown_by([&] {
+          capture_directory(context, {project, {}}, tail, [](std::size_t) {});
+        }).kind == ErrorKind::timeout);
 }
 
 }  // namespace bba::ops

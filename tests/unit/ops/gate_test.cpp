@@ -382,4 +382,24 @@ TEST_CASE("a module id that is none is wrong use, and a request to stop ends it"
   CHECK(thrown_by([&] { gate_world.judge(); }).kind == ErrorKind::interrupted);
 }
 
+TEST_CASE("a time limit ends it, and is no refusal") {
+  GateWorld gate_world;
+  Stop& stop = gate_world.world.stop;
+  class Late : public RecordingReporter {
+   public:
+    explicit Late(Stop& stop) : stop_(stop) {}
+    void progress_end() override { stop_.set_time_limit(0s); }
+
+   private:
+    Stop& stop_;
+  } reporter(stop);
+  Session session{gate_world.world.session.settings, stop, reporter,
+                  docker::Engine(gate_world.fake.socket_path(), {}, &stop)};
+  // Passed once the artifact was read: the engine is not asked.
+  CHECK(thrown_by([&] { gate(session, gate_world.request); }).kind == ErrorKind::timeout);
+  CHECK(gate_world.fake.requests().empty());
+  // Passed before: nothing is read.
+  CHECK(thrown_by([&] { gate_world.judge(); }).kind == ErrorKind::timeout);
+}
+
 }  // namespace bba::ops

@@ -343,4 +343,16 @@ TEST_CASE("nothing is removed without a rule, or while another run holds one of 
   CHECK(thrown_by([&] { prune(world.session, keep_last(1, "../x")); }).kind == ErrorKind::config);
 }
 
+TEST_CASE("a time limit that was passed ends it before anything is removed") {
+  World world;
+  put_sets(world, "web", {1h, 2h, 3h});
+  world.stop.set_time_limit(0s);
+  CHECK(thrown_by([&] { prune(world.session, keep_last(1)); }).kind == ErrorKind::timeout);
+  CHECK(left(world).size() == 3);
+  PruneRequest forced = keep_last(1);
+  forced.force = true;
+  CHECK(thrown_by([&] { prune(world.session, forced); }).kind == ErrorKind::timeout);
+  CHECK(left(world).size() == 3);
+}
+
 }  // namespace bba::ops

@@ -230,4 +230,14 @@ TEST_CASE("a container that another run holds still is waited for") {
   CHECK(quiet.deeds() == all_deeds);
 }
 
+TEST_CASE("the wait for another run ends with the time limit") {
+  Quiet quiet;
+  quiet.both_run();
+  const store::ModuleLock other(quiet.world.state(), "container-bbb");
+  quiet.world.stop.set_time_limit(std::chrono::seconds(0));
+  CHECK(thrown_by([&] { quiet.run(); }).kind == ErrorKind::timeout);
+  CHECK(quiet.ran == 0);
+  CHECK(quiet.deeds() == Lines{});
+}
+
 }  // namespace bba::ops

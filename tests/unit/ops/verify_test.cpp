@@ -448,9 +448,13 @@ TEST_CASE("sets that were taken as one need each other") {
   CHECK(contains(found_broken(world, "web"), db + " is missing"));
 }
 
-TEST_CASE("a request to stop ends a verification") {
+TEST_CASE("a request to stop and a time limit end a verification") {
   World world;
   put_set(world, "web", noon, {{"", tar_content()}});
+  world.stop.set_time_limit(0s);
+  const Thrown late = thrown_by([&] { verify(world.session, "web"); });
+  CHECK(late.kind == ErrorKind::timeout);
+  CHECK(contains(late.hint, "--timeout"));
   world.stop.request(SIGTERM);
   CHECK(thrown_by([&] { verify(world.session, "web"); }).kind == ErrorKind::terminated);
 }

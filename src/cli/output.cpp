@@ -1,0 +1,74 @@
+#include "bba/cli/output.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <climits>
+
+namespace bba::cli {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// For the last words to a reader that is only slow.
+constexpr auto last_patience = 500ms;
+
+// How long poll() may wait until the limit is passed, -1 for ever.
+int patience(const Stop* stop) noexcept {
+  if (stop == nullptr || !stop->deadline()) return -1;
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(*stop->deadline() - Stop::Clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, INT_MAX));
+}
+
+// False where the run is to end and nobody takes what is left.
+bool wait_for_room(int fd, const Stop* stop) noexcept {
+  for (;;) {
+    const bool is_due = stop != nullptr && stop->is_due();
+    pollfd wanted[] = {{.fd = fd, .events = POLLOUT, .revents = 0},
+                       {.fd = stop != nullptr ? stop->fd() : -1, .events = POLLIN, .revents = 0}};
+    // Once a signal asked, the second is always readable.
+    const int ready = is_due ? ::poll(wanted, 1, static_cast<int>(last_patience.count()))
+                             : ::poll(wanted, 2, patience(stop));
+    // An error or a reader that left shows when it is written to.
+    if (wanted[0].revents != 0) return true;
+    if (is_due && ready == 0) return false;
+  }
+}
+
+}  // namespace
+
+void occupy_standard_streams() noexcept {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest number that is free: `fd`.
+    [[maybe_unused]] const int opened =
+        ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+Written write_text(int fd, std::string_view text, const Stop* stop) noexcept {
+  while (!text.empty()) {
+    if (!wait_for_room(fd, stop)) return Written::stopped;
+    // As much as a pipe takes at once wherever it takes anything: a write that blocks would not
+    // see the request to stop.
+    const ssize_t count = ::write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+    if (count < 0) {
+      if (errno == EINTR || errno == EAGAIN) continue;
+      return Written::failed;
+    }
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return Written::all;
+}
+
+bool takes_more(int fd) noexcept {
+  pollfd wanted{.fd = fd, .events = POLLOUT, .revents = 0};
+  return ::poll(&wanted, 1, 0) == 1;
+}
+
+}  // namespace bba::cli

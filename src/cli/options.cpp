@@ -32,10 +32,15 @@ constexpr const char* footer = R"(Examples:
   backup-before-apply audit               every stateful module, and what to begin with
   backup-before-apply recover             put right what a killed run left
 
-The artifacts' paths go to standard output, one a line; everything else to standard error.
+The result goes to standard output (for a backup: the paths); progress and errors to standard error.
 Exit codes: 0 done, 2 wrong use, 3 configuration or module, 4 container, 5 engine, 6 capture failed,
 7 artifact damaged, 8 storage, 9 another run holds the module, 10 gate refuses, 11 good but needs a hand,
 124 time limit, 130/143 interrupted. `backup-before-apply COMMAND --help` tells more of each command.)";
+
+// What stands below the help of every command.
+constexpr const char* more =
+    "\n\nOf every command: 2 wrong use, 3 configuration or module, 8 storage, 124 time limit,\n"
+    "130/143 interrupted. Global options: see `backup-before-apply --help`.";
 
 std::string seconds_validator(const std::string& text) {
   return parse_duration(text) ? std::string()
@@ -60,11 +65,6 @@ std::string class_validator(const std::string& text) {
              : "'" + text + "' is none of the classes A to G";
 }
 
-// "80%" as 0.8; nullopt where it is no share.
-std::optional<double> parse_share(std::string_view text) {
-  if (!text.ends_with('%')) return std::nullopt;
-  text.remove_suffix(1);
-  int percent = 0;
 // One spelling for each path, or there would be others for the same mount and the same exclude.
 const CLI::Validator container_path(
     [](std::string& text) {
@@ -75,11 +75,24 @@ const CLI::Validator container_path(
     },
     "");
 
+// "80%" as 0.8; nullopt where it is no share.
+std::optional<double> parse_share(std::string_view text) {
+  if (!text.ends_with('%')) return std::nullopt;
+  text.remove_suffix(1);
+  int percent = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
   if (error != std::errc() || end != text.data() + text.size() || percent < 0 || percent > 100) {
     return std::nullopt;
   }
   return percent / 100.0;
+}
+
+std::string count_validator(const std::string& text) {
+  std::size_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  return error == std::errc() && end == text.data() + text.size()
+             ? std::string()
+             : "'" + text + "' is no number of sets: use 1, 2, 3, ...";
 }
 
 std::string share_validator(const std::string& text) {
@@ -113,7 +126,8 @@ void add_globals(CLI::App& app, Raw& raw) {
       ->type_name("FILE")
       ->group(group);
   app.add_option("--host", o.host,
-                 "The Docker Engine (default $DOCKER_HOST, else unix:///var/run/docker.sock)")
+                 "The Docker Engine (default $DOCKER_HOST, else the configuration's `host`, else "
+                 "unix:///var/run/docker.sock)")
       ->type_name("URL")
       ->group(group);
   app.add_option("--state-dir", o.state_dir,
@@ -152,6 +166,7 @@ void add_selection(CLI::App& app, Raw& raw) {
   app.add_option("--path", o.paths,
                  "Archive this path of the container instead of its mounts (may be given again)")
       ->type_name("PATH")
+      ->transform(container_path)
       ->allow_extra_args(false);
 }
 
@@ -166,7 +181,6 @@ void add_modules(CLI::App& app, Raw& raw, bool several) {
 void add_optional_module(CLI::App& app, Raw& raw) {
   app.add_option("module-id", raw.options.modules, "One module; all of them where it is left out")
       ->expected(0, 1);
-      ->transform(container_path)
 }
 
 void add_drill(CLI::App& app, Raw& raw) {
@@ -177,14 +191,6 @@ void add_drill(CLI::App& app, Raw& raw) {
   app.add_option("--memory", raw.memory, "What the scratch container may use (default 1GiB)")
       ->type_name("SIZE")
       ->check(memory_validator);
-  app.footer(
-      "A scratch container without network gets the image that was backed up, and the entrypoint,\n"
-      "command and environment of the live one, which is only read. What comes back is compared\n"
-      "with what the backup recorded, the scratch container is removed with its volumes, and a\n"
-      "receipt beside the manifest opens `gate --require drilled`. Exit code 7: the backup does "
-      "not\n"
-      "restore to what it says. 6: the scratch container did not come up. 4: the container or its\n"
-      "image is not on this engine.");
 }
 
 void add_gate(CLI::App& app, Raw& raw) {
@@ -211,7 +217,7 @@ void add_prune(CLI::App& app, Raw& raw) {
   add_optional_module(app, raw);
   app.add_option("--keep-last", o.keep_last, "Keep the newest N sets of each module")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);  // or "-1" would be the largest number
+      ->check(count_validator);
   app.add_option("--keep-within", raw.keep_within, "Keep what is not older than this: 12h, 14d")
       ->type_name("SPAN")
       ->check(seconds_validator);
@@ -224,11 +230,19 @@ void add_prune(CLI::App& app, Raw& raw) {
 struct Command {
   const char* name;
   const char* summary;
+  const char* footer;  // examples, and the exit codes that are its own
   void (*add)(CLI::App&, Raw&);
 };
 
 constexpr std::array commands{
     Command{"backup", "Take a backup; `backup-before-apply MODULE` is short for it",
+            R"(Examples:
+  backup-before-apply backup forgejo
+  backup-before-apply backup uptime-kuma --consistency stop --compression zstd
+
+Prints the artifacts' paths, with --json the manifest. Exit codes: 0 done, 4 container, 5 engine,
+6 the capture failed, 9 another run holds the module, 11 good but needs a hand. With any code but
+0 and 11 nothing of the module was published.)",
             [](CLI::App& app, Raw& raw) {
               add_modules(app, raw, true);
               add_selection(app, raw);
@@ -238,29 +252,101 @@ constexpr std::array commands{
               app.add_flag("--dry-run", raw.options.dry_run, "Show the plan instead");
             }},
     Command{"plan", "Show what a backup would do; reads only",
+            R"(Example:
+  backup-before-apply plan forgejo
+
+Exit codes: 0 done, 4 container not found or not to be backed up, 5 engine.)",
             [](CLI::App& app, Raw& raw) {
               add_modules(app, raw, false);
               add_selection(app, raw);
             }},
     Command{"audit", "Show every stateful module, and what stands between it and its backup",
+            R"(Examples:
+  backup-before-apply audit
+  backup-before-apply audit --format markdown > audit.md
+
+Exit code 0 also where there are findings: they are the result.)",
             [](CLI::App& app, Raw& raw) {
               app.add_option("--format", raw.options.format, "table (default), json or markdown")
                   ->type_name("FORMAT")
                   ->check(CLI::IsMember({"table", "json", "markdown"}));
             }},
     Command{"verify", "Read a backup again and prove it whole; needs no engine",
+            R"(Examples:
+  backup-before-apply verify forgejo-20261123T084232Z.manifest.json     one set
+  backup-before-apply verify forgejo                                    all sets of the module
+
+Exit codes: 0 all that was read is whole, 7 something is not what its manifest says.)",
             [](CLI::App& app, Raw& raw) {
               app.add_option("reference", raw.options.modules,
-                             "An artifact, a manifest, or a module for all of its sets")
+                             "A manifest, an artifact, or a module: all of its sets")
                   ->required();
             }},
-    Command{"drill", "Restore a backup into a scratch container, and compare", add_drill},
-    Command{"gate", "Exit 0 only where a fresh, proven backup is there", add_gate},
-    Command{"list", "What is in the backup directory", add_optional_module},
-    Command{"prune", "Remove old sets, never the newest good one", add_prune},
+    Command{"drill", "Restore a backup into a scratch container, and compare",
+            R"(Examples:
+  backup-before-apply drill forgejo
+  backup-before-apply drill forgejo-20261123T084232Z.manifest.json --memory 4GiB
+
+A scratch container without network gets the image that was backed up, and the entrypoint,
+command and environment of the live one, which is only read. What comes back is compared
+with what the backup recorded, the scratch container is removed with its volumes, and a
+receipt beside the manifest opens `gate --require drilled`. Exit codes: 0 it restores, 7 it does
+not restore to what it says, 6 the scratch container did not come up, 4 the container or its image
+is not on this engine, 9 another run holds the module, 11 it restores, but something needs a hand.)",
+            add_drill},
+    Command{"gate", "Exit 0 only where a fresh, proven backup is there",
+            R"(Example:
+  backup-before-apply gate forgejo --max-age 1h --require drilled && docker compose up -d forgejo
+
+Exit codes: 0 every condition holds, 10 the gate refuses and says why. It changes nothing.)",
+            add_gate},
+    Command{"list", "What is in the backup directory",
+            R"(Examples:
+  backup-before-apply list
+  backup-before-apply list forgejo --json
+
+Reads manifests and sizes, not the artifacts: `verify` does that. Exit code 0 also where a set is
+broken.)",
+            add_optional_module},
+    Command{"prune", "Remove old sets, never the newest good one",
+            R"(Examples:
+  backup-before-apply prune forgejo --keep-last 3 --keep-within 14d --dry-run
+  backup-before-apply prune --orphans
+
+A set that one of the rules keeps is kept. Exit codes: 0 done, 9 another run holds a module (then
+nothing was removed), 11 done, but something needs a hand.)",
+            add_prune},
     Command{"recover", "Put right what a killed run left: a paused container, a running exec",
+            R"(Example:
+  backup-before-apply recover
+
+Exit codes: 0 nothing is left, 11 something could not be put right.)",
             [](CLI::App&, Raw&) {}},
 };
+
+// Where `first` becomes `second` by one letter missing, added, wrong or two swapped.
+bool is_one_slip(std::string_view first, std::string_view second) {
+  while (!first.empty() && !second.empty() && first.front() == second.front()) {
+    first.remove_prefix(1);
+    second.remove_prefix(1);
+  }
+  while (!first.empty() && !second.empty() && first.back() == second.back()) {
+    first.remove_suffix(1);
+    second.remove_suffix(1);
+  }
+  if (first.size() == 2 && second.size() == 2) {
+    return first[0] == second[1] && first[1] == second[0];
+  }
+  return first.size() <= 1 && second.size() <= 1;
+}
+
+// The command that was meant by a word that is none; empty where it is none by far.
+std::string meant_command(std::string_view word) {
+  for (const Command& command : commands) {
+    if (is_one_slip(word, command.name)) return command.name;
+  }
+  return {};
+}
 
 // The first word that is neither an option nor an option's value.
 std::size_t first_word(const CLI::App& app, const std::vector<std::string>& words) {
@@ -281,6 +367,23 @@ std::size_t first_word(const CLI::App& app, const std::vector<std::string>& word
     }
   }
   return words.size();
+}
+
+bool is_command(std::string_view word) {
+  return std::any_of(commands.begin(), commands.end(),
+                     [&](const Command& one) { return word == one.name; });
+}
+
+// `help` as --help, `help COMMAND` as COMMAND --help.
+std::vector<std::string> help_words(std::vector<std::string> words, std::size_t first) {
+  words.erase(words.begin() + static_cast<std::ptrdiff_t>(first));
+  if (first < words.size() && !is_command(words[first])) {
+    const std::string meant = meant_command(words[first]);
+    throw Error(ErrorKind::usage, "there is no command " + words[first],
+                meant.empty() ? "see `backup-before-apply --help`" : "did you mean " + meant + "?");
+  }
+  words.emplace_back("--help");
+  return words;
 }
 
 std::string usage_hint(const CLI::App& app, const std::vector<std::string>& words) {
@@ -319,6 +422,7 @@ Options parse_options(int argc, const char* const* argv) {
   for (const Command& command : commands) {
     CLI::App* one = app.add_subcommand(command.name, command.summary);
     one->fallthrough();
+    one->footer(std::string(command.footer) + more);
     command.add(*one, raw);
   }
   app.require_subcommand(0, 1);
@@ -330,16 +434,18 @@ Options parse_options(int argc, const char* const* argv) {
     options.guard.assign(words.begin() + 1, words.end());
     return options;
   }
-  // A first word that is no command is a module: `backup-before-apply postgres`.
-  const std::size_t first = first_word(app, words);
-  const bool names_command = first < words.size() &&
-                             std::any_of(commands.begin(), commands.end(), [&](const Command& one) {
-                               return words[first] == one.name;
-                             });
+  std::size_t first = first_word(app, words);
+  if (first < words.size() && words[first] == "help") {
+    words = help_words(std::move(words), first);
+    first = first_word(app, words);
+  }
+  const bool names_command = first < words.size() && is_command(words[first]);
   const bool asks_for_text = std::any_of(words.begin(), words.end(), [](const std::string& word) {
     return word == "--help" || word == "-h" || word == "--version";
   });
   if (first < words.size() && !names_command) {
+    // A module: `backup-before-apply postgres`.
+    options.meant_command = meant_command(words[first]);
     words.insert(words.begin(), "backup");
   } else if (first == words.size() && !asks_for_text) {
     throw Error(ErrorKind::usage, "no module and no command given",
@@ -350,17 +456,22 @@ Options parse_options(int argc, const char* const* argv) {
     std::vector<std::string> reversed(words.rbegin(), words.rend());
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    const auto chosen = app.get_subcommands();
-    options.text = chosen.empty() ? app.help() : chosen.front()->help();
-    return options;
-  } catch (const CLI::CallForAllHelp&) {
-    options.text = app.help("", CLI::AppFormatMode::All);
+    options.text = app.help();
     return options;
   } catch (const CLI::CallForVersion&) {
     options.text = app.version() + "\n";
     return options;
   } catch (const CLI::ParseError& error) {
-    throw Error(ErrorKind::usage, error.what(), usage_hint(app, words));
+    throw Error(ErrorKind::usage, error.what(),
+                options.meant_command.empty()
+                    ? usage_hint(app, words)
+                    : fmt::format("did you mean `{}`?", options.meant_command));
+  }
+  if (options.modules.size() > 1 && (options.container || !options.paths.empty())) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{} is of one container, and {} modules are named",
+                            options.container ? "--container" : "--path", options.modules.size()),
+                "back them up one by one");
   }
 
   options.command = app.get_subcommands().front()->get_name();

@@ -103,6 +103,16 @@ ops::Settings settings_of(const Options& options) {
   return settings;
 }
 
+// A slip in a command's name is no module, where the platform has none of that name.
+void require_meant(const Options& options, const std::string& platform_root) {
+  if (options.meant_command.empty()) return;
+  const std::string& word = options.modules.front();
+  if (::access((platform_root + "/modules/" + word).c_str(), F_OK) == 0) return;
+  throw Error(ErrorKind::usage, fmt::format("there is no command `{}`", word),
+              fmt::format("did you mean `{}`? (`backup {}` for a module of that name)",
+                          options.meant_command, word));
+}
+
 ops::Wish wish_of(const Options& options, const std::string& module) {
   return {module, options.container, options.module_class, options.consistency, options.paths};
 }
@@ -165,9 +175,13 @@ int audit(ops::Session& session, const Options& options) {
   return exit_done;
 }
 
-int recover(ops::Session& session, const Options&) {
+int recover(ops::Session& session, const Options& options) {
   const ops::Recovered recovered = ops::recover(session);
-  for (const std::string& done : recovered.done) print(session.stop, done + "\n");
+  if (options.json) {
+    print(session.stop, pretty_json(Json{{"done", recovered.done}, {"failed", recovered.failed}}));
+  } else {
+    for (const std::string& done : recovered.done) print(session.stop, done + "\n");
+  }
   for (const std::string& failed : recovered.failed) session.reporter.warning(failed);
   if (recovered.done.empty() && recovered.failed.empty())
     session.reporter.note("nothing to recover");
@@ -184,7 +198,7 @@ int verify(ops::Session& session, const Options& options) {
   }
   if (options.json) print(session.stop, pretty_json(ops::verification_json(all)));
   if (const std::string broken = all.first_broken(); !broken.empty()) {
-    throw Error(ErrorKind::artifact, broken, "do not rely on this set: take a new backup");
+    throw Error(ErrorKind::artifact, broken, ops::advice(all));
   }
   return exit_done;
 }
@@ -230,10 +244,14 @@ int gate(ops::Session& session, const Options& options) {
 }
 
 int list(ops::Session& session, const Options& options) {
-  const ops::Listing listing =
-      ops::list(session, options.modules.empty() ? "" : options.modules.front());
+  const std::string module = options.modules.empty() ? "" : options.modules.front();
+  const ops::Listing listing = ops::list(session, module);
   print(session.stop, options.json ? pretty_json(ops::list_json(listing, now()))
                                    : ops::list_text(listing, now()));
+  if (listing.sets.empty()) {
+    session.reporter.note(fmt::format("no backup{} in {}", module.empty() ? "" : " of " + module,
+                                      session.settings.backup_dir));
+  }
   if (std::any_of(listing.orphans.begin(), listing.orphans.end(),
                   [](const store::Orphan& orphan) { return orphan.is_leftover; })) {
     session.reporter.note(
@@ -284,6 +302,7 @@ int run(const Options& options, Stop& stop, Terminal& terminal) {
   }
   raise_descriptor_limit();
   ops::Settings settings = settings_of(options);
+  require_meant(options, settings.platform_root);
   if (const auto limit = options.timeout ? options.timeout : settings.config.timeout) {
     stop.set_time_limit(*limit);
   }

@@ -577,6 +577,27 @@ Verification verify(Session& session, const std::string& reference) {
   return file ? verify_file(session, *file) : verify_module(session, reference);
 }
 
+std::string advice(const Verification& verification) {
+  const auto& sets = verification.sets;
+  const auto is_good = [](const SetVerdict& set) { return set.good(); };
+  const auto broken = std::find_if_not(sets.begin(), sets.end(), is_good);
+  if (broken == sets.end()) return {};
+  const std::string do_not = "do not rely on " + broken->manifest_file;
+  // The newest of the same module: what to restore instead.
+  const auto other = std::find_if(sets.begin(), sets.end(), [&](const SetVerdict& set) {
+    return set.good() && set.module == broken->module;
+  });
+  if (other == sets.end()) {
+    return do_not +
+           (sets.size() == 1 ? "; `list " + broken->module + "` shows whether there is another"
+                             : "; no other that was read is good") +
+           ", else take a new backup";
+  }
+  return fmt::format("{}; {} of {} sets are good, the newest of {} is {}", do_not,
+                     std::count_if(sets.begin(), sets.end(), is_good), sets.size(), broken->module,
+                     other->manifest_file);
+}
+
 std::string verification_text(const Verification& verification) {
   std::size_t width = 0;
   for (const SetVerdict& set : verification.sets) {

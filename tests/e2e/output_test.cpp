@@ -189,3 +189,28 @@ TEST_CASE("signals that were ignored at the start stay ignored: nohup") {
     CHECK_FALSE(paused(volume.container));
   }
 }
+
+TEST_CASE("a slip in a command's name is no module, unless there is one") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Ended slip = scene.bba({"verfy", "postgres"});
+  CHECK(slip.exit_code == 2);
+  CHECK(has(slip.err, "did you mean `verify`? (`backup verfy` for a module of that name)"));
+  std::filesystem::create_directories(scene.path("modules/verfy"));
+  const Ended module = scene.bba({"verfy"});
+  CHECK(module.exit_code == 4);
+  CHECK(has(module.err, "no container"));
+}
+
+TEST_CASE("nothing to recover, and nothing to list") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Ended recovered = scene.bba({"recover", "--json"});
+  CHECK(recovered.exit_code == 0);
+  CHECK(parse_json(recovered.out) == parse_json(R"({"done": [], "failed": []})"));
+  std::filesystem::create_directory(scene.backups());
+  const Ended listed = scene.bba({"list", "forgejo"});
+  CHECK(listed.exit_code == 0);
+  CHECK(listed.out.empty());
+  CHECK(listed.err == "no backup of forgejo in " + scene.backups() + "\n");
+}

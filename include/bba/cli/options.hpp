@@ -13,6 +13,9 @@ namespace bba::cli {
 struct Options {
   std::string command;  // backup, plan, ...; empty where only text was asked for (help, version)
   std::string text;     // what --help or --version prints
+  // Where the command is a backup because the first word is no command: the one that it is a slip
+  // of, or empty.
+  std::string meant_command;
 
   // Global.
   std::optional<std::string> platform_root, backup_dir, config, host, state_dir, proof_dir;

@@ -51,6 +51,9 @@ struct Verification {
 // it, where the directory is the one that backups go to.
 Verification verify(Session& session, const std::string& reference);
 
+// What to do where something is broken: which set not to rely on, and what is left to rely on.
+std::string advice(const Verification& verification);
+
 // The directory and the file name that a reference means; nullopt where it is no path. A bare file
 // name is looked for in the working directory, then in the backup directory.
 struct FileReference {

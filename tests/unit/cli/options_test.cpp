@@ -2,6 +2,7 @@
 #include "bba/cli/options.hpp"
 
 #include <chrono>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -113,11 +114,70 @@ TEST_CASE("options: what is chosen for a backup") {
   const Options path_first = parse({"backup", "--path", "/a", "x"});
   CHECK(path_first.paths == Words{"/a"});
   CHECK(path_first.modules == Words{"x"});
+  CHECK(parse({"x", "--path", "/a/", "--path", "//b/.//c/"}).paths == Words{"/a", "/b/c"});
+}
+
+TEST_CASE("options: one container or path is not for several modules") {
+  CHECK(contains(refusal({"backup", "a", "b", "--container", "c"}).what, "--container"));
+  CHECK(contains(refusal({"a", "b", "--path", "/data"}).what, "--path"));
+  CHECK(parse({"a", "--container", "c"}).container == "c");
+}
+
+TEST_CASE("options: a word that is nearly a command") {
+  for (const auto& [word, command] : std::map<std::string, std::string>{{"verfy", "verify"},
+                                                                        {"verifyy", "verify"},
+                                                                        {"prun", "prune"},
+                                                                        {"paln", "plan"},
+                                                                        {"backpu", "backup"},
+                                                                        {"lisd", "list"},
+                                                                        {"gate1", "gate"}}) {
+    CAPTURE(word);
+    const Options options = parse({word});
+    CHECK(options.command == "backup");
+    CHECK(options.modules == Words{word});
+    CHECK(options.meant_command == command);
+    CHECK(parse({"backup", word}).meant_command == "");
+  }
+  for (const std::string word :
+       {"postgres", "gitea", "plex", "agent-plane", "kuma", "e2e-1-2-list"}) {
+    CAPTURE(word);
+    CHECK(parse({word}).meant_command == "");
+  }
+  CHECK(refusal({"prun", "--keep-last", "3"}).hint == "did you mean `prune`?");
+}
+
+TEST_CASE("options: help is a word too") {
+  CHECK(parse({"help"}).text == parse({"--help"}).text);
+  CHECK(parse({"help", "gate"}).text == parse({"gate", "--help"}).text);
+  CHECK(parse({"--json", "help"}).text == parse({"--help"}).text);
+  CHECK(parse({"backup", "help"}).modules == Words{"help"});
+  CHECK(refusal({"help", "gaet"}).hint == "did you mean gate?");
+  CHECK(contains(refusal({"help", "postgres"}).hint, "--help"));
+}
+
+TEST_CASE(
+    "options: each command's help names the program, its exit codes and the way to the rest") {
+  for (const std::string command :
+       {"backup", "plan", "audit", "verify", "drill", "gate", "list", "prune", "recover"}) {
+    CAPTURE(command);
+    const std::string help = parse({command, "--help"}).text;
+    CHECK(contains(help, "Usage: backup-before-apply " + command));
+    CHECK(contains(help, "  backup-before-apply " + command));
+    CHECK(contains(help, "Exit code"));
+    CHECK(contains(help, "Global options: see `backup-before-apply --help`"));
+    CHECK_FALSE(contains(help, "The result goes to"));
+  }
+  CHECK(contains(parse({"--help"}).text, "The result goes to standard output"));
+  CHECK(contains(parse({"--help"}).text, "configuration's `host`"));
 }
 
 TEST_CASE("options: values that cannot be meant") {
   for (const Words& words : {Words{"x", "--class", "H"},
                              {"x", "--class", "e"},
+                             {"x", "--path", ""},
+                             {"x", "--path", "data"},
+                             {"x", "--path", "/data/../x"},
+                             {"x", "--path", "/da\nta"},
                              {"x", "--class", "AB"},
                              {"x", "--class", ""},
                              {"x", "--consistency", "freeze"},
@@ -174,10 +234,6 @@ TEST_CASE("options: the styles of the terminal") {
 
 TEST_CASE("options: audit") {
   CHECK(parse({"audit"}).command == "audit");
-                             {"x", "--path", ""},
-                             {"x", "--path", "data"},
-                             {"x", "--path", "/data/../x"},
-                             {"x", "--path", "/da\nta"},
   CHECK_FALSE(parse({"audit"}).format.has_value());
   for (const std::string format : {"table", "json", "markdown"}) {
     CHECK(parse({"audit", "--format", format}).format == format);
@@ -208,6 +264,10 @@ TEST_CASE("options: verify, gate, list and prune") {
   REQUIRE(gate.max_shrink.has_value());
   CHECK(*gate.max_shrink == doctest::Approx(0.5));
   CHECK(gate.skip_image_check);
+  for (const std::string count : {"-1", "x", "1.5", "99999999999999999999999"}) {
+    CHECK(refusal({"prune", "--keep-last=" + count}).what ==
+          "--keep-last: '" + count + "' is no number of sets: use 1, 2, 3, ...");
+  }
   CHECK(parse({"list"}).modules.empty());
   CHECK(parse({"list", "x"}).modules == Words{"x"});
   const Options prune = parse({"prune", "x", "--keep-last", "3", "--keep-within", "14d",

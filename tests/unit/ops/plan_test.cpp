@@ -175,3 +175,23 @@ TEST_CASE("a module that nobody knows is answered with the names of those that a
 }
 
 }  // namespace bba::ops
+TEST_CASE("one container is not backed up under the names of several modules") {
+  PlanWorld plan;
+  plan.module("app", "statefulness: sidecar-bound", {"db", "cache"});
+  plan.module("app2", "statefulness: sidecar-bound", {"db"});
+  for (const std::string id : {"db", "cache"}) plan.module(id, "statefulness: stateful");
+  const auto refused = [&](const Wish& wish) {
+    return thrown_by([&] { modules_to_back_up(plan.world.session, wish); });
+  };
+  Wish wish = wish_for("app");
+  CHECK_FALSE(refused(wish).kind.has_value());
+  wish.container = "kuma";
+  CHECK(refused(wish).kind == ErrorKind::usage);
+  CHECK(contains(refused(wish).message, "app is backed up with db, cache"));
+  wish.container.reset();
+  wish.paths = {"/data"};
+  CHECK(refused(wish).kind == ErrorKind::usage);
+  wish.module = "app2";
+  CHECK_FALSE(refused(wish).kind.has_value());
+}
+

@@ -478,4 +478,22 @@ TEST_CASE("what passes has its proof renewed, what fails loses it, and a copy ch
   CHECK_FALSE(std::filesystem::exists(proof));
 }
 
+TEST_CASE("the advice names the broken set, and what is left to rely on") {
+  World world;
+  put_set(world, "web", noon, {{"", tar_content()}});
+  const auto old = put_set(world, "web", noon - 24h, {{"", tar_content()}});
+  CHECK(advice(verify(world.session, "web")) == "");
+  write_file(world.path(old.artifacts[0].file), "broken");
+  CHECK(
+      advice(verify(world.session, "web")) ==
+      "do not rely on web-20261122T120000Z.manifest.json; 1 of 2 sets are good, the newest of web "
+      "is web-20261123T120000Z.manifest.json");
+  CHECK(contains(advice(verify(world.session, "web-20261122T120000Z.manifest.json")),
+                 "do not rely on web-20261122T120000Z.manifest.json; `list web`"));
+  write_file(world.path("web-20261123T120000Z.tar.gz"), "broken");
+  CHECK(advice(verify(world.session, "web")) ==
+        "do not rely on web-20261123T120000Z.manifest.json; no other that was read is good, else "
+        "take a new backup");
+}
+
 }  // namespace bba::ops

@@ -161,6 +161,14 @@ std::vector<std::string> modules_to_back_up(const Session& session, const Wish& 
   std::vector<std::string> path;
   std::vector<std::string> found;
   collect(session, wish.module, path, found);
+  // One container's data would go out under the names of them all.
+  if (found.size() > 1 && (wish.container || !wish.paths.empty())) {
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{} is of one container, and {} is backed up with {}",
+                    wish.container ? "--container" : "--path", wish.module, join(found, ", ")),
+        "back them up one by one, or set modules.<id>.container in the configuration");
+  }
   return found;
 }
 
@@ -191,14 +199,6 @@ std::optional<std::uint64_t> expected_bytes(const Capture& capture) {
 }
 
 std::string plan_text(const Capture& capture, const Session& session) {
-  // One container's data would go out under the names of them all.
-  if (found.size() > 1 && (wish.container || !wish.paths.empty())) {
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("{} is of one container, and {} is backed up with {}",
-                    wish.container ? "--container" : "--path", wish.module, join(found, ", ")),
-        "back them up one by one, or set modules.<id>.container in the configuration");
-  }
   const wire::Container& container = capture.target.container;
   std::string text;
   const auto line = [&](std::string_view key, std::string_view value) {

@@ -174,7 +174,6 @@ TEST_CASE("a module that nobody knows is answered with the names of those that a
   CHECK(error.hint == "no such module; did you mean postgres?");
 }
 
-}  // namespace bba::ops
 TEST_CASE("one container is not backed up under the names of several modules") {
   PlanWorld plan;
   plan.module("app", "statefulness: sidecar-bound", {"db", "cache"});
@@ -195,3 +194,4 @@ TEST_CASE("one container is not backed up under the names of several modules") {
   CHECK_FALSE(refused(wish).kind.has_value());
 }
 
+}  // namespace bba::ops

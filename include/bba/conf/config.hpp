@@ -46,7 +46,7 @@ struct Config {
   std::optional<std::chrono::seconds> timeout;  // for a whole command
   std::chrono::seconds lock_wait_timeout{60};   // pg_dumpall --lock-wait-timeout
   double max_shrink = 0.8;             // gate: a set smaller by more than this share is refused
-  std::vector<ClassRule> class_rules;  // empty: the contract's table
+  std::vector<ClassRule> class_rules;  // empty: the built-in table
   std::map<std::string, ModuleSettings> modules;
 };
 
@@ -54,14 +54,14 @@ struct Config {
 Config load_config(const std::string& path, bool must_exist);
 Config parse_config(const std::string& text, const std::string& file_name);
 
-// The contract's table.
+// The built-in table.
 const std::vector<ClassRule>& default_class_rules();
 
 struct ClassChoice {
   char module_class = 'E';
   std::string why;  // "module name matches *postgres (class A)"
 };
-// The first rule that matches; class E where none does. No rules: the contract's table. `image` is
+// The first rule that matches; class E where none does. No rules: the built-in table. `image` is
 // a name as containers have it ("docker.io/library/postgres:16@sha256:...").
 ClassChoice choose_class(const std::vector<ClassRule>& rules, const std::string& module_id,
                          const std::string& image);

@@ -1,5 +1,5 @@
-// Finding a module's container: the contract's steps in their order, as a pure function of what the
-// engine lists and the platform's files say. docs/lookup.md describes the steps for operators.
+// Finding a module's container: the steps of docs/lookup.md in their order, as a pure function of
+// what the engine lists and the platform's files say.
 #pragma once
 
 #include <optional>

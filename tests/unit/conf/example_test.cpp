@@ -1,5 +1,5 @@
-// The commented example and the documentation hold every key that the reader knows, and the
-// example's values are the defaults.
+// The commented example and the documentation hold every key that the reader knows, the example's
+// values are the defaults, and its samples are valid.
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,10 +46,22 @@ bool has_key(std::string_view text, std::string_view key, std::size_t indentatio
   return false;
 }
 
+// With the samples: lines that begin with a # that no text follows after one blank.
+std::string with_samples() {
+  std::string text;
+  const std::string example = test::content_of(example_file);
+  for (std::string_view line : bba::split(example, '\n')) {
+    const bool is_text = line.size() > 2 && line[1] == ' ' && line[2] != ' ';
+    if (line.starts_with('#') && !is_text) line.remove_prefix(1);
+    text.append(line).push_back('\n');
+  }
+  return text;
+}
+
 }  // namespace
 
 TEST_CASE("example: every key of the configuration stands in it and in the documentation") {
-  const std::string example = test::content_of(example_file);
+  const std::string example = with_samples();
   const std::string documentation = test::content_of(BBA_SOURCE_DIR "/docs/configuration.md");
   const struct {
     std::string unknown;
@@ -75,18 +87,19 @@ TEST_CASE("example: its values are the defaults") {
   const Config example = bba::conf::load_config(example_file, true);
   const Config defaults;
   CHECK(example.platform_root == defaults.platform_root);
-  CHECK(example.backup_dir == defaults.platform_root + "/backups");
+  CHECK_FALSE(example.backup_dir.has_value());
   CHECK(example.state_dir == defaults.state_dir);
   CHECK(example.proof_dir == defaults.proof_dir);
-  CHECK(example.host == "unix:///var/run/docker.sock");
+  CHECK_FALSE(example.host.has_value());
   CHECK(example.compression == defaults.compression);
   CHECK(example.consistency == defaults.consistency);
   CHECK(example.connect_timeout == defaults.connect_timeout);
   CHECK(example.silence_timeout == defaults.silence_timeout);
-  CHECK(example.timeout == std::chrono::hours(6));
+  CHECK_FALSE(example.timeout.has_value());
   CHECK(example.lock_wait_timeout == defaults.lock_wait_timeout);
   CHECK(example.max_shrink == defaults.max_shrink);
   const std::vector<bba::conf::ClassRule>& rules = bba::conf::default_class_rules();
+  CHECK(example.modules.empty());
   REQUIRE(example.class_rules.size() == rules.size());
   for (std::size_t i = 0; i < rules.size(); ++i) {
     CHECK(example.class_rules[i].module_class == rules[i].module_class);
@@ -95,8 +108,11 @@ TEST_CASE("example: its values are the defaults") {
   }
 }
 
-TEST_CASE("example: the settings of modules") {
-  const Config example = bba::conf::load_config(example_file, true);
+TEST_CASE("example: its samples") {
+  const Config example = parse_config(with_samples(), "example.yaml");
+  CHECK(example.backup_dir == "/srv/backups");
+  CHECK(example.host == "unix:///run/user/1000/docker.sock");
+  CHECK(example.timeout == std::chrono::hours(6));
   CHECK(example.modules.at("uptime-kuma").module_class == 'E');
   CHECK(example.modules.at("uptime-kuma").paths == std::vector<std::string>{"/app/data"});
   CHECK(example.modules.at("honcho-postgres").env == std::vector<std::string>{"PGPASSWORD"});

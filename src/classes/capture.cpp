@@ -51,6 +51,14 @@ std::string unpack(const std::string& file) {
   return "cat -- " + quoted;
 }
 
+std::vector<std::string> archived_paths(const Capture& capture) {
+  std::vector<std::string> paths;
+  for (const Part& part : capture.parts) {
+    if (const auto* archive = std::get_if<PathArchive>(&part.what)) paths.push_back(archive->path);
+  }
+  return paths;
+}
+
 }  // namespace
 
 std::string_view name(Consistency consistency) {
@@ -181,10 +189,17 @@ std::vector<std::string> restore_commands(const Capture& capture, const Part& pa
                                   shell_quoted(std::array{role}) + " -d postgres"};
             },
             [&](const PathArchive& archive) -> std::vector<std::string> {
-              return {target, "docker stop \"$TARGET\"",
-                      unpack(file) + " | docker cp - \"$TARGET\":" +
-                          shell_quoted(std::array{parent_of(archive.path)}),
-                      "docker start \"$TARGET\""};
+              // Between two archives the service would start on half of its data.
+              std::vector<std::string> commands{target};
+              if (archive.path == archived_paths(capture).front()) {
+                commands.push_back("docker stop \"$TARGET\"");
+              }
+              commands.push_back(unpack(file) + " | docker cp - \"$TARGET\":" +
+                                 shell_quoted(std::array{parent_of(archive.path)}));
+              if (archive.path == archived_paths(capture).back()) {
+                commands.push_back("docker start \"$TARGET\"");
+              }
+              return commands;
             },
             [&](const HostDirectory& directory) -> std::vector<std::string> {
               return {unpack(file) + " | tar -x --numeric-owner -p -C " +

@@ -3,17 +3,12 @@
 #include <algorithm>
 #include <array>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 
 namespace bba::classes {
 
 namespace {
-
-// Whether `path` is `parent` or lies below it.
-bool within(std::string_view path, std::string_view parent) {
-  if (parent == "/") return path.starts_with('/');
-  return path.starts_with(parent) && (path.size() == parent.size() || path[parent.size()] == '/');
-}
 
 std::string left_out_because(const wire::Mount& mount, SourceKind source) {
   constexpr std::array kernel{"/proc", "/sys", "/dev"};
@@ -25,7 +20,7 @@ std::string left_out_because(const wire::Mount& mount, SourceKind source) {
     if (mount.source.ends_with("/docker.sock")) return "the Docker Engine's socket";
     if (source == SourceKind::other) return "a socket or a device, not data";
     for (const std::string_view path : kernel) {
-      if (within(mount.source, path) || within(mount.destination, path)) {
+      if (lies_within(mount.source, path) || lies_within(mount.destination, path)) {
         return fmt::format("a view of the kernel ({})", path);
       }
     }
@@ -77,22 +72,59 @@ std::string part_name(const std::string& path, const std::vector<std::string>& t
   return name;
 }
 
+namespace {
+
+// The mount that holds `path`: the innermost one. A tmpfs has no place on this host, and the engine
+// does not read it.
+const MountChoice* holder_of(const std::string& path, const std::vector<MountChoice>& mounts) {
+  const MountChoice* best = nullptr;
+  for (const MountChoice& choice : mounts) {
+    if (choice.mount.source.empty() || !lies_within(path, choice.mount.destination)) continue;
+    if (best == nullptr || choice.mount.destination.size() > best->mount.destination.size()) {
+      best = &choice;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+void narrow_to_paths(std::vector<std::string>& paths, std::vector<MountChoice>& mounts,
+                     const std::string& otherwise) {
+  const std::vector<std::string> asked = std::move(paths);
+  paths.clear();
+  const auto add = [&](const std::string& path) {
+    if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
+  };
+  for (const std::string& path : asked) add(path);
+  for (MountChoice& choice : mounts) {
+    const std::string& destination = choice.mount.destination;
+    const auto held = std::find_if(asked.begin(), asked.end(), [&](const std::string& path) {
+      return holder_of(path, mounts) == &choice;
+    });
+    const bool below = std::any_of(asked.begin(), asked.end(), [&](const std::string& path) {
+      return lies_within(destination, path);
+    });
+    if (held != asked.end()) {
+      if (!choice.taken) choice.why = "holds " + *held;
+      choice.taken = true;
+    } else if (choice.taken && below) {
+      add(destination);
+    } else if (choice.taken) {
+      choice.taken = false;
+      choice.why = otherwise;
+    }
+  }
+}
+
 std::vector<Part> archive_parts(const Target& target, const std::vector<MountChoice>& mounts) {
   std::vector<PathArchive> archives;
   if (!target.settings.paths.empty()) {
     for (const std::string& path : target.settings.paths) {
       PathArchive archive{path, {}, target.settings.excludes, {}, {}};
-      // A path inside a mount is seen on the host there; the longest destination is the one in
-      // effect.
-      const MountChoice* best = nullptr;
-      for (const MountChoice& choice : mounts) {
-        if (!within(path, choice.mount.destination) || choice.mount.source.empty()) continue;
-        if (best == nullptr || choice.mount.destination.size() > best->mount.destination.size()) {
-          best = &choice;
-        }
-      }
-      if (best != nullptr) {
-        archive.host_path = best->mount.source + path.substr(best->mount.destination.size());
+      // A path inside a mount is seen on the host there.
+      if (const MountChoice* mount = holder_of(path, mounts)) {
+        archive.host_path = mount->mount.source + path.substr(mount->mount.destination.size());
       }
       archives.push_back(std::move(archive));
     }
@@ -109,7 +141,8 @@ std::vector<Part> archive_parts(const Target& target, const std::vector<MountCho
   for (PathArchive& archive : archives) {
     for (const MountChoice& choice : mounts) {
       const std::string& inner = choice.mount.destination;
-      if (inner != archive.path && within(inner, archive.path)) archive.nested.push_back(inner);
+      if (inner != archive.path && lies_within(inner, archive.path))
+        archive.nested.push_back(inner);
     }
     std::string name;
     if (archives.size() > 1) {
@@ -133,8 +166,8 @@ std::vector<Quiesced> sharing_containers(const std::vector<wire::ContainerSummar
         if (theirs.type == "volume" && ours.mount.type == "volume") {
           if (!theirs.name.empty() && theirs.name == ours.mount.name) return true;
         } else if (!theirs.source.empty() && !ours.mount.source.empty() && theirs.type != "tmpfs" &&
-                   (within(theirs.source, ours.mount.source) ||
-                    within(ours.mount.source, theirs.source))) {
+                   (lies_within(theirs.source, ours.mount.source) ||
+                    lies_within(ours.mount.source, theirs.source))) {
           return true;
         }
       }

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/classes/archive.hpp"
 
@@ -53,10 +54,6 @@ std::optional<std::string> command_value(const wire::Container& container,
   return std::nullopt;
 }
 
-bool below(const std::string& path, const std::string& directory) {
-  return path.starts_with(directory + "/");
-}
-
 // The directory as an archive part, seen on the host through the mount that holds it, and a part
 // for each data mount inside of it. The other mounts are not the server's data.
 Capture directory_capture(const Target& target, std::vector<MountChoice> mounts,
@@ -64,16 +61,8 @@ Capture directory_capture(const Target& target, std::vector<MountChoice> mounts,
                           const std::string& directory) {
   Target narrowed = target;
   narrowed.settings.paths = {directory};
-  for (MountChoice& choice : mounts) {
-    const std::string& destination = choice.mount.destination;
-    if (!choice.taken || directory == destination || below(directory, destination)) continue;
-    if (below(destination, directory)) {
-      narrowed.settings.paths.push_back(destination);
-    } else {
-      choice.taken = false;
-      choice.why = "not the server's directory, which is " + directory;
-    }
-  }
+  narrow_to_paths(narrowed.settings.paths, mounts,
+                  "not the server's directory, which is " + directory);
   Capture capture = mounted_archive(narrowed, mounts, all, wanted);
   capture.target.settings.paths = target.settings.paths;
   // A directory on no mount is written by this container alone.
@@ -117,7 +106,9 @@ Capture data_archive(const Target& target, const std::optional<std::string>& dir
   const bool has_data =
       std::any_of(mounts.begin(), mounts.end(), [](const MountChoice& one) { return one.taken; });
   if (!directory && !has_data) {
-    narrowed = command_value(target.container, "--dir").value_or(target.container.working_dir);
+    narrowed =
+        normal_path(command_value(target.container, "--dir").value_or(target.container.working_dir))
+            .value_or("");
   }
   const bool narrow = target.settings.paths.empty() && narrowed.starts_with('/') && narrowed != "/";
   Capture capture = narrow ? directory_capture(target, mounts, all, wanted, narrowed)

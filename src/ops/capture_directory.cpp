@@ -80,6 +80,11 @@ PartFindings capture_directory(const CaptureContext& context,
   while (const std::optional<HostEntry> host = walk.next()) {
     context.session.stop.throw_if_requested();
     const struct stat& status = host->status;
+    if (host->path.empty() && !S_ISDIR(status.st_mode)) {
+      throw Error(ErrorKind::capture,
+                  fmt::format("{} is a {}, not the directory that it was", directory.path,
+                              type_name(tar_type(status.st_mode))));
+    }
     if (S_ISSOCK(status.st_mode)) {
       ++counts.sockets;
       continue;

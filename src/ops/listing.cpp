@@ -6,6 +6,7 @@
 #include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits>
 #include <memory>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -172,7 +173,7 @@ void HostWalk::enter(Fd directory, const std::string& path) {
     ::close(copy);
     cannot_read(join_path(root_, path), errno);
   }
-  Level level{std::move(directory), path, {}};
+  Level level{std::move(directory), path, {}, {}};
   for (;;) {
     errno = 0;
     const dirent* entry = ::readdir(stream.get());
@@ -181,9 +182,17 @@ void HostWalk::enter(Fd directory, const std::string& path) {
       break;
     }
     const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") level.names.emplace_back(name);
+    if (name == "." || name == "..") continue;
+    if (level.names.size() > std::numeric_limits<std::uint32_t>::max()) {
+      cannot_read(join_path(root_, path), EOVERFLOW);
+    }
+    level.begins.push_back(static_cast<std::uint32_t>(level.names.size()));
+    level.names.append(name).push_back('\0');
   }
-  std::sort(level.names.begin(), level.names.end(), std::greater<>());
+  const char* const names = level.names.data();
+  std::sort(level.begins.begin(), level.begins.end(), [names](std::uint32_t a, std::uint32_t b) {
+    return std::string_view(names + a) > std::string_view(names + b);
+  });
   levels_.push_back(std::move(level));
 }
 
@@ -200,12 +209,12 @@ std::optional<HostEntry> HostWalk::next() {
   }
   while (!levels_.empty()) {
     Level& level = levels_.back();
-    if (level.names.empty()) {
+    if (level.begins.empty()) {
       levels_.pop_back();
       continue;
     }
-    const std::string name = std::move(level.names.back());
-    level.names.pop_back();
+    const std::string name = level.names.data() + level.begins.back();
+    level.begins.pop_back();
     const std::string path = join_path(level.path, name);
     if (skip_(path)) continue;
     HostEntry entry = look(level.directory.get(), name, path);
@@ -259,8 +268,9 @@ HostWalk walk_of(const ArchiveRules& rules) {
 
 }  // namespace
 
-std::optional<std::uint64_t> measure(const ArchiveRules& rules) {
-  const std::optional<Measured> measured = measure(rules, [] { return true; });
+std::optional<std::uint64_t> measure(const ArchiveRules& rules, const Stop& stop) {
+  const auto measured = measure(rules, [&] { return !stop.requested(); });
+  stop.throw_if_requested();
   return measured ? std::optional(measured->bytes) : std::nullopt;
 }
 
@@ -318,6 +328,7 @@ std::string ArchiveCheck::shown(const std::string& below) const {
 
 std::optional<HostEntry> ArchiveCheck::next_host() {
   while (std::optional<HostEntry> host = walk_.next()) {
+    if (rules_.is_nested_mount(host->path) && !S_ISDIR(host->status.st_mode)) continue;
     if (S_ISSOCK(host->status.st_mode)) {
       ++counts_.sockets;
       continue;
@@ -341,18 +352,38 @@ void ArchiveCheck::count_change(const std::string& below) {
   if (counts_.changed++ == 0) counts_.first_changed = shown(below);
 }
 
+std::optional<std::string> ArchiveCheck::below_root(const std::string& tar_path) const {
+  if (tar_path == base_) return "";
+  if (tar_path.starts_with(base_ + "/")) return tar_path.substr(base_.size() + 1);
+  return std::nullopt;
+}
+
+// A hard link is a name and no content: the entry that has it must be in the archive, too.
+void ArchiveCheck::require_target(const pipe::TarEntry& link, const std::string& below) const {
+  const auto first = below_root(link.link);
+  if (!first || !(rules_.excluded(*first) || rules_.is_nested_mount(*first))) return;
+  throw Error(
+      ErrorKind::capture,
+      fmt::format("{} is a hard link to {}, which is left out", shown(below), shown(*first)),
+      "leave out both names or none");
+}
+
 bool ArchiveCheck::entry(const pipe::TarEntry& tar) {
-  std::string below;
-  if (tar.path == base_) {
-    below = "";
-  } else if (tar.path.size() > base_.size() && tar.path.starts_with(base_) &&
-             tar.path[base_.size()] == '/') {
-    below = tar.path.substr(base_.size() + 1);
-  } else {
+  const std::optional<std::string> found = below_root(tar.path);
+  if (!found) {
     throw Error(ErrorKind::capture,
                 fmt::format("the engine's tar holds {}, which is not below {}", tar.path, base_));
   }
+  const std::string& below = *found;
   if (rules_.excluded(below)) return false;
+  if (rules_.is_nested_mount(below) && tar.type != pipe::TarType::directory) return false;
+  if (below.empty() && tar.type == pipe::TarType::symlink) {
+    throw Error(ErrorKind::capture,
+                fmt::format("{} is a symlink to {}: its archive would hold the link alone",
+                            rules_.path, tar.link),
+                "name with --path or in the configuration's paths what the link leads to");
+  }
+  if (tar.type == pipe::TarType::hard_link) require_target(tar, below);
   changed_before_ = counts_.changed;
   if (tar.type == pipe::TarType::file && tar.size > 0) current_file_ = below;
 
@@ -438,8 +469,7 @@ std::string ArchiveCheck::difference(const HostEntry& host, const pipe::TarEntry
   const pipe::TarType type = tar_type(status.st_mode);
   if (tar.type == pipe::TarType::hard_link) {
     // The first name of the file is in the tar as a file; this one must be the same inode.
-    std::string first = tar.link;
-    if (first.starts_with(base_ + "/")) first.erase(0, base_.size() + 1);
+    const std::string first = below_root(tar.link).value_or(tar.link);
     const auto other = walk_.status(first);
     if (!other || other->st_ino != status.st_ino || other->st_dev != status.st_dev) {
       return fmt::format("a hard link to {} in the archive, not on this host", first);
@@ -450,6 +480,7 @@ std::string ArchiveCheck::difference(const HostEntry& host, const pipe::TarEntry
     return fmt::format("a {} in the archive, a {} on this host", type_name(tar.type),
                        type_name(type));
   }
+  if (rules_.is_nested_mount(host.path)) return {};
   if (type == pipe::TarType::file && tar.size != static_cast<std::uint64_t>(status.st_size)) {
     return fmt::format("{} bytes in the archive, {} on this host", tar.size, status.st_size);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bba/base/module_id.hpp"
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/conf/platform.hpp"
 #include "bba/ops/listing.hpp"
@@ -114,6 +115,7 @@ Target find_target(Session& session, const Wish& wish,
   if (auto warning = host_warning(session, wish.module)) warnings.push_back(std::move(*warning));
   target.found_by = found.step;
   target.container = session.engine.inspect(found.container.id);
+  resolve_sources(target.container.mounts);
 
   if (wish.module_class) {
     target.module_class = *wish.module_class;
@@ -127,7 +129,35 @@ Target find_target(Session& session, const Wish& wish,
   return target;
 }
 
-void measure_parts(Capture& capture) {
+// This program writes there while it archives, and each set would hold all the earlier ones.
+void leave_out_own(Capture& capture, const std::string& own, std::string_view what) {
+  const std::string directory = resolved(own);
+  for (classes::Part& part : capture.parts) {
+    std::string left_out;
+    if (auto* archive = std::get_if<classes::PathArchive>(&part.what)) {
+      const std::string& host = archive->host_path;
+      if (host.empty() || !lies_within(directory, host)) continue;
+      ArchiveRules rules;
+      rules.path = archive->path;
+      rules.nested = archive->nested;
+      std::string below = directory == host ? "*" : directory.substr(host.size());
+      if (below.starts_with('/')) below.erase(0, 1);
+      if (rules.excluded(below)) continue;  // in a mount inside of this one
+      left_out = rules.in_container(below);
+      archive->excludes.push_back(left_out);
+    } else if (auto* project = std::get_if<classes::HostDirectory>(&part.what)) {
+      if (directory == project->path || !lies_within(directory, project->path)) continue;
+      left_out = directory;
+      project->excludes.push_back(left_out);
+    } else {
+      continue;
+    }
+    capture.warnings.push_back(fmt::format("{} is left out of the archive of {}: it is {}",
+                                           left_out, part.source(), what));
+  }
+}
+
+void measure_parts(Capture& capture, const Stop& stop) {
   for (classes::Part& part : capture.parts) {
     if (const auto* archive = std::get_if<classes::PathArchive>(&part.what)) {
       if (archive->host_path.empty()) continue;
@@ -136,7 +166,7 @@ void measure_parts(Capture& capture) {
       rules.host_path = archive->host_path;
       rules.excludes = archive->excludes;
       rules.nested = archive->nested;
-      part.expected_bytes = measure(rules);
+      part.expected_bytes = measure(rules, stop);
     }
   }
 }
@@ -174,18 +204,24 @@ std::vector<std::string> modules_to_back_up(const Session& session, const Wish& 
 
 Capture make_capture(Session& session, const Wish& wish) {
   require_valid_id(wish.module);
-  const std::vector<wire::ContainerSummary> all = session.engine.list();
+  std::vector<wire::ContainerSummary> all = session.engine.list();
+  for (wire::ContainerSummary& one : all) resolve_sources(one.mounts);
   std::vector<std::string> warnings;
   const Target target = find_target(session, wish, all, warnings);
   const Consistency wanted = wanted_consistency(session, wish, target);
   Capture capture = ask_service(session, target, all, wanted);
-  capture.warnings.insert(capture.warnings.begin(), warnings.begin(), warnings.end());
+  const auto complete = [&](Capture& one) {
+    one.warnings.insert(one.warnings.begin(), warnings.begin(), warnings.end());
+    leave_out_own(one, session.settings.backup_dir, "the backup directory");
+    leave_out_own(one, session.settings.state_dir, "the directory of locks and journals");
+  };
+  complete(capture);
   if (capture.if_refused) {
     Capture otherwise = *capture.if_refused;
-    otherwise.warnings.insert(otherwise.warnings.begin(), warnings.begin(), warnings.end());
+    complete(otherwise);
     capture.if_refused = std::make_shared<const Capture>(std::move(otherwise));
   }
-  measure_parts(capture);
+  measure_parts(capture, session.stop);
   return capture;
 }
 

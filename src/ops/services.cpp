@@ -284,9 +284,18 @@ Capture ask_minio(const Question& question) {
 }
 
 Capture ask_compose_project(const Question& question) {
-  const Target& target = question.target;
+  Target target = question.target;
+  target.settings.compose_root = resolved(classes::compose_root(target));
   Capture capture =
       classes::compose_project(target, question.mounts, question.all, question.wanted);
+  // A file that is mounted somewhere is configuration, whether or not it may be written there.
+  std::vector<wire::ContainerSummary> neighbours = question.all;
+  for (wire::ContainerSummary& one : neighbours) {
+    std::erase_if(one.mounts, [](const wire::Mount& mount) {
+      return source_kind(mount.source) != classes::SourceKind::directory;
+    });
+  }
+  classes::leave_out_neighbours(capture, neighbours);
   for (const classes::Part& part : capture.parts) {
     const auto* project = std::get_if<classes::HostDirectory>(&part.what);
     if (project == nullptr || source_kind(project->path) == classes::SourceKind::directory)
@@ -302,9 +311,14 @@ Capture ask_compose_project(const Question& question) {
 
 }  // namespace
 
-Capture ask_service(Session& session, const Target& target,
+Capture ask_service(Session& session, const Target& asked,
                     const std::vector<wire::ContainerSummary>& all, Consistency wanted) {
-  const Question question{session, target, all, mounts_of(target), wanted};
+  std::vector<classes::MountChoice> mounts = mounts_of(asked);
+  Target target = asked;
+  if (!target.settings.paths.empty()) {
+    classes::narrow_to_paths(target.settings.paths, mounts, "paths are archived instead");
+  }
+  const Question question{session, target, all, std::move(mounts), wanted};
   switch (target.module_class) {
     case 'A':
       return ask_postgres(session, target);

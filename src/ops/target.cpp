@@ -76,6 +76,20 @@ classes::SourceKind source_kind(const std::string& path) {
   return classes::SourceKind::other;
 }
 
+std::string resolved(const std::string& path) {
+  std::error_code failed;
+  const auto whole = std::filesystem::absolute(path, failed);
+  if (failed) return path;
+  const auto real = std::filesystem::weakly_canonical(whole, failed);
+  return failed ? path : real.string();
+}
+
+void resolve_sources(std::vector<wire::Mount>& mounts) {
+  for (wire::Mount& mount : mounts) {
+    if (!mount.source.empty()) mount.source = resolved(mount.source);
+  }
+}
+
 std::string host_name() {
   char name[HOST_NAME_MAX + 1] = {};
   return ::gethostname(name, HOST_NAME_MAX) == 0 ? name : "this host";

@@ -1,10 +1,12 @@
 // Class E on real volumes and binds: everything comes back, what cannot is counted, and what
 // changed under way is found.
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -159,6 +161,163 @@ TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second
   CHECK(difference(in_bind, inventory(bind)) == "");
 }
 
+TEST_CASE("E, mounts inside a mount: each is a part of its own or left out, and all come back") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string volume = scene.volume("data");
+  const std::string inner = scene.volume("inner");
+  const std::string bind = scene.path("import");
+  fs::create_directory(bind);
+  write_file(scene.path("config.yml"), "key: value\n");
+  make_socket(scene.path("app.sock"));
+  const auto mounts = [&](const std::string& outer, const std::string& in,
+                          const std::string& host) {
+    return Strings{"--volume", outer + ":/app/data",
+                   "--volume", in + ":/app/data/deep/inner",
+                   "--volume", host + ":/app/data/import",
+                   "--volume", scene.path("config.yml") + ":/app/data/config.yml:ro",
+                   "--volume", scene.path("app.sock") + ":/app/data/app.sock",
+                   "--tmpfs",  "/app/data/cache"};
+  };
+  const std::string container = scene.start("kuma", mounts(volume, inner, bind), image);
+  docker({"exec", container, "sh", "-ec",
+          "cd /app/data; echo outer >file; echo inner >deep/inner/file; echo bind >import/file;"
+          "echo gone >cache/file; chown 1234:4321 deep/inner; chmod 2770 deep/inner"});
+  const Ended ended = scene.bba({"backup", container});
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  const Json artifacts = scene.manifest().at("artifacts");
+  REQUIRE(artifacts.size() == 3);
+  CHECK(artifacts[0].at("source") == "/app/data");
+  CHECK(artifacts[1].at("source") == "/app/data/deep/inner");
+  CHECK(artifacts[2].at("source") == "/app/data/import");
+  for (const Json& artifact : artifacts) CHECK(artifact.at("found").at("files") == 1);
+  const Ended listed =
+      run({"tar", "-tzf", scene.backups() + "/" + artifacts[0].at("file").get<std::string>()});
+  CHECK(listed.out ==
+        "data/\ndata/cache/\ndata/deep/\ndata/deep/inner/\ndata/file\ndata/import/\n");
+  CHECK(scene.bba({"verify", container}).exit_code == 0);
+  const Ended drilled = scene.bba({"drill", container});
+  INFO(drilled.err);
+  CHECK(drilled.exit_code == 0);
+
+  // Into a container with the same mounts, which is stopped once and started once.
+  const std::string outer_back = scene.volume("outer-back");
+  const std::string inner_back = scene.volume("inner-back");
+  const std::string bind_back = scene.path("import-back");
+  fs::create_directory(bind_back);
+  const std::string second =
+      scene.start("second", mounts(outer_back, inner_back, bind_back), image);
+  const EventLog log({second});
+  const Ended restored = scene.restore_by_hand(second);
+  INFO(restored.err);
+  REQUIRE(restored.exit_code == 0);
+  const Strings events = log.events();
+  CHECK(std::count(events.begin(), events.end(), "stop " + second) == 1);
+  CHECK(std::count(events.begin(), events.end(), "start " + second) == 1);
+  CHECK(difference(inventory(volume_path(inner)), inventory(volume_path(inner_back))) == "");
+  CHECK(difference(inventory(bind), inventory(bind_back)) == "");
+  CHECK(read_file(volume_path(outer_back) + "/file") == "outer\n");
+  CHECK(docker({"exec", second, "cat", "/app/data/config.yml"}) == "key: value");
+}
+
+TEST_CASE("E, --path above mounts: each mount below it is archived, and no other one") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string volume = scene.volume("data");
+  const std::string git = scene.volume("git");
+  const std::string other = scene.volume("other");
+  write_file(volume_path(volume) + "/app.ini", "x\n");
+  write_file(volume_path(git) + "/repository", "precious\n");
+  const std::string container = scene.start("forgejo",
+                                            {"--volume", volume + ":/data", "--volume",
+                                             git + ":/data/git", "--volume", other + ":/other"},
+                                            image);
+  const std::string stranger = scene.start("stranger", {"--volume", other + ":/x"}, image);
+  const Ended planned = scene.bba({"plan", container, "--path", "/data/", "--json"});
+  REQUIRE(planned.exit_code == 0);
+  const auto plan = parse_json(planned.out);
+  REQUIRE(plan);
+  std::map<std::string, bool> taken;
+  for (const Json& mount : plan->at("mounts")) taken[mount.at("destination")] = mount.at("taken");
+  CHECK(taken ==
+        std::map<std::string, bool>{{"/data", true}, {"/data/git", true}, {"/other", false}});
+  const EventLog log({stranger});
+  const Ended ended = scene.bba({"backup", container, "--path", "/data/"});
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  const Json artifacts = scene.manifest().at("artifacts");
+  REQUIRE(artifacts.size() == 2);
+  CHECK(artifacts[1].at("source") == "/data/git");
+  CHECK(artifacts[1].at("found").at("files") == 1);
+  // Who shares only what is not archived may go on.
+  CHECK(log.events() == Strings{});
+}
+
+TEST_CASE("E, a bind whose source is a link: what it leads to is archived, and sharers are found") {
+  NEEDS_ENGINE();
+  Scene scene;
+  fs::create_directories(scene.path("disk1/data"));
+  write_file(scene.path("disk1/data/file"), "content");
+  fs::create_directory_symlink("disk1/data", scene.path("data"));
+  const std::string container =
+      scene.start("kuma", {"--volume", scene.path("data") + ":/data"}, image);
+  const std::string sibling =
+      scene.start("sibling", {"--volume", scene.path("disk1") + ":/disk"}, image);
+  const Ended ended = scene.bba({"backup", container});
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("artifacts")[0].at("found").at("files") == 1);
+  CHECK(manifest.at("consistency").at("paused").size() == 2);
+}
+
+TEST_CASE("E, the backup directory inside of what is archived: no set holds the earlier ones") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string root = fs::path(scene.backups()).parent_path();
+  write_file(root + "/file", "content");
+  const std::string container = scene.start("kuma", {"--volume", root + ":/platform"}, image);
+  const Ended planned = scene.bba({"plan", container});
+  CHECK(has(planned.out, "/platform/backups is left out of the archive of /platform"));
+  for (int i = 0; i < 2; ++i) {
+    const Ended ended = scene.bba({"backup", container});
+    INFO(ended.err);
+    REQUIRE(ended.exit_code == 0);
+    CHECK(has(ended.err, "/platform/backups is left out of the archive of /platform"));
+    const std::string artifact = ended.out.substr(0, ended.out.find('\n'));
+    const Ended listed = run({"tar", "-tzf", artifact});
+    CHECK(has(listed.out, "platform/file\n"));
+    CHECK_FALSE(has(listed.out, "platform/backups"));
+  }
+}
+
+TEST_CASE(
+    "E, a quarter of a million files in one directory: little more than their names is kept") {
+  NEEDS_ENGINE();
+  Scene scene;
+  // In memory: a disk would take a minute.
+  scene.small_backup_directory("256m");
+  const std::string many = scene.backups() + "/many";
+  fs::create_directory(many);
+  const Fd directory(::open(many.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  constexpr int files = 250'000;
+  int made = 0;
+  for (int i = 0; i < files; ++i) {
+    const std::string name = fmt::format("a-name-of-an-ordinary-length-{:010}.json", i);
+    if (::mknodat(directory.get(), name.c_str(), S_IFREG | 0644, 0) == 0) ++made;
+  }
+  REQUIRE(made == files);
+  const std::string container = scene.create("kuma", {"--volume", many + ":/data"}, image);
+  const Ended planned = scene.bba({"plan", container, "--json"});
+  REQUIRE(planned.exit_code == 0);
+  const auto plan = parse_json(planned.out);
+  REQUIRE(plan);
+  CHECK(plan->at("artifacts")[0].at("expected_bytes") == 512u * (files + 1));
+  MESSAGE("resident: " << planned.most_resident_bytes);
+  CHECK(planned.most_resident_bytes < 32 << 20);
+}
+
 TEST_CASE("E, a SQLite database under constant writes comes back whole, and is written on") {
   NEEDS_ENGINE();
   Scene scene;
@@ -289,12 +448,13 @@ TEST_CASE("E, no mount with data: exit 4, and --path archives what it names") {
 
   docker({"exec", container, "sh", "-ec", "mkdir /srv/data && echo content > /srv/data/file"});
   const std::string life = life_of(container);
-  const Ended ended = scene.bba({"backup", container, "--path", "/srv/data"});
+  const Ended ended = scene.bba({"backup", container, "--path", "/srv//data/"});
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   CHECK(life_of(container) == life);
   const Json manifest = scene.manifest();
   CHECK(manifest.at("artifacts")[0].at("source") == "/srv/data");
+  CHECK(has(manifest.at("artifacts")[0].at("restore")[2], "| docker cp - \"$TARGET\":/srv"));
   CHECK(manifest.at("artifacts")[0].at("found").at("files") == 1);
   CHECK(manifest.at("consistency").at("paused")[0].at("name") == container);
 
@@ -304,6 +464,10 @@ TEST_CASE("E, no mount with data: exit 4, and --path archives what it names") {
   const Ended missing = other.bba({"backup", container, "--path", "/no/such"});
   CHECK(missing.exit_code != 0);
   CHECK(has(missing.err, "/no/such"));
+  docker({"exec", container, "ln", "-s", "/srv/data", "/srv/link"});
+  const Ended link = other.bba({"backup", container, "--path", "/srv/link"});
+  CHECK(link.exit_code == 6);
+  CHECK(has(link.err, "/srv/link is a symlink to /srv/data"));
   other.check_nothing_left();
   CHECK(life_of(container) == life);
 }

@@ -11,10 +11,17 @@ namespace bba::classes {
 // `capture` as the fallback of its class: the reason stands in the manifest and is warned of.
 Capture as_fallback(Capture capture, const std::string& reason);
 
-// Class G: the compose project's directory on this host, and the mounted data. Throws Error{config}
-// where nobody says where the directory is.
+// Class G: where the compose project's directory is, by the configuration or the container's label.
+// Throws Error{config} where nobody says so.
+std::string compose_root(const Target& target);
+// Class G: that directory on this host, and the mounted data. Links in it and in the mounts'
+// sources are to be followed before.
 Capture compose_project(const Target& target, const std::vector<MountChoice>& mounts,
                         const std::vector<wire::ContainerSummary>& all, Consistency wanted);
+
+// Leaves out of class G's directory what other containers that are up write in it: read under their
+// hands it would be torn, and it is their modules' data. `all` is to have directories as mounts.
+void leave_out_neighbours(Capture& capture, const std::vector<wire::ContainerSummary>& all);
 
 // What all archive strategies share: parts, who is held still, how. `running` lists the engine's
 // containers. Throws Error{container} where there is nothing to archive.

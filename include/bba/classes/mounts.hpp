@@ -15,6 +15,12 @@ enum class SourceKind { directory, file, other, unreachable };
 std::vector<MountChoice> choose_mounts(const std::vector<wire::Mount>& mounts,
                                        const std::vector<SourceKind>& sources);
 
+// Where `paths` are archived instead of the mounts. An archive ends where something is mounted
+// inside of it, so each taken mount below a path becomes a path of its own. A mount that a path
+// lies in is taken, and one that no path touches is not, for the reason `otherwise`.
+void narrow_to_paths(std::vector<std::string>& paths, std::vector<MountChoice>& mounts,
+                     const std::string& otherwise);
+
 // One archive for each taken mount, or for each of the configured paths instead. Part names come
 // from the destinations; a single part has none.
 std::vector<Part> archive_parts(const Target& target, const std::vector<MountChoice>& mounts);

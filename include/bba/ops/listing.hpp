@@ -13,6 +13,7 @@
 
 #include "bba/base/fd.hpp"
 #include "bba/base/json.hpp"
+#include "bba/base/stop.hpp"
 #include "bba/base/time.hpp"
 #include "bba/pipe/check.hpp"
 #include "bba/pipe/tar.hpp"
@@ -29,7 +30,8 @@ struct HostEntry {
 };
 
 // Walks a tree of this host depth first, names sorted by byte, as the engine does: so the two
-// listings run side by side and memory does not grow with the number of files.
+// listings run side by side, and memory holds no more than the names of the directories on the way
+// down to the current one.
 class HostWalk {
  public:
   // `skip` is asked for each path below the root; a directory that is skipped is not entered. A
@@ -45,7 +47,8 @@ class HostWalk {
   struct Level {
     Fd directory;
     std::string path;
-    std::vector<std::string> names;  // the last is next
+    std::string names;  // all in one, each with its final NUL: a directory may have a million
+    std::vector<std::uint32_t> begins;  // in `names`; the last is next
   };
   HostEntry look(int directory, const std::string& name, const std::string& path) const;
   void enter(Fd directory, const std::string& path);
@@ -91,12 +94,14 @@ struct ArchiveRules {
   // `below` is a path relative to `path`: as the container names it, and whether it is left out.
   std::string in_container(const std::string& below) const;
   bool excluded(const std::string& below) const;
+  // Of these only directories are part of the archive: the engine shows what is mounted there, this
+  // host what lies beneath, and a file that is a mountpoint cannot be restored over.
   bool is_nested_mount(const std::string& below) const;
 };
 
 // About how many bytes an archive of `rules.host_path` will hold; nullopt where this host cannot
-// say.
-std::optional<std::uint64_t> measure(const ArchiveRules& rules);
+// say. Throws what `stop` does once the end is requested.
+std::optional<std::uint64_t> measure(const ArchiveRules& rules, const Stop& stop);
 // The same for who cannot wait: ends early, not whole, when `go_on` says no.
 struct Measured {
   std::uint64_t bytes = 0;
@@ -127,6 +132,8 @@ class ArchiveCheck : public pipe::TarVisitor {
   std::optional<HostEntry> next_host();
   std::string difference(const HostEntry& host, const pipe::TarEntry& tar) const;
   std::string shown(const std::string& below) const;
+  std::optional<std::string> below_root(const std::string& tar_path) const;
+  void require_target(const pipe::TarEntry& link, const std::string& below) const;
   bool changed_lately(const HostEntry& host) const;
   void count_change(const std::string& below);
   void require_unchanged(const std::string& below);

@@ -38,6 +38,12 @@ conf::ClassChoice class_of(const conf::Config& config, const std::string& module
 // What this host sees at a mount's source.
 classes::SourceKind source_kind(const std::string& path);
 
+// `path`, absolute, with links followed as far as there is something; as it is where this host
+// cannot tell.
+std::string resolved(const std::string& path);
+// The sources of mounts with links followed: only so is it seen which lies within which.
+void resolve_sources(std::vector<wire::Mount>& mounts);
+
 // The name of the host that this program runs on.
 std::string host_name();
 // Whether two names are one host's: "db1" and "DB1.example.org" are.

@@ -84,10 +84,18 @@ TEST_CASE("archive: what is on no mount is not to be seen once its container is 
   CHECK_NOTHROW(mounted_archive(target, mounts, all, Consistency::stop));
 }
 
-TEST_CASE("archive: class F says what is not proven") {
-  const Capture capture =
-      mounted_archive(test::target("searxng", 'F'), mounts, all, Consistency::automatic);
-  CHECK(capture.follow_ups == Names{"engine-specific dump not proven"});
+TEST_CASE("archive: class F says what is not proven, and whose files they are") {
+  Target target = test::target("searxng", 'F');
+  target.container.image = "sha256:abc";
+  const Capture capture = mounted_archive(target, mounts, all, Consistency::automatic);
+  CHECK(capture.follow_ups == Names{"engine-specific dump not proven",
+                                    "the engine's version is not known, as the image has no label "
+                                    "org.opencontainers.image.version: keep image sha256:abc"});
+  CHECK(capture.facts == Json::object());
+  target.container.labels["org.opencontainers.image.version"] = "v1.11.1";
+  const Capture known = mounted_archive(target, mounts, all, Consistency::automatic);
+  CHECK(known.follow_ups == Names{"engine-specific dump not proven"});
+  CHECK(known.facts == Json{{"image_version", "v1.11.1"}});
 }
 
 TEST_CASE("archive: a fallback names its reason twice: as such, and as a warning") {
@@ -114,6 +122,43 @@ TEST_CASE("archive: class G takes the compose project's directory first") {
   CHECK(capture.parts[2].name == "compose-2");
   REQUIRE(capture.follow_ups.size() == 1);
   CHECK(capture.follow_ups[0].find("follow-up required") == 0);
+}
+
+TEST_CASE("archive: class G leaves out of its directory only what is archived elsewhere") {
+  Target target = test::target("agaria-redis", 'G');
+  target.settings.compose_root = "/opt/agaria";
+  target.settings.paths = {"/data/sub", "/config"};
+  target.settings.excludes = {"*/cache"};
+  std::vector<MountChoice> choices{taken(bind_mount("/opt/agaria/data", "/data")),
+                                   taken(bind_mount("/opt/agaria/files", "/files")),
+                                   taken(volume("c", "/config"))};
+  narrow_to_paths(target.settings.paths, choices, "paths are archived instead");
+  const Capture capture = compose_project(target, choices, {}, Consistency::automatic);
+  CHECK(std::get<HostDirectory>(capture.parts[0].what).excludes ==
+        Names{"*/cache", "/opt/agaria/data/sub"});
+}
+
+TEST_CASE("archive: class G leaves out what running neighbours write, and names it") {
+  Target target = test::target("agaria-app", 'G');
+  target.settings.compose_root = "/opt/agaria";
+  const std::vector<MountChoice> choices{taken(bind_mount("/opt/agaria/data", "/data"))};
+  const std::vector<wire::ContainerSummary> others{
+      summary("agaria-app",
+              {bind_mount("/opt/agaria/data", "/data"), bind_mount("/opt/agaria/logs", "/logs")}),
+      summary("db", {bind_mount("/opt/agaria/db", "/db")}),
+      summary("worker", {bind_mount("/opt/agaria/data/inner", "/x")}),
+      summary("reader", {bind_mount("/opt/agaria/conf", "/x", false)}),
+      summary("backup", {bind_mount("/opt", "/opt"), bind_mount("/opt/agaria", "/x")}),
+      summary("elsewhere", {bind_mount("/opt/agaria2/db", "/x"), volume("v", "/v")}),
+      summary("gone", {bind_mount("/opt/agaria/old", "/x")}, "exited")};
+  Capture capture = compose_project(target, choices, others, Consistency::automatic);
+  leave_out_neighbours(capture, others);
+  CHECK(std::get<HostDirectory>(capture.parts[0].what).excludes ==
+        Names{"/opt/agaria/data", "/opt/agaria/db"});
+  REQUIRE(capture.warnings.size() == 1);
+  CHECK(capture.warnings[0] ==
+        "/opt/agaria/db is not in the compose project's archive: db writes there, and is to be "
+        "backed up as a module of its own");
 }
 
 TEST_CASE("archive: a single mount beside the compose directory has a name, too") {

@@ -110,12 +110,29 @@ TEST_CASE("capture: an archive is put back where it was, into a stopped containe
         Names{"TARGET=${TARGET:-kuma}", "docker stop \"$TARGET\"",
               "gunzip -c -- 'kuma 1.tar.gz' | docker cp - \"$TARGET\":/app",
               "docker start \"$TARGET\""});
-  CHECK(restore_commands(capture, archive_part("/data"), "k.tar.zst")[2] ==
-        "zstd -dc -- k.tar.zst | docker cp - \"$TARGET\":/");
-  CHECK(restore_commands(capture, archive_part("/data"), "k.tar")[2] ==
-        "cat -- k.tar | docker cp - \"$TARGET\":/");
-  CHECK(restore_commands(capture, archive_part("/a b/c"), "k.tar")[2] ==
-        "cat -- k.tar | docker cp - \"$TARGET\":'/a b'");
+  const auto put_back = [](const std::string& path, const std::string& file) {
+    const Capture one = capture_of("kuma", {archive_part(path)});
+    return restore_commands(one, one.parts[0], file).at(2);
+  };
+  CHECK(put_back("/data", "k.tar.zst") == "zstd -dc -- k.tar.zst | docker cp - \"$TARGET\":/");
+  CHECK(put_back("/data", "k.tar") == "cat -- k.tar | docker cp - \"$TARGET\":/");
+  CHECK(put_back("/a b/c", "k.tar") == "cat -- k.tar | docker cp - \"$TARGET\":'/a b'");
+}
+
+TEST_CASE("capture: with several archives the container starts once, when all are in") {
+  const Capture capture = capture_of("kuma", {{"compose", HostDirectory{"/opt/x", {}}},
+                                              archive_part("/a"),
+                                              archive_part("/b"),
+                                              archive_part("/c")});
+  const auto commands = [&](std::size_t part) {
+    return restore_commands(capture, capture.parts[part], "k.tar");
+  };
+  const std::string target = "TARGET=${TARGET:-kuma}";
+  const std::string copy = "cat -- k.tar | docker cp - \"$TARGET\":/";
+  CHECK(commands(0) == Names{"cat -- k.tar | tar -x --numeric-owner -p -C /opt"});
+  CHECK(commands(1) == Names{target, "docker stop \"$TARGET\"", copy});
+  CHECK(commands(2) == Names{target, copy});
+  CHECK(commands(3) == Names{target, copy, "docker start \"$TARGET\""});
 }
 
 TEST_CASE("capture: a dump is fed without the one line that makes its superuser again") {

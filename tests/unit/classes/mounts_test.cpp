@@ -154,6 +154,33 @@ TEST_CASE("mounts: configured paths stand in for the mounts, and are found on th
   CHECK(whole[0].name == "");
 }
 
+TEST_CASE("mounts: with paths, a mount counts where a path lies in it or above it") {
+  const std::vector<MountChoice> all{
+      taken(volume("data", "/data")),          taken(volume("git", "/data/git")),
+      taken(volume("deep", "/data/git/deep")), left_out({"tmpfs", "", "", "/data/tmp", true}),
+      taken(volume("other", "/other")),        left_out(bind_mount("/srv/conf", "/conf"))};
+  const auto narrowed = [&](std::vector<std::string> paths) {
+    std::vector<MountChoice> mounts = all;
+    narrow_to_paths(paths, mounts, "paths are archived instead");
+    std::string said = join(paths, " ") + ":";
+    for (const MountChoice& one : mounts) {
+      if (one.taken) said += " " + one.mount.destination;
+      if (!one.taken && one.why != "a test") CHECK(one.why == "paths are archived instead");
+    }
+    return said;
+  };
+  // What is mounted below a path is in no archive of it, so it gets one of its own.
+  CHECK(narrowed({"/data"}) == "/data /data/git /data/git/deep: /data /data/git /data/git/deep");
+  CHECK(narrowed({"/data/git", "/data/git"}) ==
+        "/data/git /data/git/deep: /data/git /data/git/deep");
+  CHECK(narrowed({"/data/file", "/other/x"}) == "/data/file /other/x: /data /other");
+  CHECK(narrowed({"/srv"}) == "/srv:");
+  CHECK(narrowed({"/"}) ==
+        "/ /data /data/git /data/git/deep /other: /data /data/git /data/git/deep /other");
+  // It was asked for, though it would be left out otherwise.
+  CHECK(narrowed({"/conf/x"}) == "/conf/x: /conf");
+}
+
 TEST_CASE("mounts: who shares a volume is held still with the target, which comes first") {
   const std::vector<wire::ContainerSummary> all{
       summary("other", {volume("w", "/w")}), summary("worker", {volume("v", "/elsewhere")}),

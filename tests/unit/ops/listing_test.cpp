@@ -2,6 +2,7 @@
 #include "bba/ops/listing.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -302,6 +303,57 @@ TEST_CASE("listing: a mount inside stays as an empty directory") {
   CHECK(contains(check(rules, less).error, "/srv/data/dir is on this host but not"));
 }
 
+TEST_CASE(
+    "listing: at a mountpoint inside, the engine shows what is mounted and the host what is not") {
+  const Tree tree;
+  ArchiveRules rules = rules_for(tree);
+  rules.nested = {"/srv/data/dir", "/srv/data/a.txt", "/srv/data/pipe"};
+  std::vector<TarEntry> tar = tree.tar();
+  // The other names of a.txt's inode are in dir.
+  TarEntry& directory = named(tar, "data/dir");
+  directory.mode = 0700;
+  directory.uid = 1234;
+  directory.mtime -= 1000;
+  named(tar, "data/a.txt").size = 12345;
+  const Checked checked = check(rules, tar);
+  CHECK(checked.error == "");
+  CHECK(checked.counts.directories == 3);
+  CHECK(checked.counts.files == 0);
+  CHECK(checked.counts.others == 0);
+  CHECK(checked.counts.content_bytes == 0);
+  // A restore could not write over the mountpoint.
+  ArchiveCheck checker(rules);
+  CHECK_FALSE(checker.entry(named(tar, "data/a.txt")));
+  CHECK(checker.entry(directory));
+
+  // A file that the engine does not show, as a socket is mounted there.
+  std::erase_if(tar, [](const TarEntry& one) { return one.path == "data/a.txt"; });
+  CHECK(check(rules, tar).error == "");
+  // A directory has to be there on both sides.
+  std::erase_if(tar, [](const TarEntry& one) { return one.path == "data/dir"; });
+  CHECK(contains(check(rules, tar).error, "/srv/data/dir is on this host but not"));
+}
+
+TEST_CASE("listing: a hard link to what is left out is no copy of it") {
+  const Tree tree;
+  ArchiveRules rules = rules_for(tree);
+  rules.excludes = {"/srv/data/a.txt"};
+  CHECK(check(rules, tree.tar()).error ==
+        "/srv/data/dir/hard is a hard link to /srv/data/a.txt, which is left out");
+}
+
+TEST_CASE("listing: an archive of a symlink alone is refused with the link's target") {
+  const Tree tree;
+  ArchiveRules rules = rules_for(tree);
+  rules.path = "/srv/soft";
+  rules.host_path = tree / "dir/soft";
+  std::vector<TarEntry> tar = tree.tar();
+  TarEntry link = named(tar, "data/dir/soft");
+  link.path = "soft";
+  CHECK(check(rules, {link}).error ==
+        "/srv/soft is a symlink to ../a.txt: its archive would hold the link alone");
+}
+
 TEST_CASE("listing: owners that the engine remaps are not compared") {
   const Tree tree;
   std::vector<TarEntry> tar = tree.tar();
@@ -454,12 +506,13 @@ TEST_CASE("listing: a link in the place of the tree is not followed") {
 TEST_CASE("listing: measuring") {
   const Tree tree;
   // A header for each of the eight, and the content of the three names that are files.
-  CHECK(measure(rules_for(tree)) == 8 * 512 + 5 + 5 + 1000);
+  Stop stop;
+  CHECK(measure(rules_for(tree), stop) == 8 * 512 + 5 + 5 + 1000);
   ArchiveRules rules = rules_for(tree);
   rules.excludes = {"/srv/data/dir"};
-  CHECK(measure(rules) == 4 * 512 + 5);
+  CHECK(measure(rules, stop) == 4 * 512 + 5);
   rules.host_path = tree / "gone";
-  CHECK_FALSE(measure(rules).has_value());
+  CHECK_FALSE(measure(rules, stop).has_value());
   int left = 3;
   const auto partial = measure(rules_for(tree), [&] { return --left > 0; });
   REQUIRE(partial.has_value());
@@ -468,4 +521,12 @@ TEST_CASE("listing: measuring") {
   const auto whole = measure(rules_for(tree), [] { return true; });
   REQUIRE(whole.has_value());
   CHECK(whole->whole);
+  // Minutes may be left to read: a request to stop ends it at the next entry.
+  stop.request(SIGTERM);
+  try {
+    measure(rules_for(tree), stop);
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::terminated);
+  }
 }

@@ -23,9 +23,10 @@ struct PlanWorld {
   FakeEngine fake;
   World world{fake.socket_path()};
 
-  PlanWorld() {
-    const std::string data = world.temp / "volume";
-    std::filesystem::create_directory(data);
+  // The volume lies at `source` below the world's directory.
+  explicit PlanWorld(const std::string& source = "volume") {
+    const std::string data = world.temp / source;
+    std::filesystem::create_directories(data);
     write_file(data + "/kuma.db", std::string(5000, 'x'));
     const Json mounts = Json::array({{{"Type", "volume"},
                                       {"Name", "kuma-data"},
@@ -100,6 +101,48 @@ TEST_CASE("a plan says where everything comes from, and reads only") {
   CHECK(contains(text, "kuma is paused meanwhile"));
   for (const auto& seen : plan.fake.requests()) CHECK(seen.method == "GET");
   CHECK_FALSE(std::filesystem::exists(plan.world.state()));
+}
+
+TEST_CASE("a source that is reached through a link is read where it leads") {
+  PlanWorld plan("disk/volume");
+  const std::string disk = plan.world.temp / "disk";
+  std::filesystem::rename(disk, disk + "1");
+  std::filesystem::create_directory_symlink("disk1", disk);
+  const classes::Capture capture = plan.capture(wish_for("kuma"));
+  REQUIRE(capture.parts.size() == 1);
+  const auto& archive = std::get<classes::PathArchive>(capture.parts[0].what);
+  CHECK(archive.host_path == std::filesystem::canonical(disk + "1/volume"));
+  CHECK(capture.parts[0].expected_bytes >= 5000);
+}
+
+TEST_CASE("paths stand in for the mounts that they do not touch") {
+  PlanWorld plan;
+  Wish wish = wish_for("kuma");
+  wish.paths = {"/srv/state"};
+  const Json json = plan_json(plan.capture(wish), plan.world.session);
+  CHECK(json["mounts"][0]["taken"] == false);
+  CHECK(json["mounts"][0]["why"] == "paths are archived instead");
+  REQUIRE(json["artifacts"].size() == 1);
+  CHECK(json["artifacts"][0]["source"] == "/srv/state");
+}
+
+TEST_CASE("backups and journals that lie in what is archived are left out of it") {
+  // The volume is the world's directory, with the backup directory in it.
+  PlanWorld plan("");
+  write_file(plan.world.backups() + "/earlier.tar", std::string(100'000, 'x'));
+  const classes::Capture capture = plan.capture(wish_for("kuma"));
+  CHECK(std::get<classes::PathArchive>(capture.parts[0].what).excludes ==
+        Lines{"/app/data/backups", "/app/data/state"});
+  CHECK(capture.parts[0].expected_bytes < 100'000);
+  CHECK(any_has(capture.warnings,
+                "/app/data/backups is left out of the archive of /app/data: it is the backup "
+                "directory"));
+  CHECK(contains(plan_text(capture, plan.world.session), "/app/data/backups is left out"));
+
+  PlanWorld itself("backups");
+  const classes::Capture same = itself.capture(wish_for("kuma"));
+  CHECK(std::get<classes::PathArchive>(same.parts[0].what).excludes == Lines{"/app/data/*"});
+  CHECK(PlanWorld("backups/other").capture(wish_for("kuma")).warnings == Lines{});
 }
 
 TEST_CASE("one broken compose stack is a warning for a module that is found without it") {

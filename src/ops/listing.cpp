@@ -269,7 +269,7 @@ HostWalk walk_of(const ArchiveRules& rules) {
 }  // namespace
 
 std::optional<std::uint64_t> measure(const ArchiveRules& rules, const Stop& stop) {
-  const auto measured = measure(rules, [&] { return !stop.requested(); });
+  const auto measured = measure(rules, [&] { return !stop.is_due(); });
   stop.throw_if_requested();
   return measured ? std::optional(measured->bytes) : std::nullopt;
 }

@@ -189,6 +189,9 @@ class Row {
     if (row_.module_class == 'G') add_compose_root();
     classes::Target target;
     target.settings = settings_;
+    if (!settings_.paths.empty()) {
+      classes::narrow_to_paths(target.settings.paths, mounts_, "paths are archived instead");
+    }
     for (const classes::Part& part : classes::archive_parts(target, mounts_)) {
       const auto& archive = std::get<classes::PathArchive>(part.what);
       AuditData data{archive.path, archive.host_path, std::nullopt};
@@ -539,6 +542,7 @@ void ask_engine(Session& session, AuditFacts& facts) {
   try {
     std::vector<ContainerSummary> containers = session.engine.list();
     for (ContainerSummary& one : containers) {
+      resolve_sources(one.mounts);
       if (!one.image.starts_with("sha256:")) continue;
       // The name now belongs to a newer image; what the container was created by is still known.
       try {

@@ -351,6 +351,16 @@ TEST_CASE("audit: data mounts, and paths that stand in for them") {
   REQUIRE(one.data.size() == 1);
   CHECK(one.data[0].path == "/opt/state");
   CHECK_FALSE(one.data[0].size.has_value());  // inside the container: this host cannot see it
+
+  mounts = {test::volume("data", "/data"), test::volume("git", "/data/git"),
+            test::volume("other", "/other")};
+  facts.containers->push_back(test::container("worker", "running", {test::volume("other", "/x")}));
+  facts.config.modules["app"].paths = {"/data"};
+  one = row(audit_report(facts), "app");
+  REQUIRE(one.data.size() == 2);
+  CHECK(one.data[0].path == "/data");
+  CHECK(one.data[1].path == "/data/git");
+  CHECK(one.sharing.empty());
 }
 
 TEST_CASE("audit: the configuration's class and container") {

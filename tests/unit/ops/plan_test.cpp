@@ -143,6 +143,17 @@ TEST_CASE("backups and journals that lie in what is archived are left out of it"
   const classes::Capture same = itself.capture(wish_for("kuma"));
   CHECK(std::get<classes::PathArchive>(same.parts[0].what).excludes == Lines{"/app/data/*"});
   CHECK(PlanWorld("backups/other").capture(wish_for("kuma")).warnings == Lines{});
+
+  PlanWorld project;
+  conf::ModuleSettings& settings = project.world.session.settings.config.modules["kuma"];
+  settings.module_class = 'G';
+  settings.compose_root = project.world.temp / "";
+  const classes::Capture compose = project.capture(wish_for("kuma"));
+  const auto& directory = std::get<classes::HostDirectory>(compose.parts.at(0).what);
+  CHECK(directory.excludes ==
+        Lines{project.world.temp / "volume", project.world.backups(), project.world.state()});
+  CHECK(
+      any_has(compose.warnings, project.world.backups() + " is left out of the archive of host:"));
 }
 
 TEST_CASE("one broken compose stack is a warning for a module that is found without it") {

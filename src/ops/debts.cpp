@@ -138,6 +138,12 @@ Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Li
                         const Stop* stop) {
   Recovered recovered;
   for (const store::Leftover& leftover : leftovers) {
+    if (!leftover.trouble.empty()) {
+      recovered.failed.push_back(leftover.trouble +
+                                 ": this journal cannot be read; look for what its run has left "
+                                 "(docker ps --filter status=paused), then remove it");
+      continue;
+    }
     // Another engine knows nothing of these containers: its 404 would settle what is still owed.
     const std::string trouble = trouble_with(leftover.host, limits, stop);
     bool all_paid = true;
@@ -154,7 +160,11 @@ Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Li
         recovered.failed.push_back(what + ": " + error.what());
       }
     }
-    if (all_paid) store::forget(leftover);
+    try {
+      if (all_paid) store::forget(leftover);
+    } catch (const Error& error) {
+      recovered.failed.emplace_back(error.what());
+    }
   }
   return recovered;
 }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <exception>
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/file.h>
@@ -63,7 +64,12 @@ int guard_main(const std::string& state_directory, const std::string& journal) {
   // locked, so `recover` need not wait for this.
   const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(5);
   for (auto pause = std::chrono::seconds(1);; pause = std::min(2 * pause, longest_pause)) {
-    if (pay_leftovers(store::leftovers(state_directory), limits, nullptr).failed.empty()) return 0;
+    try {
+      pay_leftovers(store::leftovers(state_directory), limits, nullptr);
+    } catch (const std::exception&) {
+      // Nobody would hear of it, and what stood in the way may be gone in the next round.
+    }
+    if (::access(journal.c_str(), F_OK) != 0 && errno == ENOENT) return 0;
     if (std::chrono::steady_clock::now() > patience) return 1;
     std::this_thread::sleep_for(pause);
   }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <fcntl.h>
 #include <filesystem>
+#include <optional>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -106,6 +107,19 @@ std::optional<Fd> take_over(const std::string& path, bool& held) {
   return file;
 }
 
+// What the run owes that has left this journal; nullopt where it owes nothing, or still lives.
+std::optional<Leftover> leftover_in(const std::string& path, std::vector<std::string>* being_paid) {
+  bool held = false;
+  std::optional<Fd> lock = take_over(path, held);
+  if (held && being_paid != nullptr && run_has_ended(path)) being_paid->push_back(path);
+  if (!lock) return std::nullopt;
+  Leftover leftover{path, {}, {}, std::move(*lock), {}};
+  replay(read_rest(leftover.lock.get(), most_bytes, storage, path), leftover);
+  if (!leftover.debts.empty()) return leftover;
+  forget(leftover);
+  return std::nullopt;
+}
+
 std::vector<std::string> journals_in(const std::string& directory) {
   std::vector<std::string> paths;
   std::error_code error;
@@ -138,6 +152,7 @@ Journal::Journal(const std::string& state_directory, const std::string& host) {
   ArtifactFile file(directory);
   if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) throw system_error(storage, path_, errno);
   file.write(as_bytes(dump_json(Json{{"host", host}})));
+  host_bytes_ = file.bytes();
   file.sync();
   file.publish(file_name);
   directory.sync();
@@ -156,23 +171,24 @@ void Journal::owe(const JournalEntry& entry) {
 
 void Journal::settle(const JournalEntry& entry) {
   cross_out(open_, entry);
-  append(fd_.get(), record_of("settle", entry), path_);
+  if (!open_.empty()) return append(fd_.get(), record_of("settle", entry), path_);
+  // Back to the line of the host, however many programs a long run starts. Whoever is killed before
+  // this leaves a debt that was paid already, and to pay one twice does no harm.
+  const auto end = static_cast<off_t>(host_bytes_);
+  if (::ftruncate(fd_.get(), end) != 0 || ::lseek(fd_.get(), end, SEEK_SET) != end ||
+      ::fdatasync(fd_.get()) != 0) {
+    throw system_error(storage, "writing " + path_, errno);
+  }
 }
 
 std::vector<Leftover> leftovers(const std::string& state_directory,
                                 std::vector<std::string>* being_paid) {
   std::vector<Leftover> found;
   for (const std::string& path : journals_in(state_directory)) {
-    bool held = false;
-    std::optional<Fd> lock = take_over(path, held);
-    if (held && being_paid != nullptr && run_has_ended(path)) being_paid->push_back(path);
-    if (!lock) continue;
-    Leftover leftover{path, {}, {}, std::move(*lock)};
-    replay(read_rest(leftover.lock.get(), most_bytes, storage, path), leftover);
-    if (leftover.debts.empty()) {
-      forget(leftover);
-    } else {
-      found.push_back(std::move(leftover));
+    try {
+      if (auto leftover = leftover_in(path, being_paid)) found.push_back(std::move(*leftover));
+    } catch (const Error& error) {
+      found.push_back({path, {}, {}, {}, error.what()});
     }
   }
   return found;

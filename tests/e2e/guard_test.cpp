@@ -1,4 +1,4 @@
-// A new run that comes while a killed one is being put right.
+// The guard: what it is given, what stands in its way, and a new run that comes while it works.
 #include <csignal>
 #include <filesystem>
 
@@ -6,20 +6,74 @@
 
 using namespace e2e;
 
+namespace {
+
+constexpr const char* image = "bba-fixture/files:1";
+
+// A container whose backup takes a while.
+struct Slow {
+  explicit Slow(Scene& scene) {
+    const std::string volume = scene.volume("data");
+    file = volume_path(volume) + "/big.bin";
+    write_file(file, "");
+    std::filesystem::resize_file(file, 256 << 20);
+    container = scene.start("kuma", {"--volume", volume + ":/data"}, image);
+    life = life_of(container);
+  }
+
+  Process half_way(const Strings& command) const {
+    Process run(command);
+    wait_until("the engine reads the large file", 30s,
+               [&] { return read_position(file).value_or(0) > 0; });
+    return run;
+  }
+
+  std::string file, container, life;
+};
+
+void wait_for_guard_to_end(const Scene& scene) {
+  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+}  // namespace
+
+TEST_CASE("a journal that cannot be read stands in nobody's way: not the guard's, nor a backup's") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Slow slow(scene);
+  Process run = slow.half_way(scene.command({"backup", slow.container}));
+  const std::string damaged = scene.state() + "/1-1.journal";
+  std::filesystem::create_directory(damaged);
+  run.signal(SIGKILL);
+  CHECK(run.wait().exit_code == -SIGKILL);
+  wait_until("the container runs again", 2s, [&] { return !paused(slow.container); });
+  wait_for_guard_to_end(scene);
+  CHECK(life_of(slow.container) == slow.life);
+  CHECK(scene.journals() == Strings{"1-1.journal"});
+
+  const Ended recovered = scene.bba({"recover"});
+  CHECK(recovered.exit_code == 11);
+  CHECK(has(recovered.err, damaged + ": Is a directory"));
+  const std::string volume = scene.volume("other");
+  const std::string other = scene.start("other", {"--volume", volume + ":/data"}, image);
+  const Ended backup = scene.bba({"backup", other});
+  INFO(backup.err);
+  CHECK(backup.exit_code == 11);
+  CHECK(has(backup.err, damaged + ": Is a directory"));
+  CHECK(has(backup.out, scene.backups() + "/" + other));
+  CHECK(scene.manifest().at("consistency").at("mode") == "pause");
+}
+
 TEST_CASE("E, killed half way and asked for again at once: the pause is not the operator's") {
   NEEDS_ENGINE();
   Scene scene;
-  const std::string volume = scene.volume("data");
-  const std::string file = volume_path(volume) + "/big.bin";
-  write_file(file, "");
-  std::filesystem::resize_file(file, 256 << 20);
-  const std::string kuma =
-      scene.start("kuma", {"--volume", volume + ":/data"}, "bba-fixture/files:1");
-  const std::string life = life_of(kuma);
-
-  Process killed = scene.begin({"backup", kuma});
-  wait_until("the engine reads the large file", 30s,
-             [&] { return read_position(file).value_or(0) > 0; });
+  const Slow slow(scene);
+  const std::string& kuma = slow.container;
+  Process killed = slow.half_way(scene.command({"backup", kuma}));
   killed.signal(SIGKILL);
   // Its guard is at work now, or about to be: either the new run waits for it, or pays itself.
   const Ended again = scene.bba({"backup", kuma});
@@ -30,7 +84,7 @@ TEST_CASE("E, killed half way and asked for again at once: the pause is not the 
   CHECK(consistency.at("mode") == "pause");
   REQUIRE(consistency.at("paused").size() == 1);
   CHECK(consistency.at("paused")[0].at("name") == kuma);
-  CHECK(life_of(kuma) == life);
-  wait_until("the guards end", 10s, [&] { return !scene.guard(); });
+  CHECK(life_of(kuma) == slow.life);
+  wait_for_guard_to_end(scene);
   CHECK(scene.journals() == Strings{});
 }

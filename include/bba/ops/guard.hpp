@@ -11,7 +11,7 @@ namespace bba::ops {
 void start_guard(const std::string& state_directory, const std::string& journal);
 
 // The guard process's whole life (`backup-before-apply __guard STATE_DIR JOURNAL`): waits until the
-// run has ended and pays what is left of its debts.
+// run has ended and pays what is left of its debts, and those of other dead runs with them.
 int guard_main(const std::string& state_directory, const std::string& journal);
 
 }  // namespace bba::ops

@@ -5,7 +5,7 @@
 // lives.
 #pragma once
 
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +41,7 @@ class Journal {
  private:
   std::string path_;
   Fd fd_;
+  std::uint64_t host_bytes_ = 0;  // the length of the journal while nothing is owed
   std::vector<JournalEntry> open_;
 };
 
@@ -48,11 +49,13 @@ struct Leftover {
   std::string path;
   std::string host;
   std::vector<JournalEntry> debts;
-  Fd lock;  // while this lives, no other run is shown the same leftover
+  Fd lock;              // while this lives, no other run is shown the same leftover
+  std::string trouble;  // why it cannot be read: nobody knows then what its run owes
 };
 // Journals whose run is dead and that owe something; those that owe nothing are removed. A torn
-// line (the machine died, or the disk was full, while it was written) is no error. Error{storage}.
-// Into `being_paid` go those of dead runs that somebody else holds: a guard that pays them.
+// line (the machine died, or the disk was full, while it was written) is no error, and one journal
+// that cannot be read hides no other. Error{storage} where the directory cannot be read. Into
+// `being_paid` go those of dead runs that somebody else holds: a guard that pays them.
 std::vector<Leftover> leftovers(const std::string& state_directory,
                                 std::vector<std::string>* being_paid = nullptr);
 void forget(const Leftover& leftover);

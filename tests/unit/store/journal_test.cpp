@@ -157,6 +157,53 @@ TEST_CASE("settling what is not owed is no error, and one settles one") {
   CHECK(left[0].debts == Entries{kuma});
 }
 
+TEST_CASE("a journal is as short as at the start whenever nothing is owed, and is written on") {
+  const TempDir temp;
+  Journal journal(temp.path(), host);
+  const auto at_start = read_file(journal.path());
+  for (int i = 0; i < 20; ++i) {
+    const JournalEntry exec{Debt::exec, fmt::format("e{}", i), "mc in minio"};
+    journal.owe(exec);
+    journal.owe(kuma);
+    journal.settle(exec);
+    CHECK(journal.open() == Entries{kuma});
+    journal.settle(kuma);
+    CHECK(read_file(journal.path()) == at_start);
+  }
+  journal.owe(forgejo);
+  const auto text = read_file(journal.path());
+  CHECK(text.find('\0') == text.npos);
+  CHECK(text.size() < at_start.size() + 100);
+  // As it would be found after a power failure.
+  const std::string copy = temp / "1-1.journal";
+  write_file(copy, text);
+  const auto left = leftovers(temp.path());
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].host == host);
+  CHECK(left[0].debts == Entries{forgejo});
+}
+
+TEST_CASE("a journal that cannot be read is told, and hides no other") {
+  const TempDir temp;
+  const std::string good = dead_journal(temp, R"({"owe":"paused","id":"c0ffee","name":"kuma"})");
+  const std::string directory = temp / "1-1.journal";
+  const std::string large = temp / "5-1.journal";
+  const std::string link = temp / "6-1.journal";
+  std::filesystem::create_directory(directory);
+  write_file(large, "");
+  std::filesystem::resize_file(large, (16 << 20) + 1);
+  std::filesystem::create_symlink("/dev/null", link);
+  const auto left = leftovers(temp.path());
+  REQUIRE(left.size() == 4);
+  CHECK(left[0].trouble == directory + ": Is a directory");
+  CHECK(left[1].path == good);
+  CHECK(left[1].trouble == "");
+  CHECK(left[1].debts.size() == 1);
+  CHECK(left[2].trouble == large + ": larger than 16.0 MiB");
+  CHECK(left[3].trouble.starts_with(link + ": "));
+  CHECK(names_in(temp.path()).size() == 4);
+}
+
 TEST_CASE("a leftover is taken up by one recover at a time") {
   const TempDir temp;
   dead_journal(temp, R"({"owe":"paused","id":"c0ffee","name":"uptime-kuma"})");

@@ -32,6 +32,8 @@ void start_guard(const std::string& state_directory, const std::string& journal)
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
   }
+  // Nor what the run was given: a wrapper's lock (flock -n 9) is not to be held on.
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   // A session of its own: no signal to the run's process group or terminal reaches it.
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
 

@@ -1,6 +1,8 @@
 // The guard: what it is given, what stands in its way, and a new run that comes while it works.
 #include <csignal>
+#include <fcntl.h>
 #include <filesystem>
+#include <sys/file.h>
 
 #include "e2e/support.hpp"
 
@@ -66,6 +68,32 @@ TEST_CASE("a journal that cannot be read stands in nobody's way: not the guard's
   CHECK(has(backup.err, damaged + ": Is a directory"));
   CHECK(has(backup.out, scene.backups() + "/" + other));
   CHECK(scene.manifest().at("consistency").at("mode") == "pause");
+}
+
+TEST_CASE("the guard holds nothing open that the run was given, such as a wrapper's lock") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Slow slow(scene);
+  const std::string path = scene.path("wrapper.lock");
+  // Without O_CLOEXEC, as `flock -n 9` in a shell.
+  Fd lock(::open(path.c_str(), O_RDWR | O_CREAT, 0600));
+  REQUIRE(::flock(lock.get(), LOCK_EX | LOCK_NB) == 0);
+  Process run = slow.half_way(scene.command({"backup", slow.container}));
+  lock.reset();
+  const auto guard = scene.guard();
+  REQUIRE(guard);
+  const auto holds = [&](pid_t pid) {
+    for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(entry.path(), gone) == path) return true;
+    }
+    return false;
+  };
+  CHECK(holds(run.pid()));
+  CHECK_FALSE(holds(*guard));
+  run.signal(SIGTERM);
+  CHECK(run.wait().exit_code == 143);
+  wait_for_guard_to_end(scene);
 }
 
 TEST_CASE("E, killed half way and asked for again at once: the pause is not the operator's") {

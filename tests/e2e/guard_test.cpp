@@ -2,8 +2,11 @@
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <optional>
 #include <sys/file.h>
 
+#include "e2e/postgres.hpp"
+#include "e2e/relay.hpp"
 #include "e2e/support.hpp"
 
 using namespace e2e;
@@ -94,6 +97,55 @@ TEST_CASE("the guard holds nothing open that the run was given, such as a wrappe
   run.signal(SIGTERM);
   CHECK(run.wait().exit_code == 143);
   wait_for_guard_to_end(scene);
+}
+
+TEST_CASE("E, the engine dies while an archive is read: exit 6, and the guard waits for it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Slow slow(scene);
+  std::optional<Relay> engine(std::in_place, scene);
+  Process run = slow.half_way(engine->command({"backup", slow.container}));
+  engine.reset();
+  const Ended ended = run.wait(30s);
+  INFO(ended.err);
+  CHECK(ended.exit_code == 6);
+  CHECK(ended.out.empty());
+  CHECK(has(ended.err, slow.container + " could not be unpaused: "));
+  CHECK(names_in(scene.backups()) == Strings{});
+  CHECK(scene.journals().size() == 1);
+  CHECK(paused(slow.container));
+  REQUIRE(scene.guard());
+  engine.emplace(scene);
+  wait_until("the container runs again", 10s, [&] { return !paused(slow.container); });
+  wait_for_guard_to_end(scene);
+  CHECK(life_of(slow.container) == slow.life);
+  scene.check_nothing_left();
+}
+
+TEST_CASE("A, the engine dies while a dump is read: exit 6, and the guard waits for it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  const WaitingDump dump(server.container());
+  std::optional<Relay> engine(std::in_place, scene);
+  Process run(engine->command({"backup", server.container()}));
+  dump.wait_until_half_way(run);
+  engine.reset();
+  const Ended ended = run.wait(30s);
+  INFO(ended.err);
+  CHECK(ended.exit_code == 6);
+  CHECK(ended.out.empty());
+  CHECK(has(ended.err, "pg_dumpall in " + server.container() + " may still run"));
+  CHECK(names_in(scene.backups()) == Strings{});
+  CHECK(scene.journals().size() == 1);
+  CHECK(dump_runs_in(server.container()));
+  REQUIRE(scene.guard());
+  engine.emplace(scene);
+  wait_until("the program inside has ended", 10s,
+             [&] { return !dump_runs_in(server.container()); });
+  wait_for_guard_to_end(scene);
+  server.check_not_disturbed();
+  scene.check_nothing_left();
 }
 
 TEST_CASE("E, killed half way and asked for again at once: the pause is not the operator's") {

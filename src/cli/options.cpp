@@ -131,7 +131,7 @@ void add_globals(CLI::App& app, Raw& raw) {
       ->type_name("URL")
       ->group(group);
   app.add_option("--state-dir", o.state_dir,
-                 "Locks and journals (default /run/backup-before-apply)")
+                 "Locks and journals (default /var/lib/backup-before-apply/state)")
       ->type_name("DIR")
       ->group(group);
   app.add_option("--proof-dir", o.proof_dir,

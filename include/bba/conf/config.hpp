@@ -36,7 +36,7 @@ struct ModuleSettings {
 struct Config {
   std::string platform_root = "/opt/pdurlej-platform";
   std::optional<std::string> backup_dir;  // default <platform_root>/backups
-  std::string state_dir = "/run/backup-before-apply";
+  std::string state_dir = "/var/lib/backup-before-apply/state";
   std::string proof_dir = "/var/lib/backup-before-apply/proofs";
   std::optional<std::string> host;
   std::string compression = "gzip";

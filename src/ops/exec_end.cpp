@@ -152,7 +152,8 @@ bool end_exec(docker::Engine& engine, const std::string& exec) {
   using namespace std::chrono_literals;
   wire::ExecStatus status;
   // The engine notices a little later that a program has ended, so one that is not here is believed
-  // to be elsewhere only after a while.
+  // to be elsewhere only after a while. And one that is just starting does not run yet either: only
+  // an exit code tells that it has ended.
   const auto patience = std::chrono::steady_clock::now() + 1s;
   for (;;) {
     try {
@@ -161,11 +162,12 @@ bool end_exec(docker::Engine& engine, const std::string& exec) {
       if (error.status() == 404) return true;
       throw;
     }
-    if (!status.running) return true;
+    if (!status.running && status.exit_code) return true;
     if (status.pid > 1 && runs_in_container(static_cast<pid_t>(status.pid), status.container_id)) {
       break;
     }
-    if (std::chrono::steady_clock::now() > patience) return false;
+    // One that does not run and has no exit code by now was never started.
+    if (std::chrono::steady_clock::now() > patience) return !status.running;
     std::this_thread::sleep_for(20ms);
   }
 

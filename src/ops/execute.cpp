@@ -1,5 +1,6 @@
 #include "bba/ops/execute.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "bba/base/text.hpp"
@@ -178,7 +179,8 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
   manifest.consistency.mode = consistency_mode(capture);
   manifest.consistency.paused = quieted.records;
   set.needs_hand = quieted.needs_hand;
-  manifest.finished = now();
+  // The host's clock may have been set back meanwhile.
+  manifest.finished = std::max(now(), started);
   return set;
 }
 

@@ -16,19 +16,8 @@ store::ArtifactFile manifest_file(const store::BackupDirectory& directory,
   return file;
 }
 
-}  // namespace
-
-void publish(std::vector<CapturedSet>& sets, const store::BackupDirectory& directory) {
-  std::vector<std::string> manifests;
-  for (const CapturedSet& set : sets) {
-    manifests.push_back(store::manifest_name(set.manifest.module, set.manifest.started));
-  }
-  for (std::size_t i = 0; i < sets.size(); ++i) {
-    for (std::size_t other = 0; other < sets.size(); ++other) {
-      if (other != i) sets[i].manifest.members.push_back(manifests[other]);
-    }
-  }
-
+void give_names(std::vector<CapturedSet>& sets, const std::vector<std::string>& manifests,
+                const store::BackupDirectory& directory) {
   std::vector<std::string> published;
   try {
     // Written before anything has a name, so that a full disk is met here.
@@ -48,12 +37,32 @@ void publish(std::vector<CapturedSet>& sets, const store::BackupDirectory& direc
       published.push_back(manifests[i]);
     }
     directory.sync();
-  } catch (Error& error) {
+  } catch (...) {
     // The manifests go first: at no moment does one stand without its artifacts.
-    for (auto name = published.rbegin(); name != published.rend(); ++name) directory.remove(*name);
-    error.in("publishing");
+    for (auto name = published.rbegin(); name != published.rend(); ++name) {
+      try {
+        directory.remove(*name);
+      } catch (const Error&) {
+        // What went wrong first is what is told.
+      }
+    }
     throw;
   }
+}
+
+}  // namespace
+
+void publish(std::vector<CapturedSet>& sets, const store::BackupDirectory& directory) {
+  std::vector<std::string> manifests;
+  for (const CapturedSet& set : sets) {
+    manifests.push_back(store::manifest_name(set.manifest.module, set.manifest.started));
+  }
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    for (std::size_t other = 0; other < sets.size(); ++other) {
+      if (other != i) sets[i].manifest.members.push_back(manifests[other]);
+    }
+  }
+  with_context("publishing", [&] { give_names(sets, manifests, directory); });
 }
 
 }  // namespace bba::ops

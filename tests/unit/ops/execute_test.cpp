@@ -1,6 +1,8 @@
 #include "bba/ops/execute.hpp"
 
+#include <cerrno>
 #include <filesystem>
+#include <sys/syscall.h>
 
 #include <doctest/doctest.h>
 
@@ -9,6 +11,7 @@
 #include "bba/ops/verify.hpp"
 #include "fake_engine.hpp"
 #include "unit/ops/sets.hpp"
+#include "unit/store/support.hpp"
 
 namespace bba::ops {
 namespace {
@@ -97,6 +100,20 @@ TEST_CASE("a dump becomes a set that has no name until it is published, and then
   CHECK(verify(dump.world.session, "db").first_broken() == "");
 }
 
+TEST_CASE("a clock that is set back while a set is taken does not spoil it") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  // The run began when the clock was ahead.
+  const Timestamp ahead = now() + std::chrono::hours(1);
+  std::vector<CapturedSet> sets;
+  sets.push_back(execute(dump.world.session, dump.debts, dump.capture, dump.directory,
+                         pipe::Compression::gzip, ahead));
+  CHECK(sets[0].manifest.finished == ahead);
+  publish(sets, dump.directory);
+  const std::string file = store::manifest_name("db", ahead);
+  CHECK(verify(dump.world.session, dump.world.path(file)).first_broken() == "");
+}
+
 TEST_CASE("an image that was removed under its container has no digest, and that is no error") {
   Dump dump;
   dump.prints(dump.text, "", 0);
@@ -175,6 +192,22 @@ TEST_CASE("a time limit ends the reading of a directory of this host, files or n
   CHECK(thrown_by([&] {
           capture_directory(context, {project, {}}, tail, [](std::size_t) {});
         }).kind == ErrorKind::timeout);
+}
+
+TEST_CASE("where the names cannot be taken back either, the first failure is what is told") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  std::vector<CapturedSet> sets;
+  sets.push_back(dump.run());
+  dump.capture.target.module = "web";
+  sets.push_back(dump.run());
+  write_file(dump.world.path("web-20261123T120000Z.sql.gz"), "somebody else's");
+  const std::string told = ::test::in_child([&]() -> std::string {
+    ::test::fail_system_call(SYS_unlinkat, EIO);
+    return thrown_by([&] { publish(sets, dump.directory); }).message;
+  });
+  CHECK(told.starts_with("publishing: "));
+  CHECK(contains(told, "web-20261123T120000Z.sql.gz: a file of this name exists already"));
 }
 
 }  // namespace bba::ops

@@ -1,6 +1,5 @@
 #include "bba/pipe/buffer.hpp"
 
-#include <chrono>
 #include <utility>
 
 namespace bba::pipe {
@@ -8,13 +7,7 @@ namespace bba::pipe {
 bool BoundedBuffer::push(Chunk chunk) {
   std::unique_lock lock(mutex_);
   // A chunk that is larger than the whole buffer still gets through: once the buffer is empty.
-  const auto has_room = [&] { return left_ || bytes_ == 0 || bytes_ + chunk.size() <= capacity_; };
-  if (!has_room()) {
-    const auto start = std::chrono::steady_clock::now();
-    room_.wait(lock, has_room);
-    const std::chrono::nanoseconds waited = std::chrono::steady_clock::now() - start;
-    waited_ns_ += static_cast<std::uint64_t>(waited.count());
-  }
+  room_.wait(lock, [&] { return left_ || bytes_ == 0 || bytes_ + chunk.size() <= capacity_; });
   if (left_) return false;
   if (chunk.empty()) return true;
   bytes_ += chunk.size();
@@ -56,16 +49,6 @@ void BoundedBuffer::leave() {
   chunks_.clear();
   bytes_ = 0;
   room_.notify_one();
-}
-
-bool BoundedBuffer::aborted() const {
-  const std::lock_guard lock(mutex_);
-  return aborted_;
-}
-
-std::uint64_t BoundedBuffer::waited_ns() const {
-  const std::lock_guard lock(mutex_);
-  return waited_ns_;
 }
 
 }  // namespace bba::pipe

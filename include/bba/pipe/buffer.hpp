@@ -24,23 +24,18 @@ class BoundedBuffer {
   // Producer: no more will come and what is inside no longer matters.
   void abort();
 
-  // Consumer: the next chunk; nullopt at the end. Check aborted() then.
+  // Consumer: the next chunk; nullopt at the end, or once the producer has aborted.
   std::optional<Chunk> pop();
   // Consumer: stops wanting; wakes the producer.
   void leave();
 
-  bool aborted() const;
-  // Nanoseconds that the producer has waited for room: what the reader lost to the disk.
-  std::uint64_t waited_ns() const;
-
  private:
   const std::size_t capacity_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable room_, filled_;
   std::deque<Chunk> chunks_;
   std::size_t bytes_ = 0;
   bool ended_ = false, aborted_ = false, left_ = false;
-  std::uint64_t waited_ns_ = 0;
 };
 
 }  // namespace bba::pipe

@@ -19,8 +19,6 @@ TEST_CASE("BoundedBuffer delivers in order, then the end, again and again") {
   CHECK(buffer.pop()->text() == "two");
   CHECK_FALSE(buffer.pop());
   CHECK_FALSE(buffer.pop());
-  CHECK_FALSE(buffer.aborted());
-  CHECK(buffer.waited_ns() == 0);
 }
 
 TEST_CASE("BoundedBuffer lets a chunk through that is larger than all of it, once it is empty") {
@@ -65,25 +63,11 @@ TEST_CASE("BoundedBuffer holds no more than its capacity") {
   CHECK(most <= static_cast<std::int64_t>(capacity) + chunk_size);
 }
 
-TEST_CASE("BoundedBuffer tells how long the producer waited") {
-  BoundedBuffer buffer(1);
-  std::thread producer([&] {
-    while (buffer.push(Chunk::copy_of("x"))) {
-    }
-  });
-  // Ends as soon as the producer once found it full, which it must when it is faster for a moment.
-  while (buffer.waited_ns() == 0) CHECK(buffer.pop().has_value());
-  buffer.leave();
-  producer.join();
-  CHECK(buffer.waited_ns() > 0);
-}
-
 TEST_CASE("BoundedBuffer's abort drops what is inside and wakes the consumer") {
   BoundedBuffer buffer(100);
   CHECK(buffer.push(Chunk::copy_of("lost")));
   buffer.abort();
   CHECK_FALSE(buffer.pop());
-  CHECK(buffer.aborted());
 
   BoundedBuffer empty(100);
   bool ended = false;

@@ -118,15 +118,8 @@ std::optional<Version> parse_version(std::string_view body) {
   if (!object) return std::nullopt;
   Version version{.version = text_of(*object, "Version"),
                   .api_version = text_of(*object, "ApiVersion"),
-                  .min_api_version = text_of(*object, "MinAPIVersion"),
-                  .platform = text_of(object_of(*object, "Platform"), "Name")};
+                  .min_api_version = text_of(*object, "MinAPIVersion")};
   if (!parse_api_version(version.api_version)) return std::nullopt;
-  if (version.platform.empty()) {
-    const Json* components = member(*object, "Components");
-    if (components != nullptr && components->is_array() && !components->empty()) {
-      version.platform = text_of(components->front(), "Name");
-    }
-  }
   return version;
 }
 
@@ -173,14 +166,11 @@ std::optional<Container> parse_container(std::string_view body) {
   if (container.id.empty() || !bool_member(state, "Running")) return std::nullopt;
   container.name = without_slash(text_of(*object, "Name"));
   container.image = text_of(*object, "Image");
-  container.created = text_of(*object, "Created");
-  container.restart_count = int_member(*object, "RestartCount").value_or(0);
   container.state = text_of(state, "Status");
   container.running = flag_of(state, "Running");
   container.paused = flag_of(state, "Paused");
   container.restarting = flag_of(state, "Restarting");
   container.pid = int_member(state, "Pid").value_or(0);
-  container.started_at = text_of(state, "StartedAt");
   container.mounts = mounts_of(*object);
   container.host_config = object_of(*object, "HostConfig");
   container.auto_remove = flag_of(container.host_config, "AutoRemove");
@@ -209,9 +199,7 @@ std::optional<std::string> env_value(const Container& container, std::string_vie
 std::optional<Image> parse_image(std::string_view body) {
   const std::optional<Json> object = parse_object(body);
   if (!object) return std::nullopt;
-  Image image{.id = text_of(*object, "Id"),
-              .repo_tags = texts_of(*object, "RepoTags"),
-              .repo_digests = texts_of(*object, "RepoDigests")};
+  Image image{.id = text_of(*object, "Id"), .repo_digests = texts_of(*object, "RepoDigests")};
   if (image.id.empty()) return std::nullopt;
   return image;
 }

@@ -20,7 +20,6 @@ struct Version {                // GET /version
   std::string version;          // "20.10.24"
   std::string api_version;      // "1.41"
   std::string min_api_version;  // "1.12"
-  std::string platform;  // Platform.Name, or the first component's name ("Engine", "Podman Engine")
 };
 std::optional<Version> parse_version(std::string_view body);
 
@@ -62,10 +61,7 @@ struct Container {  // GET /containers/{id}/json
   bool running = false;
   bool paused = false;
   bool restarting = false;
-  std::int64_t pid = 0;    // State.Pid: on the host
-  std::string started_at;  // State.StartedAt, as the engine wrote it
-  std::string created;     // Created
-  std::int64_t restart_count = 0;
+  std::int64_t pid = 0;      // State.Pid: on the host
   bool auto_remove = false;  // HostConfig.AutoRemove
   bool readonly_rootfs = false;
   std::string config_image;      // Config.Image: the name it was created by
@@ -85,7 +81,6 @@ std::optional<std::string> env_value(const Container& container, std::string_vie
 
 struct Image {  // GET /images/{name}/json
   std::string id;
-  std::vector<std::string> repo_tags;
   std::vector<std::string> repo_digests;
 };
 std::optional<Image> parse_image(std::string_view body);

@@ -97,7 +97,13 @@ Fd create_partial(int directory, const std::string& path, std::string& name) {
                    0600));
   if (!file) throw system_error(storage, "creating a file in " + path, errno);
   name = chosen;
-  ::flock(file.get(), LOCK_EX | LOCK_NB);
+  // Waits, as who looks for dot-files of dead runs locks this one for a moment.
+  while (::flock(file.get(), LOCK_EX) != 0) {
+    const int error = errno;
+    if (error == EINTR) continue;
+    ::unlinkat(directory, chosen.c_str(), 0);
+    throw system_error(storage, "locking a file in " + path, error);
+  }
   return file;
 }
 

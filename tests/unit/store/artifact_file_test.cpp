@@ -376,6 +376,19 @@ TEST_CASE("without O_TMPFILE: a dot-file that is published or removed") {
   }
 }
 
+TEST_CASE("without O_TMPFILE: a dot-file that cannot be locked is an error, and is removed") {
+  const TempDir temp;
+  const std::string report = in_child([&]() -> std::string {
+    const auto directory = BackupDirectory::open_existing(temp.path());
+    lose_tmpfile();
+    fail_system_call(SYS_flock, ENOLCK);
+    return error_of([&] { const ArtifactFile file(directory); });
+  });
+  CHECK(report.starts_with("error storage: locking a file in " + temp.path() +
+                           ": No locks available"));
+  CHECK(names_in(temp.path()).empty());
+}
+
 TEST_CASE("without O_TMPFILE: a name that is taken is never replaced") {
   for (const bool can_rename : {true, false}) {
     const TempDir temp;

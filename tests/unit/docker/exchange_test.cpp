@@ -222,6 +222,17 @@ TEST_CASE("HTTP error: with JSON, without, and with nothing") {
   CHECK(error.kind == ErrorKind::container);
   CHECK(error.status == 409);
 
+  error = inspect(answer(404, "404 page not found\n", "text/plain"));
+  CHECK(error.kind == ErrorKind::container);
+  CHECK(error.status == 404);
+  CHECK(error.what == "GET /v1.41/containers/web/json: 404 page not found (status 404)");
+  CHECK(error.hint.empty());
+
+  error = inspect("HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n");
+  CHECK(error.kind == ErrorKind::container);
+  CHECK(error.status == 409);
+  CHECK(error.what == "GET /v1.41/containers/web/json: Conflict (status 409)");
+
   error = inspect(answer(500, "panic in the\nengine\n", "text/plain"));
   CHECK(error.kind == ErrorKind::engine);
   CHECK(error.status == 500);

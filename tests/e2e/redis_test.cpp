@@ -706,6 +706,33 @@ TEST_CASE("B, SIGTERM and a time limit during the save: 143, 124, and the server
   CHECK(life_of(server.container()) == life);
 }
 
+TEST_CASE("B, SIGKILL during the save: nothing is left, the server goes on, and so do we") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis");
+  server.seed();
+  server.slow_saves(2ms);
+  const std::string life = life_of(server.container());
+  Process run = scene.begin({"backup", server.container()});
+  HeldSave held(server);
+  run.signal(SIGKILL);
+  CHECK(run.wait().exit_code == -SIGKILL);
+  CHECK_FALSE(paused(server.container()));
+  const Ended recovered = scene.bba({"recover"});
+  CHECK(recovered.exit_code == 0);
+  CHECK(recovered.out.empty());
+  scene.check_nothing_left();
+  held.let_go();
+  server.slow_saves(0ms);
+  const Ended again = scene.bba({"backup", server.container()});
+  INFO(again.err);
+  CHECK(again.exit_code == 0);
+  const Json found = scene.manifest().at("artifacts")[0].at("found");
+  CHECK(found.at("keyspace").at("db0").at("after") == server.keyspace().at("db0"));
+  CHECK(server.info("rdb_saves") == "2");
+  CHECK(life_of(server.container()) == life);
+}
+
 TEST_CASE("B, a server that is frozen: a time limit, exit 124, and no client stays inside") {
   NEEDS_ENGINE();
   Scene scene;

@@ -521,6 +521,10 @@ TEST_CASE("listing: measuring") {
   const auto whole = measure(rules_for(tree), [] { return true; });
   REQUIRE(whole.has_value());
   CHECK(whole->whole);
+  Stop late;
+  late.set_time_limit(std::chrono::seconds(0));
+  CHECK_THROWS_WITH_AS(measure(rules_for(tree), late),
+                       "the time limit of 0s for the whole was passed", Error);
   // Minutes may be left to read: a request to stop ends it at the next entry.
   stop.request(SIGTERM);
   try {
@@ -528,5 +532,18 @@ TEST_CASE("listing: measuring") {
     FAIL("nothing was thrown");
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::terminated);
+  }
+}
+
+TEST_CASE("listing: every count that a manifest has is described") {
+  ArchiveCounts counts;
+  counts.changed = 1;
+  std::ifstream file(BBA_SOURCE_DIR "/docs/manifest.md");
+  const std::string described{std::istreambuf_iterator<char>(file), {}};
+  const Json found = found_json(counts);
+  for (const auto& one : {found, found.at("not_carried")}) {
+    for (const auto& [key, value] : one.items()) {
+      CHECK_MESSAGE(described.find('`' + key + '`') != described.npos, key);
+    }
   }
 }

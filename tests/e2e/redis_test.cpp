@@ -378,7 +378,10 @@ TEST_CASE("B, a password that only the operator knows: without, with a wrong one
   server.ask({"SET", "since", "the save"});
   {
     const Json manifest =
-        check_files(scene, server.container(), {"no BGSAVE", "NOAUTH", "set REDISCLI_AUTH"});
+        check_files(scene, server.container(),
+                    {"no BGSAVE", "NOAUTH",
+                     "set REDISCLI_AUTH; sudo drops it without --preserve-env=REDISCLI_AUTH"},
+                    with_environment({{"SUDO_USER", "somebody"}}));
     check_was_paused(manifest, {server.container()});
     // What it holds is as old as the server's last save, and the operator is told.
     CHECK(artifact_of(manifest).at("found").at("rdb_file") == "dump.rdb");

@@ -7,6 +7,7 @@
 #include <string>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +87,18 @@ TEST_CASE("what somebody else holds for a dead run is told, what a live run hold
   leftovers(temp.path(), &paths);
   CHECK(paths == std::vector<std::string>{of_zombie});
   CHECK(::waitpid(zombie, nullptr, 0) == zombie);
+}
+
+TEST_CASE("the state directory is its owner's alone, and others can pass through its parents") {
+  const TempDir temp;
+  const mode_t before = ::umask(077);
+  const std::string error = error_of([&] { const Journal journal(temp / "lib/bba/state", host); });
+  ::umask(before);
+  CHECK(error == "no error");
+  CHECK(mode_of(temp / "lib/bba/state") == 0700);
+  // The public proofs are beside it.
+  CHECK(mode_of(temp / "lib/bba") == 0755);
+  CHECK(mode_of(temp / "lib") == 0755);
 }
 
 TEST_CASE("a journal that is alive is shown to nobody, not even to its own process") {

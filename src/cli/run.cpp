@@ -152,8 +152,7 @@ int backup(ops::Session& session, const Options& options) {
                          store::manifest_name(manifest.module, manifest.started));
       if (options.json) print(session.stop, ops::sealed_text(store::to_json(manifest)));
       for (const store::ArtifactRecord& artifact : manifest.artifacts) {
-        const std::string path = session.settings.backup_dir + "/" + artifact.file;
-        if (!options.json) print(session.stop, path + "\n");
+        if (!options.json) print(session.stop, ops::path_in(directory, artifact.file) + "\n");
         session.reporter.note(fmt::format("{} from {}, sha256 {}", format_bytes(artifact.bytes),
                                           format_bytes(artifact.uncompressed_bytes),
                                           artifact.sha256.substr(0, 16)));

@@ -50,6 +50,7 @@ Chosen by_file(const FileReference& reference) {
   const store::Catalogue catalogue = store::read_catalogue(directory, name->module);
   const std::string manifest = store::manifest_name(name->module, name->time);
   if (const store::BackupSet* set = set_called(catalogue, manifest)) {
+    if (!belongs_to(*set, reference.file)) throw no_manifest(*name, reference.file);
     return {std::move(directory), *set};
   }
   for (const std::string& file : {manifest, reference.file}) {
@@ -141,7 +142,7 @@ void write_receipt(const store::BackupDirectory& directory, const std::string& n
   constexpr unsigned mode = 0600;
   const std::string text = pretty_json(receipt);
   if (directory.contains(name)) {
-    store::replace_file(directory.path() + '/' + name, text, mode);
+    store::replace_file(directory.fd(), directory.path() + '/' + name, text, mode);
     return;
   }
   store::ArtifactFile file(directory);

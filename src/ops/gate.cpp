@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,12 +80,7 @@ std::optional<std::size_t> referred_set(const Session& session, const GateReques
     return std::nullopt;
   }
   for (std::size_t i = 0; i < sets.size(); ++i) {
-    const auto& artifacts = sets[i].manifest.artifacts;
-    if (file.file == sets[i].manifest_file ||
-        std::any_of(artifacts.begin(), artifacts.end(),
-                    [&](const store::ArtifactRecord& one) { return one.file == file.file; })) {
-      return i;
-    }
+    if (belongs_to(sets[i], file.file)) return i;
   }
   evidence.refusals.push_back(
       bad_reference(request, "belongs to no complete set: no manifest names it"));
@@ -158,8 +154,15 @@ Evidence ask_directory(Session& session, const GateRequest& request) {
 // ---- judged by the public proof
 
 bool proof_names(const Proof& proof, const std::string& reference) {
+  const bool bare = reference.find('/') == std::string::npos;
+  std::error_code nowhere;
+  const std::filesystem::path asked =
+      std::filesystem::absolute(reference, nowhere).lexically_normal();
   const auto is_it = [&](const std::string& path) {
-    return path == reference || path.substr(path.rfind('/') + 1) == reference;
+    const std::filesystem::path named(path);
+    if (bare) return named.filename() == reference;
+    return asked == named || (asked.filename() == named.filename() &&
+                              same_directory(asked.parent_path(), named.parent_path()));
   };
   return is_it(proof.manifest) ||
          std::any_of(proof.artifacts.begin(), proof.artifacts.end(), is_it);
@@ -172,7 +175,7 @@ Evidence ask_proof(const Session& session, const GateRequest& request) {
   } catch (const Error& error) {
     evidence.refusals.push_back(
         {"set", fmt::format("the public proof says nothing: {}", error.what()),
-         error.hint().empty() ? "sudo " + (program + ("verify " + request.module)) : error.hint()});
+         error.hint().empty() ? program + ("verify " + request.module) : error.hint()});
     return evidence;
   }
   if (!evidence.proof) {
@@ -180,7 +183,7 @@ Evidence ask_proof(const Session& session, const GateRequest& request) {
         {"set",
          fmt::format("{} may not be read, and there is no public proof {}/{}.json",
                      session.settings.backup_dir, session.settings.proof_dir, request.module),
-         fmt::format("sudo {}backup {}", program, request.module)});
+         program + ("backup " + request.module)});
     return evidence;
   }
   if (request.reference && !proof_names(*evidence.proof, *request.reference)) {
@@ -196,12 +199,18 @@ Evidence ask_proof(const Session& session, const GateRequest& request) {
 std::optional<Refusal> clock_refusal(const Proof& proof, const GateRequest& request) {
   const Timestamp latest = std::max({proof.started, proof.finished, proof.proven});
   if (latest <= request.at) return std::nullopt;
+  const bool of_the_future = proof.started > request.at;
   return Refusal{
       "clock",
       fmt::format("the backup is of {}, and the clock says {}: one of the two is wrong, "
                   "so its age is not known",
                   format_rfc3339(latest), format_rfc3339(request.at)),
-      "set the clock right, then take a new backup: " + (program + ("backup " + request.module))};
+      of_the_future
+          ? fmt::format("set the clock right; where it is, move {} and its artifacts away, as it "
+                        "stays the newest, or judge another set with --ref",
+                        proof.manifest)
+          : "set the clock right, then take a new backup: " +
+                (program + ("backup " + request.module))};
 }
 
 std::optional<Refusal> age_refusal(const Proof& proof, const GateRequest& request) {
@@ -286,14 +295,7 @@ std::optional<Refusal> image_refusal(Session& session, const Proof& proof) {
   }
 }
 
-}  // namespace
-
-std::string GateVerdict::reference() const {
-  if (!proof) return {};
-  return proof->artifacts.empty() ? proof->manifest : proof->artifacts.front();
-}
-
-GateVerdict gate(Session& session, const GateRequest& request) {
+GateVerdict judge(Session& session, const GateRequest& request) {
   if (!valid_module_id(request.module)) {
     throw Error(ErrorKind::config, fmt::format("'{}' is no module id", request.module));
   }
@@ -322,6 +324,32 @@ GateVerdict gate(Session& session, const GateRequest& request) {
   require(level_refusal(proof, request, evidence.failed_drill));
   require(size_refusal(proof, request));
   if (!request.skip_image_check) require(image_refusal(session, proof));
+  return verdict;
+}
+
+// Who may not read the backups may not list them either, nor make one.
+void speak_to_the_unprivileged(GateVerdict& verdict) {
+  for (Refusal& refusal : verdict.refusals) {
+    if (refusal.condition == "reference") {
+      refusal.run = verdict.proof ? fmt::format("give the newest, {}, or leave --ref out",
+                                                verdict.reference())
+                                  : "give an artifact of the newest set, or leave --ref out";
+    } else if (refusal.run.starts_with(program)) {
+      refusal.run = "sudo " + refusal.run;
+    }
+  }
+}
+
+}  // namespace
+
+std::string GateVerdict::reference() const {
+  if (!proof) return {};
+  return proof->artifacts.empty() ? proof->manifest : proof->artifacts.front();
+}
+
+GateVerdict gate(Session& session, const GateRequest& request) {
+  GateVerdict verdict = judge(session, request);
+  if (verdict.by_proof) speak_to_the_unprivileged(verdict);
   return verdict;
 }
 

@@ -9,6 +9,7 @@
 
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
+#include "bba/ops/trusted_directory.hpp"
 #include "bba/pipe/digest.hpp"
 
 namespace bba::ops {
@@ -18,11 +19,6 @@ namespace {
 constexpr int proof_schema = 1;
 constexpr std::size_t most_proof_bytes = 1 << 20;
 constexpr std::size_t most_sets_before = 5;
-
-// Absolute, as a proof is read by others, who run elsewhere.
-std::string path_in(const store::BackupDirectory& directory, const std::string& file) {
-  return std::filesystem::absolute(directory.path() + '/' + file).lexically_normal();
-}
 
 // ---- the JSON
 
@@ -66,46 +62,6 @@ std::vector<Value> list_of(const Json& json, std::string_view key) {
 
 // ---- the directory
 
-// Whoever can write here can make a gate open. A POSIX ACL that lets others write shows in the
-// group's bits, so the mode says enough.
-void require_trusted(int fd, const std::string& path, uid_t owner, ErrorKind kind) {
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) throw system_error(kind, path, errno);
-  if (status.st_uid != owner) {
-    throw Error(kind,
-                fmt::format("{} belongs to user id {}, not to {}", path, status.st_uid, owner),
-                fmt::format("chown {} {}", owner, path));
-  }
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    throw Error(kind,
-                fmt::format("{} can be written by others than its owner (mode {:04o})", path,
-                            status.st_mode & 07777u),
-                "chmod go-w " + path);
-  }
-}
-
-Fd open_directory(const std::string& path) {
-  return Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-}
-
-void make_public_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) != 0) {
-    if (errno == EEXIST) return;
-    const std::size_t slash = path.rfind('/');
-    if (errno != ENOENT || slash == path.npos || slash == 0) {
-      throw system_error(ErrorKind::storage, "making " + path, errno);
-    }
-    make_public_directory(path.substr(0, slash));
-    if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
-      throw system_error(ErrorKind::storage, "making " + path, errno);
-    }
-  }
-  // The umask of the caller may have taken bits away.
-  if (::chmod(path.c_str(), 0755) != 0) {
-    throw system_error(ErrorKind::storage, "making " + path, errno);
-  }
-}
-
 std::string proof_file(const std::string& directory, const std::string& module) {
   if (!valid_module_id(module)) {
     throw Error(ErrorKind::config, fmt::format("'{}' is no module id", module));
@@ -120,12 +76,32 @@ bool same_directory(const store::BackupDirectory& a, const std::string& path) {
          first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
+// A set that a wrong clock named stays the newest for everybody who asks, whatever is taken later.
+void warn_where_hidden(Session& session, const std::vector<store::BackupSet>& sets,
+                       const std::string& manifest_file) {
+  const auto known_to_be_past = std::find_if(
+      sets.begin(), sets.end(),
+      [at = now()](const store::BackupSet& one) { return one.manifest.started <= at; });
+  if (known_to_be_past == sets.end() || known_to_be_past == sets.begin() ||
+      known_to_be_past->manifest_file != manifest_file) {
+    return;
+  }
+  session.reporter.warning(fmt::format(
+      "{} has no public proof, and no gate judges it: {} is of the future, and so the newest; "
+      "where the clock is right now, move that one and its artifacts out of {}",
+      manifest_file, sets.front().manifest_file, session.settings.backup_dir));
+}
+
 // The digest ties a receipt to the manifest as it was drilled: one that was edited since has none.
 bool has_receipt(const store::BackupSet& set) {
   return set.receipt && string_member(*set.receipt, "manifest_sha256") == manifest_sha256(set);
 }
 
 }  // namespace
+
+std::string path_in(const store::BackupDirectory& directory, const std::string& file) {
+  return std::filesystem::absolute(directory.path() + '/' + file).lexically_normal();
+}
 
 std::string_view name(ProofLevel level) {
   return level == ProofLevel::drilled ? "drilled" : "verified";
@@ -256,20 +232,15 @@ Proof proof_of(const store::BackupDirectory& directory, const std::vector<store:
 
 void write_proof(const std::string& directory, const Proof& proof) {
   const std::string file = proof_file(directory, proof.module);
-  make_public_directory(directory);
-  const Fd opened = open_directory(directory);
-  if (!opened) throw system_error(ErrorKind::storage, directory, errno);
-  require_trusted(opened.get(), directory, ::geteuid(), ErrorKind::storage);
-  store::replace_file(file, pretty_json(to_json(proof)), 0644);
+  const Fd opened = make_trusted(directory);
+  store::replace_file(opened.get(), file, pretty_json(to_json(proof)), 0644);
 }
 
 std::optional<Proof> read_proof(const std::string& directory, const std::string& module,
                                 uid_t owner) {
   const std::string path = proof_file(directory, module);
-  const Fd opened = open_directory(directory);
-  if (!opened && errno == ENOENT) return std::nullopt;
-  if (!opened) throw system_error(ErrorKind::storage, directory, errno);
-  require_trusted(opened.get(), directory, owner, ErrorKind::gate);
+  const Fd opened = open_trusted(directory, owner, ErrorKind::gate);
+  if (!opened) return std::nullopt;
   const Fd file(::openat(opened.get(), (module + ".json").c_str(),
                          O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!file && errno == ENOENT) return std::nullopt;
@@ -297,7 +268,11 @@ void publish_proof(Session& session, const store::BackupDirectory& directory,
   if (!parsed) throw Error(ErrorKind::internal, manifest_file + " is no manifest's name");
   try {
     const store::Catalogue catalogue = store::read_catalogue(directory, parsed->module);
-    if (catalogue.sets.empty() || catalogue.sets.front().manifest_file != manifest_file) return;
+    if (catalogue.sets.empty()) return;
+    if (catalogue.sets.front().manifest_file != manifest_file) {
+      warn_where_hidden(session, catalogue.sets, manifest_file);
+      return;
+    }
     if (const auto why = failed_drill(catalogue.sets.front())) {
       session.reporter.warning(
           fmt::format("{}: no public proof, as the last drill of {} failed: {}", parsed->module,
@@ -321,9 +296,11 @@ void withdraw_proof(Session& session, const store::BackupDirectory& directory,
   try {
     const auto proof = read_proof(session.settings.proof_dir, parsed->module, ::geteuid());
     if (!proof || !proof->manifest.ends_with('/' + manifest_file)) return;
-    const std::string file = proof_file(session.settings.proof_dir, parsed->module);
-    if (::unlink(file.c_str()) != 0 && errno != ENOENT) {
-      throw system_error(ErrorKind::storage, "removing " + file, errno);
+    const std::string& proofs = session.settings.proof_dir;
+    const Fd opened = open_trusted(proofs, ::geteuid(), ErrorKind::storage);
+    const std::string file = parsed->module + ".json";
+    if (opened && ::unlinkat(opened.get(), file.c_str(), 0) != 0 && errno != ENOENT) {
+      throw system_error(ErrorKind::storage, fmt::format("removing {}/{}", proofs, file), errno);
     }
     session.reporter.note(parsed->module + ": its public proof is withdrawn");
   } catch (const Error& error) {

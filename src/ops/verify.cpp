@@ -435,16 +435,6 @@ const store::Orphan* orphan_called(const store::Catalogue& catalogue, const std:
   return found == catalogue.orphans.end() ? nullptr : &*found;
 }
 
-Error no_manifest(const store::ParsedName& name, const std::string& file) {
-  const std::string manifest = store::manifest_name(name.module, name.time);
-  return Error(
-      ErrorKind::artifact,
-      fmt::format("{}: no manifest names it, and an artifact without one is no backup", file),
-      fmt::format("where it was copied, copy {} as well; else the run that made it was "
-                  "killed, or a prune of it",
-                  manifest));
-}
-
 Verification verify_file(Session& session, const FileReference& reference) {
   const auto name = store::parse_name(reference.file);
   if (!name || name->rest == "drill.json") {
@@ -476,9 +466,7 @@ Verification verify_file(Session& session, const FileReference& reference) {
   const auto record =
       std::find_if(artifacts.begin(), artifacts.end(),
                    [&](const store::ArtifactRecord& one) { return one.file == reference.file; });
-  if (reference.file != manifest_file && record == artifacts.end()) {
-    throw no_manifest(*name, reference.file);
-  }
+  if (!belongs_to(*set, reference.file)) throw no_manifest(*name, reference.file);
   if (reference.file == manifest_file || artifacts.size() == 1) {
     verification.sets.push_back(verify_set(session, directory, *set));
     publish_or_withdraw(session, directory, verification.sets.back());
@@ -560,6 +548,23 @@ SetVerdict verify_set(Session& session, const store::BackupDirectory& directory,
   return verdict;
 }
 
+bool belongs_to(const store::BackupSet& set, const std::string& file) {
+  const auto& artifacts = set.manifest.artifacts;
+  return file == set.manifest_file ||
+         std::any_of(artifacts.begin(), artifacts.end(),
+                     [&](const store::ArtifactRecord& one) { return one.file == file; });
+}
+
+Error no_manifest(const store::ParsedName& name, const std::string& file) {
+  const std::string manifest = store::manifest_name(name.module, name.time);
+  return Error(
+      ErrorKind::artifact,
+      fmt::format("{}: no manifest names it, and an artifact without one is no backup", file),
+      fmt::format("where it was copied, copy {} as well; else the run that made it was "
+                  "killed, or a prune of it",
+                  manifest));
+}
+
 std::optional<FileReference> file_reference(const Session& session, const std::string& reference) {
   const std::size_t slash = reference.rfind('/');
   if (slash != reference.npos) {
@@ -568,7 +573,8 @@ std::optional<FileReference> file_reference(const Session& session, const std::s
   }
   // No module id can look like this: it would hold capitals.
   if (!store::parse_name(reference)) return std::nullopt;
-  if (std::filesystem::exists(reference)) return FileReference{".", reference};
+  std::error_code not_here;
+  if (std::filesystem::exists(reference, not_here)) return FileReference{".", reference};
   return FileReference{session.settings.backup_dir, reference};
 }
 

@@ -125,6 +125,20 @@ int rename_partial(int directory, const std::string& from, const std::string& to
   return ::unlinkat(directory, from.c_str(), 0) == 0 ? 0 : errno;
 }
 
+// Of an open() without O_CREAT: a symlink, a socket, a device without a driver.
+bool is_no_regular_file(int error) {
+  return error == ELOOP || error == ENXIO || error == ENODEV;
+}
+
+Error no_regular_file(const std::string& path) {
+  return Error(ErrorKind::artifact, path + ": not a regular file");
+}
+
+// It is gone, or the disk does not give it. What may not be read says nothing about the file.
+bool is_broken(int error) {
+  return error == ENOENT || error == EIO;
+}
+
 }  // namespace
 
 BackupDirectory BackupDirectory::open_or_create(const std::string& path) {
@@ -170,12 +184,14 @@ bool BackupDirectory::contains(const std::string& name) const {
 
 Fd BackupDirectory::open_file(const std::string& name) const {
   require_file_name(name);
+  const std::string path = path_ + '/' + name;
   // O_NONBLOCK, so that a FIFO of that name is refused below instead of waited for.
   Fd file(::openat(fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (!file) throw system_error(storage, path_ + '/' + name, errno);
+  if (!file && is_no_regular_file(errno)) throw no_regular_file(path);
+  if (!file) throw system_error(is_broken(errno) ? ErrorKind::artifact : storage, path, errno);
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0) throw system_error(storage, path_ + '/' + name, errno);
-  if (!S_ISREG(status.st_mode)) throw Error(storage, path_ + '/' + name + ": not a regular file");
+  if (::fstat(file.get(), &status) != 0) throw system_error(storage, path, errno);
+  if (!S_ISREG(status.st_mode)) throw no_regular_file(path);
   return file;
 }
 
@@ -261,24 +277,25 @@ bool is_partial_name(std::string_view file) {
          file.starts_with(partial_prefix) && file.ends_with(partial_suffix);
 }
 
-void replace_file(const std::string& path, std::string_view content, unsigned mode) {
+void replace_file(int directory, const std::string& path, std::string_view content, unsigned mode) {
   const std::string parent = parent_of(path);
   const std::string name = path.substr(path.rfind('/') + 1);
-  const Fd directory = open_directory(parent);
-  if (!directory) throw system_error(storage, parent, errno);
+  // The descriptor may be one that cannot be synced (O_PATH).
+  const Fd opened(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened) throw system_error(storage, parent, errno);
   std::string partial;
-  const Fd file = create_partial(directory.get(), parent, partial);
+  const Fd file = create_partial(opened.get(), parent, partial);
   try {
     write_all(file.get(), as_bytes(content), storage, "writing " + path);
     if (::fchmod(file.get(), static_cast<mode_t>(mode)) != 0 || ::fsync(file.get()) != 0 ||
-        ::renameat(directory.get(), partial.c_str(), directory.get(), name.c_str()) != 0) {
+        ::renameat(opened.get(), partial.c_str(), opened.get(), name.c_str()) != 0) {
       throw system_error(storage, "writing " + path, errno);
     }
   } catch (...) {
-    ::unlinkat(directory.get(), partial.c_str(), 0);
+    ::unlinkat(opened.get(), partial.c_str(), 0);
     throw;
   }
-  sync_directory(directory.get(), parent);
+  sync_directory(opened.get(), parent);
 }
 
 }  // namespace bba::store

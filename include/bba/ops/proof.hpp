@@ -36,6 +36,9 @@ std::uint64_t content_bytes(const store::Manifest& manifest);
 std::vector<std::uint64_t> sizes_before(const std::vector<store::BackupSet>& sets,
                                         std::size_t index);
 
+// The path of a file there as everybody is told it: absolute, with one spelling.
+std::string path_in(const store::BackupDirectory& directory, const std::string& file);
+
 struct Proof {
   std::string module;
   std::string module_class;
@@ -64,10 +67,12 @@ Proof proof_of(const store::BackupDirectory& directory, const std::vector<store:
                std::size_t index, Timestamp proven);
 
 // Replaces <directory>/<module>.json as a whole. Makes the directory (0755) where it is missing.
-// Throws Error{storage}, also where others could write to the directory: no gate would believe it.
+// Throws Error{storage}, also where others could write to the directory or to one above it: no gate
+// would believe it.
 void write_proof(const std::string& directory, const Proof& proof);
 // nullopt where there is none. Throws Error{gate} where directory or file do not belong to `owner`,
-// or somebody else could write them; Error{artifact} where it says nothing that makes sense.
+// or somebody else could write or exchange them; Error{artifact} where it says nothing that makes
+// sense.
 std::optional<Proof> read_proof(const std::string& directory, const std::string& module,
                                 uid_t owner = 0);
 

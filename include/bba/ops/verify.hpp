@@ -62,6 +62,11 @@ struct FileReference {
 };
 std::optional<FileReference> file_reference(const Session& session, const std::string& reference);
 
+// Whether the file is the set's manifest, or an artifact that it names; else what to say of one
+// that no manifest names.
+bool belongs_to(const store::BackupSet& set, const std::string& file);
+Error no_manifest(const store::ParsedName& name, const std::string& file);
+
 // For people, a line an artifact, and as JSON: one object a set.
 std::string verification_text(const Verification& verification);
 Json verification_json(const Verification& verification);

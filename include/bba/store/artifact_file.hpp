@@ -28,7 +28,8 @@ class BackupDirectory {
   int fd() const noexcept { return fd_.get(); }
   std::uint64_t free_bytes() const;  // for the caller (statvfs)
   bool contains(const std::string& name) const;
-  // A regular file, to be read; never through a symlink. Error{storage}.
+  // A regular file, to be read; never through a symlink. Error{artifact} where there is none, or
+  // where the disk does not give it; Error{storage} where it may not be read.
   Fd open_file(const std::string& name) const;
   void remove(const std::string& name) const;  // Error{storage}; a missing file is none
   void sync() const;                           // fsync of the directory
@@ -74,8 +75,9 @@ class ArtifactFile {
 // run that is alive holds it with flock.
 bool is_partial_name(std::string_view file);
 
-// Replaces a small file as a whole: a reader sees the old content or the new, never a part. Used
-// for the proof, which has one fixed name. Error{storage}.
-void replace_file(const std::string& path, std::string_view content, unsigned mode);
+// Replaces a small file as a whole: a reader sees the old content or the new, never a part. It is
+// the one of that name in the open directory, whatever the rest of `path`, which is for messages,
+// leads to by now. Error{storage}.
+void replace_file(int directory, const std::string& path, std::string_view content, unsigned mode);
 
 }  // namespace bba::store

@@ -101,6 +101,10 @@ TEST_CASE("a reference that means no set") {
   CHECK(kind_of(world.path("vault-20261123T110000Z.snap")) == ErrorKind::storage);
   write_file(world.path("vault-20261123T110000Z.snap"), "x");
   CHECK(kind_of(world.path("vault-20261123T110000Z.snap")) == ErrorKind::artifact);
+  // Its time has a set, which knows nothing of it.
+  write_file(world.path("vault-20261123T120000Z.more.tar.gz"), "x");
+  CHECK(kind_of(world.path("vault-20261123T120000Z.more.tar.gz")) == ErrorKind::artifact);
+  CHECK_FALSE(has_receipt(world));
   // What cannot be read may be a newer backup: the older one does not stand for it.
   write_file(world.path("vault-20261123T130000Z.manifest.json"), "{}");
   CHECK(kind_of("vault") == ErrorKind::artifact);

@@ -140,6 +140,10 @@ TEST_CASE("each condition refuses on its own") {
     const GateVerdict verdict = gate_world.judge();
     CHECK(conditions(verdict) == Names{"clock"});
     CHECK(contains(verdict.refusals[0].why, "2026-11-23T11:59:59Z"));
+    // A new backup would not be the newest.
+    CHECK(contains(verdict.refusals[0].run,
+                   "move " + world.path("web-20261123T120000Z.manifest.json") + " and its"));
+    CHECK(contains(verdict.refusals[0].run, "--ref"));
   }
   SUBCASE("not drilled") {
     gate_world.container_runs();
@@ -290,6 +294,12 @@ TEST_CASE("a reference has to be the module's, in the directory, and of a set") 
   CHECK(judged("/etc/passwd") == Names{"reference"});
   CHECK(judged("web") == Names{"reference"});
   CHECK(judged("") == Names{"reference"});
+  CHECK(judged(std::string(300, 'w') + "-20261123T120000Z.tar.gz") == Names{"reference"});
+  const std::string long_name =
+      std::string(100, 'w') + "-20261123T120000Z." + std::string(250, 'x');
+  gate_world.request.module = std::string(100, 'w');
+  CHECK(judged(long_name) == Names{"reference"});
+  gate_world.request.module = "web";
   CHECK(judged(world.path("web-20261123T110000Z.tar.gz")) == Names{"reference"});
   write_file(world.path(name + ".more.tar.gz"), "x");
   CHECK(judged(world.path(name + ".more.tar.gz")) == Names{"reference"});
@@ -313,7 +323,11 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   GateWorld gate_world;
   World& world = gate_world.world;
   gate_world.container_runs();
-  REQUIRE(::chmod(world.temp.path().c_str(), 0755) == 0);
+  const std::string socket = gate_world.fake.socket_path();
+  for (const std::string& path : {world.temp.path(), socket.substr(0, socket.rfind('/')), socket}) {
+    std::filesystem::permissions(path, std::filesystem::perms(0777));
+  }
+  std::filesystem::permissions(world.temp.path(), std::filesystem::perms(0755));
   const auto publish = [&] {
     const auto directory = store::BackupDirectory::open_existing(world.backups());
     publish_proof(world.session, directory, store::manifest_name("web", noon));
@@ -322,7 +336,6 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   const auto later = [] { return std::max(now(), noon) + 1h; };
   gate_world.request.at = later();
   gate_world.request.max_age = std::chrono::hours(24 * 36500);
-  gate_world.request.skip_image_check = true;
   const auto judge_as_nobody = [&] {
     constexpr uid_t nobody = 65534;
     REQUIRE(::seteuid(nobody) == 0);
@@ -337,6 +350,7 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   };
   CHECK(judge_as_nobody().by_proof);
   CHECK(conditions(judge_as_nobody()) == Names{"set"});
+  CHECK(judge_as_nobody().refusals[0].run == "sudo backup-before-apply backup web");
   publish();
   const GateVerdict verdict = judge_as_nobody();
   CHECK(verdict.by_proof);
@@ -347,15 +361,51 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
 
   gate_world.request.require = ProofLevel::drilled;
   CHECK(conditions(judge_as_nobody()) == Names{"proof"});
+  CHECK(judge_as_nobody().refusals[0].run == "sudo backup-before-apply drill web");
   put_receipt(world, "web", noon);
   publish();
   CHECK(conditions(judge_as_nobody()) == Names{});
 
-  gate_world.request.reference = world.path("web-20261123T120000Z.tar.gz");
-  CHECK(conditions(judge_as_nobody()) == Names{});
-  gate_world.request.reference = world.path("web-20261123T110000Z.tar.gz");
-  CHECK(conditions(judge_as_nobody()) == Names{"reference"});
+  // However the path is written.
+  const std::string artifact = "web-20261123T120000Z.tar.gz";
+  std::filesystem::create_directory_symlink(world.temp.path(), world.temp / "link");
+  for (const std::string& way : {world.path(artifact), artifact, world.path("/./" + artifact),
+                                 world.temp / "link/backups/" + artifact,
+                                 std::filesystem::relative(world.path(artifact)).string()}) {
+    CAPTURE(way);
+    gate_world.request.reference = way;
+    CHECK(conditions(judge_as_nobody()) == Names{});
+  }
+  for (const std::string& other : {world.path("web-20261123T110000Z.tar.gz"),
+                                   world.temp / "elsewhere/" + artifact, "./" + artifact}) {
+    CAPTURE(other);
+    gate_world.request.reference = other;
+    const GateVerdict refused = judge_as_nobody();
+    CHECK(conditions(refused) == Names{"reference"});
+    CHECK(refused.refusals[0].run ==
+          "give the newest, " + world.path(artifact) + ", or leave --ref out");
+  }
   gate_world.request.reference.reset();
+
+  // Size and image are those of the proof: nothing else can be read.
+  for (const auto ago : {1h, 2h, 3h}) {
+    put_set(world, "web", noon - ago, {{"", tar_content(1, 200'000)}});
+  }
+  CHECK(conditions(judge_as_nobody()) == Names{});
+  publish();
+  CHECK(conditions(judge_as_nobody()) == Names{"size"});
+  gate_world.request.max_shrink = 1.0;
+  CHECK(conditions(judge_as_nobody()) == Names{});
+  put_set(world, "web", noon, {{"", tar_content()}},
+          [](store::Manifest& manifest) { manifest.container.image_id = "sha256:bbbb"; });
+  put_receipt(world, "web", noon);
+  CHECK(conditions(judge_as_nobody()) == Names{});
+  publish();
+  CHECK(conditions(judge_as_nobody()) == Names{"image"});
+  CHECK(contains(judge_as_nobody().refusals[0].why, "the backup is of img:1 (sha256:bbbb)"));
+  CHECK(judge_as_nobody().refusals[0].run == "sudo backup-before-apply backup web");
+  gate_world.request.skip_image_check = true;
+  CHECK(conditions(judge_as_nobody()) == Names{});
 
   gate_world.request.at = noon - 1h;
   CHECK(conditions(judge_as_nobody()) == Names{"clock"});

@@ -117,6 +117,21 @@ TEST_CASE("the proof is of the newest set, and of the directory that backups go 
   CHECK(read(world)->started == noon);
 }
 
+TEST_CASE("a backup that one of the future hides is told of, and the others are not") {
+  World world;
+  const Timestamp at = now();
+  for (const auto ago : {2h, 1h, -1h}) put_set(world, "web", at - ago, {{"", tar_content()}});
+  publish(world, store::manifest_name("web", at - 2h));
+  publish(world, store::manifest_name("web", at + 1h));
+  CHECK(world.reporter.warnings.empty());
+  CHECK(read(world)->started == at + 1h);
+  publish(world, store::manifest_name("web", at - 1h));
+  CHECK(read(world)->started == at + 1h);
+  REQUIRE(world.reporter.warnings.size() == 1);
+  CHECK(world.reporter.warnings[0].starts_with(store::manifest_name("web", at - 1h)));
+  CHECK(contains(world.reporter.warnings[0], store::manifest_name("web", at + 1h)));
+}
+
 TEST_CASE("a proof is withdrawn for its own set alone") {
   World world;
   put_set(world, "web", noon, {{"", tar_content()}});
@@ -171,12 +186,20 @@ TEST_CASE("a proof is believed only where nobody else could have written it") {
     const uid_t other = ::geteuid() + 4711;
     const Thrown wrong = thrown_by([&] { read_proof(world.proofs(), "web", other); });
     CHECK(wrong.kind == ErrorKind::gate);
-    CHECK(contains(wrong.message, world.proofs() + " belongs to user id"));
+    CHECK(contains(wrong.message, " belongs to user id"));
     if (::geteuid() == 0) {
       REQUIRE(::chown(file.c_str(), other, 0) == 0);
       CHECK(thrown().kind == ErrorKind::gate);
       CHECK(contains(thrown().message, file + " belongs to user id"));
     }
+  }
+  SUBCASE("a directory above it") {
+    REQUIRE(::chmod(world.temp.path().c_str(), 0777) == 0);
+    CHECK(thrown().kind == ErrorKind::gate);
+    publish(world, manifest_file);
+    CHECK(contains(world.reporter.warnings.at(0), "could not be written"));
+    REQUIRE(::chmod(world.temp.path().c_str(), 0755) == 0);
+    CHECK_FALSE(thrown().kind.has_value());
   }
   SUBCASE("a symlink") {
     std::filesystem::rename(file, world.temp / "elsewhere.json");

@@ -128,6 +128,13 @@ inline Content tar_content(std::uint64_t seed = 1, std::size_t size = 15'000) {
            {"content_bytes", text.size() + noise.size()}}};
 }
 
+// What a compose project's directory on the host is archived as.
+inline Content host_content(std::uint64_t seed = 1) {
+  Content content = tar_content(seed);
+  content.kind = "host-directory";
+  return content;
+}
+
 inline Content rdb_content(std::uint64_t seed = 1) {
   const std::string rdb = pipe::test::fixture("rdb/redis-7.0.15.rdb");
   const std::string log = pipe::test::random_lines(2'000, seed);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <random>
+#include <sys/stat.h>
 
 #include <doctest/doctest.h>
 
@@ -42,6 +43,8 @@ std::vector<Field> fields() {
   }
   all.push_back(
       {"objects", [](std::uint64_t seed) { return objects_content(seed); }, Compression::gzip});
+  all.push_back(
+      {"host-directory", [](std::uint64_t seed) { return host_content(seed); }, Compression::zstd});
   all.push_back({"raft-snapshot", [](std::uint64_t seed) { return snapshot_content(seed); },
                  Compression::none});
   return all;
@@ -230,7 +233,10 @@ TEST_CASE("corruption campaign: every field of the manifest that the files can c
     for (const char* kind :
          {"sql", "tar", "rdb-directory", "objects", "host-directory", "raft-snapshot"}) {
       // These two differ in who wrote the tar, and nothing in it tells.
-      const bool alike = field.name == "tar" && std::string_view(kind) == "host-directory";
+      const auto is_tree = [](std::string_view one) {
+        return one == "tar" || one == "host-directory";
+      };
+      const bool alike = is_tree(field.name) && is_tree(kind);
       if (kind == field.name || alike) continue;
       attempt(kind, [&](Json& json) { json["artifacts"][0]["kind"] = kind; });
     }
@@ -312,6 +318,33 @@ TEST_CASE("corruption campaign: every edit of a manifest, in every field of it, 
   MESSAGE("edits tried: ", tried, ", missed: ", missed);
   CHECK(tried > 2000);
   CHECK(missed == 0);
+}
+
+TEST_CASE("an artifact that is no file is broken, and hides no verdict on the others") {
+  World world;
+  const auto manifest =
+      put_set(world, "web", noon, {{"one", tar_content(1)}, {"two", tar_content(2)}});
+  put_set(world, "web", noon - 1h, {{"", tar_content(3)}});
+  verify(world.session, "web");
+  REQUIRE(std::filesystem::exists(world.proofs() + "/web.json"));
+  const std::string artifact = world.path(manifest.artifacts[0].file);
+  std::filesystem::rename(artifact, world.temp / "elsewhere");
+  SUBCASE("a link to the very bytes") {
+    std::filesystem::create_symlink(world.temp / "elsewhere", artifact);
+  }
+  SUBCASE("a directory") {
+    std::filesystem::create_directory(artifact);
+  }
+  SUBCASE("a FIFO") {
+    REQUIRE(::mkfifo(artifact.c_str(), 0600) == 0);
+  }
+  const Verification verification = verify(world.session, "web");
+  REQUIRE(verification.sets.size() == 2);
+  CHECK(contains(verification.sets[0].artifacts.at(0).broken, "not a regular file"));
+  CHECK(verification.sets[0].artifacts.at(1).broken == "");
+  CHECK(verification.sets[1].good());
+  CHECK(contains(verification_text(verification), "BAD  " + manifest.artifacts[0].file));
+  CHECK_FALSE(std::filesystem::exists(world.proofs() + "/web.json"));
 }
 
 TEST_CASE("the first broken thing is named with its offset") {
@@ -446,6 +479,8 @@ TEST_CASE("sets that were taken as one need each other") {
   CHECK(contains(found_broken(world, "web"), "knows nothing of it"));
   std::filesystem::remove(world.path(db));
   CHECK(contains(found_broken(world, "web"), db + " is missing"));
+  std::filesystem::create_symlink("elsewhere", world.path(db));
+  CHECK(contains(found_broken(world, "web"), db + ": not a regular file"));
 }
 
 TEST_CASE("a request to stop and a time limit end a verification") {

@@ -9,8 +9,10 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <vector>
 
@@ -151,10 +153,24 @@ TEST_CASE("only a regular file is opened: no symlink, no FIFO, no directory") {
   std::filesystem::create_symlink("real", temp / "link");
   REQUIRE(::mkfifo((temp / "fifo").c_str(), 0600) == 0);
   REQUIRE(::mkdir((temp / "dir").c_str(), 0700) == 0);
-  for (const std::string name : {"link", "fifo", "dir", "missing"}) {
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  (temp / "socket").copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  for (const std::string name : {"link", "fifo", "dir", "socket"}) {
     CAPTURE(name);
-    CHECK(error_of([&] { (void)directory.open_file(name); }).starts_with("error storage: "));
+    CHECK(error_of([&] {
+            (void)directory.open_file(name);
+          }).starts_with("error artifact: " + temp / name + ": not a regular file"));
   }
+  CHECK(error_of([&] { (void)directory.open_file("missing"); }).starts_with("error artifact: "));
+  // What may not be read says nothing about the file.
+  const std::string report = in_child([&]() -> std::string {
+    fail_system_call(SYS_openat, EACCES);
+    return error_of([&] { (void)directory.open_file("real"); });
+  });
+  CHECK(report.starts_with("error storage: "));
 }
 
 TEST_CASE("no name is there before publish, and then it is whole, 0600 and ours") {
@@ -428,12 +444,14 @@ TEST_CASE("a directory that refuses new files is an error, not a reason for a do
 
 TEST_CASE("a small file is replaced as a whole, with its mode") {
   const TempDir temp;
+  const auto directory = BackupDirectory::open_existing(temp.path());
   const mode_t before = ::umask(077);
-  replace_file(temp / "proof.json", "one", 0644);
+  replace_file(directory.fd(), temp / "proof.json", "one", 0644);
   CHECK(read_file(temp / "proof.json") == "one");
   CHECK(mode_of(temp / "proof.json") == 0644);
   const Fd reader(::open((temp / "proof.json").c_str(), O_RDONLY | O_CLOEXEC));
-  replace_file(temp / "proof.json", "two", 0600);
+  // The open directory counts, not what the path leads to.
+  replace_file(directory.fd(), "/nowhere/proof.json", "two", 0600);
   ::umask(before);
   CHECK(read_rest(reader.get(), 100, ErrorKind::storage, "proof") == "one");
   CHECK(read_file(temp / "proof.json") == "two");
@@ -444,23 +462,21 @@ TEST_CASE("a small file is replaced as a whole, with its mode") {
 TEST_CASE("a replacement that fails leaves the old file and nothing else") {
   const TempDir temp;
   write_file(temp / "proof.json", "old");
+  const auto directory = BackupDirectory::open_existing(temp.path());
   for (const int call : {SYS_fsync, SYS_renameat, SYS_fchmod, SYS_write}) {
     CAPTURE(call);
     const std::string report = in_child([&]() -> std::string {
       fail_system_call(call, ENOSPC);
-      return error_of([&] { replace_file(temp / "proof.json", "new", 0644); });
+      return error_of([&] { replace_file(directory.fd(), temp / "proof.json", "new", 0644); });
     });
     CHECK(report.starts_with("error storage: writing " + temp / "proof.json" +
                              ": No space left on device"));
     CHECK(names_in(temp.path()) == Names{"proof.json"});
     CHECK(read_file(temp / "proof.json") == "old");
   }
-  CHECK(error_of([&] {
-          replace_file(temp / "none/proof.json", "new", 0644);
-        }).starts_with("error storage: "));
   REQUIRE(::mkdir((temp / "directory").c_str(), 0700) == 0);
   CHECK(error_of([&] {
-          replace_file(temp / "directory", "new", 0644);
+          replace_file(directory.fd(), temp / "directory", "new", 0644);
         }).starts_with("error storage: "));
   CHECK(names_in(temp.path()) == Names{"directory", "proof.json"});
 }

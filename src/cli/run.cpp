@@ -177,14 +177,21 @@ int audit(ops::Session& session, const Options& options) {
 int recover(ops::Session& session, const Options& options) {
   const ops::Recovered recovered = ops::recover(session);
   if (options.json) {
-    print(session.stop, pretty_json(Json{{"done", recovered.done}, {"failed", recovered.failed}}));
+    print(session.stop, pretty_json(Json{{"done", recovered.done},
+                                         {"failed", recovered.failed},
+                                         {"waiting", recovered.waiting}}));
   } else {
     for (const std::string& done : recovered.done) print(session.stop, done + "\n");
   }
   for (const std::string& failed : recovered.failed) session.reporter.warning(failed);
-  if (recovered.done.empty() && recovered.failed.empty())
-    session.reporter.note("nothing to recover");
-  return recovered.failed.empty() ? exit_done : exit_needs_hand;
+  for (const std::string& waiting : recovered.waiting) {
+    session.reporter.warning(waiting +
+                             ": not there, but the engine may still be making it: run "
+                             "this again in a while");
+  }
+  const bool all_well = recovered.failed.empty() && recovered.waiting.empty();
+  if (recovered.done.empty() && all_well) session.reporter.note("nothing to recover");
+  return all_well ? exit_done : exit_needs_hand;
 }
 
 int verify(ops::Session& session, const Options& options) {

@@ -77,6 +77,10 @@ bool recover_first(Session& session) {
     session.reporter.warning(
         "an earlier run was killed, and what it left could not be put right: " + failed);
   }
+  for (const std::string& waiting : recovered.waiting) {
+    session.reporter.note("an earlier run was killed, and the engine may still be making what it " +
+                          ("asked for; it is looked for again the next time: " + waiting));
+  }
   return !recovered.failed.empty();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <sys/stat.h>
 #include <thread>
 
 #include "bba/base/text.hpp"
@@ -39,36 +40,52 @@ void start_again(docker::Engine& engine, const std::string& id) {
   }
 }
 
-void remove_scratch(docker::Engine& engine, const std::string& name) {
-  // The engine goes on making a container whose client has died, so "no such container" is believed
-  // only after a while.
-  constexpr int looks = 8;
-  for (int look = 0; look < looks; ++look) {
-    if (look > 0) std::this_thread::sleep_for(250ms);
-    if (!engine.find(name)) continue;
-    engine.remove_container(name);
-    return;
-  }
+bool was_seen_made(const store::JournalEntry& scratch) {
+  return scratch.id != scratch.name;
 }
 
-void pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
+bool remove_scratch(docker::Engine& engine, const store::JournalEntry& scratch) {
+  // Most of those that a dead client left in the making are there within this time.
+  constexpr int most_looks = 8;
+  const int looks = was_seen_made(scratch) ? 1 : most_looks;
+  for (int look = 0; look < looks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(250ms);
+    if (!engine.find(scratch.id)) continue;
+    engine.remove_container(scratch.id);
+    return true;
+  }
+  return was_seen_made(scratch);
+}
+
+// How long an engine may go on making a container whose client has gone: it copies what its image
+// has in the places of its volumes.
+constexpr std::chrono::hours longest_making{1};
+
+bool may_still_be_made(const store::Leftover& leftover) {
+  struct stat status {};
+  if (::fstat(leftover.lock.get(), &status) != 0) return true;
+  const auto written = std::chrono::system_clock::from_time_t(status.st_mtime);
+  return std::chrono::system_clock::now() - written < longest_making;
+}
+
+bool pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
   switch (entry.debt) {
     case store::Debt::paused:
       unpause(engine, entry.id);
-      return;
+      return true;
     case store::Debt::stopped:
       start_again(engine, entry.id);
-      return;
+      return true;
     case store::Debt::exec:
       if (!end_exec(engine, entry.id)) {
         throw Error(ErrorKind::engine,
                     fmt::format("{} may still run: its process is not on this host", entry.name));
       }
-      return;
+      return true;
     case store::Debt::scratch:
-      remove_scratch(engine, entry.id);
-      return;
+      return remove_scratch(engine, entry);
   }
+  throw Error(ErrorKind::internal, "a debt of no kind");
 }
 
 // Why nothing can be paid to that engine now; empty where it answers.
@@ -96,16 +113,15 @@ bool is_gone(docker::Engine& engine, const store::JournalEntry& entry) {
 
 }  // namespace
 
-void pay(docker::Engine& engine, const store::JournalEntry& entry) {
+bool pay(docker::Engine& engine, const store::JournalEntry& entry) {
   // The engine may be busy with the very request that this run broke off, so a refusal is tried
   // again.
   constexpr int tries = 4;
   for (int attempt = 1;; ++attempt) {
     try {
-      pay_once(engine, entry);
-      return;
+      return pay_once(engine, entry);
     } catch (const docker::ApiError& error) {
-      if (error.status() == 404 && is_gone(engine, entry)) return;  // and with it the debt
+      if (error.status() == 404 && is_gone(engine, entry)) return true;  // and with it the debt
       if (attempt == tries) throw;
     } catch (const Error&) {
       if (attempt == tries) throw;
@@ -152,8 +168,12 @@ Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Li
       try {
         if (!trouble.empty()) throw Error(ErrorKind::engine, trouble);
         docker::Engine engine(docker::socket_path(leftover.host), limits, stop);
-        pay(engine, entry);
-        recovered.done.push_back(what);
+        if (pay(engine, entry) || !may_still_be_made(leftover)) {
+          recovered.done.push_back(what);
+        } else {
+          all_paid = false;
+          recovered.waiting.push_back(what);
+        }
       } catch (const Error& error) {
         if (stop != nullptr) stop->throw_if_requested();
         all_paid = false;

@@ -190,6 +190,7 @@ Drill drill(Session& session, const DrillRequest& request) {
   wire::Container live;
   std::string image = manifest.container.image_id;
   if (needs_scratch(manifest)) {
+    require_room(session, manifest);
     live = live_container(session, manifest.container);
     image = image_of(session, manifest.container);
     if (live.image != image) {

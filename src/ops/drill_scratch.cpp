@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <exception>
 #include <sys/random.h>
+#include <sys/statvfs.h>
 #include <thread>
 
 #include "bba/base/text.hpp"
@@ -43,12 +45,17 @@ docker::Engine unstoppable_engine(Session& session) {
   return session.engine.unstoppable(limits);
 }
 
-// `id` is its name where nobody knows whether it was made.
 void remove_scratch(const DrillContext& context, const store::JournalEntry& debt,
-                    const std::string& id) {
+                    bool may_still_be_made) {
   try {
     docker::Engine engine = unstoppable_engine(context.session);
-    pay(engine, {debt.debt, id, debt.name});
+    if (!pay(engine, debt) && may_still_be_made) {
+      context.session.reporter.note(
+          fmt::format("the engine may still be making the scratch container {}: the guard goes on "
+                      "looking for it",
+                      debt.name));
+      return;
+    }
     context.debts.settle(debt);
   } catch (const Error& error) {
     const std::string what =
@@ -58,19 +65,40 @@ void remove_scratch(const DrillContext& context, const store::JournalEntry& debt
   }
 }
 
-std::string create_scratch(const DrillContext& context, const ScratchSpec& spec,
-                           const store::JournalEntry& debt) {
+// `debt` is what is owed from now on: by its id, once that is known.
+void make_scratch(const DrillContext& context, const ScratchSpec& spec, store::JournalEntry& debt) {
   context.debts.owe(debt);
-  try {
-    return context.session.engine.create_container(debt.id, scratch_body(context, spec));
-  } catch (const docker::ApiError& error) {
-    // Refused outright: there is none.
-    if (error.status() < 500) context.debts.settle(debt);
-    throw;
-  }
+  store::JournalEntry made = debt;
+  made.id = context.session.engine.create_container(debt.name, scratch_body(context, spec));
+  context.debts.owe(made);
+  context.debts.settle(debt);
+  debt = made;
 }
 
+// What else grows with a restore: indexes, logs, the engine's own bookkeeping.
+constexpr std::uint64_t least_margin = std::uint64_t{256} << 20;
+
 }  // namespace
+
+void require_room(Session& session, const store::Manifest& manifest) {
+  std::uint64_t largest = 0;  // each has a scratch container of its own, one after another
+  for (const store::ArtifactRecord& one : manifest.artifacts) {
+    if (one.kind != "raft-snapshot") largest = std::max(largest, one.uncompressed_bytes);
+  }
+  const std::string root = session.engine.info().docker_root_dir;
+  struct statvfs status {};
+  const bool is_here = !root.empty() && (::statvfs((root + "/volumes").c_str(), &status) == 0 ||
+                                         ::statvfs(root.c_str(), &status) == 0);
+  if (!is_here) return;
+  const std::uint64_t room = std::uint64_t{status.f_bavail} * status.f_frsize;
+  if (room > least_margin && (room - least_margin) / 11 * 10 >= largest) return;
+  throw Error(ErrorKind::storage,
+              fmt::format("{}, where the engine keeps its volumes, has {} free, and that is too "
+                          "little to restore {}: a drill must not fill the disk of what runs",
+                          root, format_bytes(room), format_bytes(largest)),
+              fmt::format("make room: a drill wants a tenth and {} more than it restores",
+                          format_bytes(least_margin)));
+}
 
 Json scratch_body(const DrillContext& context, const ScratchSpec& spec) {
   const wire::Container& live = context.live;
@@ -107,18 +135,26 @@ Json scratch_body(const DrillContext& context, const ScratchSpec& spec) {
 void with_scratch(const DrillContext& context, const ScratchSpec& spec,
                   const std::function<void(const std::string&)>& action) {
   const std::string name = scratch_name(context.manifest.module);
-  // By its name, as nobody knows its id before it is made.
-  const store::JournalEntry debt{store::Debt::scratch, name, name};
-  std::string id = name;
+  store::JournalEntry debt{store::Debt::scratch, name, name};
+  bool answered = false;
   std::exception_ptr failure;
   try {
-    id = with_context("making the scratch container",
-                      [&] { return create_scratch(context, spec, debt); });
-    action(id);
+    with_context("making the scratch container", [&] {
+      try {
+        make_scratch(context, spec, debt);
+        answered = true;
+      } catch (const docker::ApiError& error) {
+        answered = true;
+        // Refused outright: there is none.
+        if (error.status() < 500) context.debts.settle(debt);
+        throw;
+      }
+    });
+    action(debt.id);
   } catch (...) {
     failure = std::current_exception();
   }
-  if (context.debts.owes(debt)) remove_scratch(context, debt, id);
+  if (context.debts.owes(debt)) remove_scratch(context, debt, !answered);
   if (failure) std::rethrow_exception(failure);
 }
 

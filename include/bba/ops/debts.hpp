@@ -17,8 +17,10 @@ namespace bba::ops {
 inline constexpr std::chrono::seconds stop_grace{30};
 
 // Pays one debt: unpauses, starts, ends the exec, removes. A container that is gone owes nothing.
-// Throws where it cannot be paid now.
-void pay(docker::Engine& engine, const store::JournalEntry& entry);
+// Throws where it cannot be paid now. False where nobody can tell yet: a scratch container that is
+// owed by its name, as nobody saw it made, and is not there. The engine makes it to its end without
+// a client, and shows it last of all, once its image's content is in its volumes.
+bool pay(docker::Engine& engine, const store::JournalEntry& entry);
 
 class Debts {
  public:
@@ -41,6 +43,9 @@ class Debts {
 struct Recovered {
   std::vector<std::string> done;    // "paused: kuma"
   std::vector<std::string> failed;  // "paused: kuma: no such socket"
+  // "scratch: bba-drill-...": not there, and it may still be made. It stays in its journal for the
+  // next who looks, for an hour.
+  std::vector<std::string> waiting;
 };
 // Pays what dead runs left behind, each debt to the engine that its journal names. `stop` may be
 // null.

@@ -45,9 +45,13 @@ struct ScratchSpec {
 // around it: no network, no ports, no binds.
 Json scratch_body(const DrillContext& context, const ScratchSpec& spec);
 
+// Throws Error{storage} where the disk of the engine's volumes, if it is one of this host's, has no
+// room for the set once more: the live containers' data lies there as well.
+void require_room(Session& session, const store::Manifest& manifest);
+
 // Makes a scratch container, runs `action` with its id, and removes it with its volumes whatever
-// happens: it is owed from before it is made, so that the guard or `recover` removes it where this
-// process cannot.
+// happens: it is owed from before it is made, by its name, so that the guard or `recover` removes
+// it where this process cannot.
 void with_scratch(const DrillContext& context, const ScratchSpec& spec,
                   const std::function<void(const std::string& scratch)>& action);
 

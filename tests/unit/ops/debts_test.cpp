@@ -91,6 +91,32 @@ TEST_CASE("a journal that cannot be read is told, and the others are paid all th
   CHECK_FALSE(std::filesystem::exists(journal));
 }
 
+TEST_CASE("a scratch container that nobody saw made is looked for again, for an hour") {
+  FakeEngine fake;
+  World world(fake.socket_path());
+  store::BackupDirectory::open_or_create(world.state());
+  const std::string journal = world.state() + "/" + std::to_string(dead_process()) + "-1.journal";
+  write_file(journal, dump_json(Json{{"host", fake.host()}}) + "\n" +
+                          R"({"owe":"scratch","id":"bba-drill-x","name":"bba-drill-x"})");
+  const Recovered first = recover(world.session);
+  CHECK(first.waiting == Lines{"scratch: bba-drill-x"});
+  CHECK(first.done == Lines{});
+  CHECK(first.failed == Lines{});
+  REQUIRE(std::filesystem::exists(journal));
+  SUBCASE("and removed once it is there") {
+    fake.on("GET /containers/bba-drill-x/json", {send(state_json(false, false))});
+    fake.on("DELETE /containers/bba-drill-x", {send(answer(204, ""))});
+    CHECK(recover(world.session).done == Lines{"scratch: bba-drill-x"});
+    CHECK(fake.count("DELETE /containers/bba-drill-x") == 1);
+  }
+  SUBCASE("and never was") {
+    std::filesystem::last_write_time(
+        journal, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(61));
+    CHECK(recover(world.session).done == Lines{"scratch: bba-drill-x"});
+  }
+  CHECK_FALSE(std::filesystem::exists(journal));
+}
+
 TEST_CASE("a guard that is just paying is waited for, and the operator is told") {
   FakeEngine fake;
   World world(fake.socket_path());

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "bba/base/text.hpp"
 #include "bba/ops/drill_part.hpp"
 #include "fake_engine.hpp"
 #include "unit/ops/sets.hpp"
@@ -61,6 +62,12 @@ struct Bench {
 
 Json only_create(const FakeEngine& fake) {
   return *parse_json(fake.last("POST /containers/create").body);
+}
+
+std::string name_of_scratch(const FakeEngine& fake) {
+  const std::string target = fake.last("POST /containers/create").target;
+  const std::string name = target.substr(target.find("name=") + 5);
+  return name.substr(0, name.find('&'));
 }
 
 }  // namespace
@@ -125,20 +132,23 @@ TEST_CASE("it is owed before it is made, and not any more once it is gone, whate
                    }
                  }),
                  send(answer(201, R"({"Id":"s1"})"))});
-  const auto state = [&] {
-    std::string text;
-    for (const std::string& name : names_in(bench.world.state())) {
-      text += read_file(bench.world.state() + "/" + name);
-    }
-    return text;
+  const auto owes = [&](const std::string& name) {
+    return bench.debts.owes({store::Debt::scratch, "s1", name});
   };
   CHECK(thrown_by([&] {
-          with_scratch(bench.context, {}, [](const std::string&) {
+          with_scratch(bench.context, {}, [&](const std::string&) {
+            // Once it is made it is owed by its id: to miss that one says that it is gone.
+            CHECK(owes(name_of_scratch(bench.fake)));
             throw Error(ErrorKind::artifact, "not the same");
           });
         }).message == "not the same");
-  CHECK(contains(journal, R"("owe":"scratch","id":"bba-drill-kuma-)"));
-  CHECK_FALSE(contains(state(), "bba-drill-kuma-"));
+  const std::string name = name_of_scratch(bench.fake);
+  CHECK(contains(journal, fmt::format(R"("owe":"scratch","id":"{0}","name":"{0}")", name)));
+  CHECK_FALSE(owes(name));
+  CHECK_FALSE(bench.debts.owes({store::Debt::scratch, name, name}));
+  for (const std::string& file : names_in(bench.world.state())) {
+    CHECK_FALSE(contains(read_file(bench.world.state() + "/" + file), name));
+  }
   CHECK(bench.fake.count("DELETE /containers/s1") == 1);
 
   // Asked to stop, it still removes.
@@ -200,20 +210,79 @@ TEST_CASE("a server is asked again until it answers, or a request to stop comes"
   CHECK(stopped.kind == ErrorKind::interrupted);
 }
 
-TEST_CASE("a scratch container that is still being made is waited for, before it counts as gone") {
+TEST_CASE("a scratch container that is still being made is waited for, and no other") {
   Bench bench;
   const std::string looked = "GET /containers/s1/json";
   bench.fake.on(looked, {send(answer(404, R"({"message":"No such container: s1"})"))});
   bench.fake.on(looked, {send(answer(404, R"({"message":"No such container: s1"})"))});
   bench.is_there();
   docker::Engine engine(bench.fake.socket_path(), {}, nullptr);
-  pay(engine, {store::Debt::scratch, "s1", "s1"});
+  CHECK(pay(engine, {store::Debt::scratch, "s1", "s1"}));
   CHECK(bench.fake.count(looked) == 3);
   CHECK(bench.fake.count("DELETE /containers/s1") == 1);
 
-  pay(engine, {store::Debt::scratch, "never-made", "never-made"});
-  CHECK(bench.fake.count("GET /containers/never-made/json") > 3);
-  CHECK(bench.fake.count("DELETE /containers/never-made") == 0);
+  CHECK_FALSE(pay(engine, {store::Debt::scratch, "not-yet", "not-yet"}));
+  CHECK(bench.fake.count("GET /containers/not-yet/json") > 3);
+  CHECK(bench.fake.count("DELETE /containers/not-yet") == 0);
+  // It was made once, and is gone.
+  CHECK(pay(engine, {store::Debt::scratch, "made-once", "bba-drill-kuma"}));
+  CHECK(bench.fake.count("GET /containers/made-once/json") == 1);
+}
+
+TEST_CASE("one whose making outlasts the run stays owed, and one whose making failed does not") {
+  Bench bench;
+  SUBCASE("the run is asked to stop meanwhile") {
+    bench.fake.on("POST /containers/create",
+                  {bba::test::call([&] { bench.world.stop.request(SIGTERM); }), bba::test::hold()});
+    CHECK(thrown_by([&] { with_scratch(bench.context, {}, [](const std::string&) {}); }).kind ==
+          ErrorKind::terminated);
+    const std::string name = name_of_scratch(bench.fake);
+    CHECK(bench.debts.owes({store::Debt::scratch, name, name}));
+    REQUIRE(bench.world.reporter.notes.size() == 1);
+    CHECK(contains(bench.world.reporter.notes[0], name));
+  }
+  SUBCASE("the engine says that it failed") {
+    bench.fake.on("POST /containers/create",
+                  {send(answer(500, R"({"message":"no space left on device"})"))});
+    CHECK(contains(
+        thrown_by([&] { with_scratch(bench.context, {}, [](const std::string&) {}); }).message,
+        "no space left"));
+    const std::string name = name_of_scratch(bench.fake);
+    CHECK_FALSE(bench.debts.owes({store::Debt::scratch, name, name}));
+  }
+  CHECK(bench.needs_hand == Lines{});
+}
+
+TEST_CASE("a set that the engine's disk has no room for is refused") {
+  Bench bench;
+  const auto kept_in = [&](const std::string& root) {
+    bench.fake.on("GET /info",
+                  {send(answer(200, dump_json(Json{{"Name", "h"}, {"DockerRootDir", root}})))});
+  };
+  store::ArtifactRecord record;
+  record.kind = "tar";
+  bench.manifest.artifacts = {record, record};
+  const auto refused = [&](std::uint64_t bytes) {
+    bench.manifest.artifacts[1].uncompressed_bytes = bytes;
+    return thrown_by([&] { require_room(bench.world.session, bench.manifest); });
+  };
+  SUBCASE("as it is seen from here") {
+    kept_in(bench.world.temp.path());
+    CHECK_FALSE(refused(1000).kind.has_value());
+    for (const std::uint64_t bytes : {std::uint64_t{1} << 60, ~std::uint64_t{0}}) {
+      CHECK(refused(bytes).kind == ErrorKind::storage);
+    }
+    CHECK(contains(refused(1ULL << 60).message, bench.world.temp.path()));
+    CHECK(contains(refused(1ULL << 60).message, format_bytes(1ULL << 60)));
+    CHECK(contains(refused(1ULL << 60).hint, "make room"));
+    // It is not restored at all.
+    bench.manifest.artifacts[1].kind = "raft-snapshot";
+    CHECK_FALSE(refused(1ULL << 60).kind.has_value());
+  }
+  SUBCASE("which is somewhere else") {
+    kept_in(bench.world.temp / "not-here");
+    CHECK_FALSE(refused(1ULL << 60).kind.has_value());
+  }
 }
 
 }  // namespace bba::ops

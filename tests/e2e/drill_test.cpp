@@ -257,6 +257,48 @@ TEST_CASE("E, SIGKILL half way: the guard removes the scratch container") {
   CHECK(receipt_of(scene).empty());
 }
 
+TEST_CASE("E, SIGTERM while the engine still makes the scratch container: it is gone in the end") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Files files(scene);
+  Relay relay(scene);
+  // The engine says that there is one a good while after the run has ended.
+  relay.slow_down("/containers/create", 4s);
+  Process drill(relay.command({"drill", files.container}));
+  wait_until("the engine is asked to make it", 30s, [&] { return relay.late() == 1; });
+  drill.signal(SIGTERM);
+  check_ended(drill.wait(20s), 143);
+  CHECK(scratch_of(files.container) == Strings{});
+  CHECK(scene.journals().size() == 1);
+  wait_until("the scratch container is there", 20s,
+             [&] { return !scratch_of(files.container).empty(); });
+  wait_until("the guard ends", 30s, [&] { return !scene.guard(); });
+  CHECK(scratch_of(files.container) == Strings{});
+  CHECK(scene.journals() == Strings{});
+}
+
+TEST_CASE("E, no room on the engine's disk: exit 8, and nothing is made") {
+  NEEDS_ENGINE();
+  Scene scene;
+  scene.small_backup_directory("8m");
+  const Files files(scene);
+  Relay relay(scene);
+  const std::string truth = "\"DockerRootDir\":\"" +
+                            docker({"info", "--format", "{{.DockerRootDir}}"}) +
+                            "\",\"HttpProxy\":\"\",\"HttpsProxy\":\"\",\"NoProxy\":\"\"";
+  std::string lie = "\"DockerRootDir\":\"" + scene.backups() + "\"";
+  REQUIRE(lie.size() <= truth.size());
+  lie.resize(truth.size(), ' ');
+  relay.lie(truth, lie);
+  const Ended ended = run(relay.command({"drill", files.container}));
+  check_ended(ended, 8);
+  CHECK(has(ended.err, scene.backups() + ", where the engine keeps its volumes, has "));
+  CHECK(has(ended.err, "hint: make room"));
+  CHECK(scratch_of(files.container) == Strings{});
+  CHECK(receipt_of(scene).empty());
+  CHECK(life_of(files.container) == files.life);
+}
+
 TEST_CASE("E, the run and its guard killed: recover removes the scratch container") {
   NEEDS_ENGINE();
   Scene scene;
@@ -379,6 +421,8 @@ TEST_CASE("A, a row less than the dump holds, an error in it, a cut: exit 7, nam
       "database shop: 3999 rows in table sales.orders after restoring, and the dump holds 4000"));
   CHECK(has(drill_of(replaced(good, end, "SELECT 1 / 0;\n" + end)),
             "the dump does not restore: psql ended with exit code 3"));
+  // psql takes that for its end, says that all is well, and leaves the rest where it is.
+  CHECK(has(drill_of(replaced(good, "COPY sales.orders", "\\q\nCOPY sales.orders")), "restor"));
   // What verify sees before anything is restored.
   const std::size_t rows = good.find("COPY sales.orders");
   const std::size_t row = good.find('\n', rows) + 1;
@@ -386,6 +430,39 @@ TEST_CASE("A, a row less than the dump holds, an error in it, a cut: exit 7, nam
   less.erase(row, good.find('\n', row) + 1 - row);
   CHECK(has(drill_of(less), "database shop: it has "));
   CHECK(has(drill_of(good.substr(0, row + 5000)), "cut inside the rows of a COPY"));
+}
+
+TEST_CASE("A, a dump of which psql gets a part only: exit 7, at the end of a row and within one") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Server& server = shared_server();
+  check_ended(scene.bba({"backup", server.container()}), 0);
+  const std::string good = Forgery(scene).text();
+  // Somewhere among the rows.
+  const std::size_t row = good.find('\n', good.find("COPY sales.orders") + 20'000) + 1;
+  const std::size_t next = good.find('\n', row) + 1;
+  const std::string whole_row = good.substr(row, next - row);
+  REQUIRE(good.find(whole_row) == row);
+  {
+    // psql takes the end of what it reads for the end of the rows.
+    Relay relay(scene);
+    relay.cut_after(whole_row);
+    const Ended ended = run(relay.command({"drill", server.container()}));
+    check_ended(ended, 7);
+    INFO(ended.err);
+    CHECK(has(ended.err, " after restoring, and the dump holds "));
+  }
+  {
+    Relay relay(scene);
+    relay.cut_after(whole_row.substr(0, whole_row.rfind('\t')));
+    const Ended ended = run(relay.command({"drill", server.container()}));
+    check_ended(ended, 7);
+    INFO(ended.err);
+    CHECK(has(ended.err, "the dump does not restore: psql ended with exit code 3"));
+  }
+  CHECK_FALSE(passed(scene));
+  check_ended(scene.bba({"gate", server.container()}), 10);
+  CHECK(scratch_of(server.container()) == Strings{});
 }
 
 TEST_CASE("A, SIGKILL while the scratch server runs: the guard removes it with its volumes") {
@@ -429,8 +506,10 @@ TEST_CASE("A, PostgreSQL 17 with another superuser, partitions and inherited tab
                 "CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES;"
                 "SELECT lo_from_bytea(0, 'content');"}));
   check_ended(scene.bba({"backup", container}), 0);
+  const std::string life = life_of(container);
   const Ended ended = scene.bba({"drill", container});
   check_ended(ended, 0);
+  CHECK(life_of(container) == life);
   CHECK(has(ended.out, "4 tables with 9 rows, 1 large objects came back"));
 }
 
@@ -451,8 +530,10 @@ TEST_CASE("A, Bitnami with a user and a database of its own, and a secret in a f
                .exit_code == 0;
   });
   check_ended(scene.bba({"backup", container}), 0);
+  const std::string life = life_of(container);
   const Ended ended = scene.bba({"drill", container});
   check_ended(ended, 0);
+  CHECK(life_of(container) == life);
   CHECK(has(ended.out, "3 databases"));
   CHECK(scratch_of(container) == Strings{});
 }
@@ -549,8 +630,10 @@ TEST_CASE("D, objects: each is what the server listed, by its etag") {
       {"MINIO_MC_ALIAS", "local"},
       {"MC_HOST_local", std::string(trimmed(started.out.substr(started.out.find('=') + 1)))}};
   check_ended(scene.bba({"backup", "--class", "D", container}, setting), 0);
+  const std::string life = life_of(container);
   const Ended ended = scene.bba({"drill", container});
   check_ended(ended, 0);
+  CHECK(life_of(container) == life);
   const Json found = scene.manifest().at("artifacts")[0].at("found");
   CHECK(found.at("md5_etags") > 300);
   CHECK(has(ended.out, fmt::format("the etags of {} objects are those of the listing",

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "e2e/postgres.hpp"
+#include "e2e/relay.hpp"
 #include "e2e/support.hpp"
 
 using namespace e2e;
@@ -272,6 +273,13 @@ TEST_CASE("a deploy runner without root is answered by the public proof, if only
   CHECK(has(good.err, "judged by the public proof"));
   CHECK(ask({"--skip-image-check", "--ref", artifact}).exit_code == 0);
   CHECK(ask({"--skip-image-check", "--require", "drilled"}).exit_code == 10);
+  // However the path is written, and backup prints it in one way.
+  const std::string odd = scene.path("") + "./backups//" + fs::path(artifact).filename().string();
+  CHECK(ask({"--skip-image-check", "--ref", odd}).exit_code == 0);
+  const Ended other =
+      ask({"--skip-image-check", "--ref", "/tmp/" + fs::path(artifact).filename().string()});
+  CHECK(other.exit_code == 10);
+  CHECK(has(other.err, "hint: give the newest, " + artifact + ", or leave --ref out"));
   // It may not ask the engine either, and says so.
   const Ended engine = ask({});
   CHECK(engine.exit_code == 10);
@@ -294,6 +302,39 @@ TEST_CASE("a deploy runner without root is answered by the public proof, if only
   // Verify by root puts it back.
   CHECK(scene.bba({"verify", kuma.id}).exit_code == 0);
   CHECK(ask({"--skip-image-check"}).exit_code == 0);
+
+  // As a runner in the group of the engine's socket: the image is that of the proof, or it is not.
+  Relay relay(scene);
+  fs::permissions(relay.socket(), fs::perms(0666));
+  const auto ask_with_engine = [&] {
+    Strings command = as_nobody(scene, {"gate", kuma.id});
+    std::replace(command.begin(), command.end(), host(), "unix://" + relay.socket());
+    return run(command);
+  };
+  const Ended same = ask_with_engine();
+  INFO(same.err);
+  CHECK(same.exit_code == 0);
+  docker({"rm", "--force", kuma.id});
+  docker({"run", "--detach", "--name", kuma.id, "--network", "none", "--label", "bba.fixture=1",
+          "bba-fixture/minio:1", "sleep", "1000"});
+  const Ended replaced = ask_with_engine();
+  CHECK(replaced.exit_code == 10);
+  CHECK(has(replaced.err, "runs image bba-fixture/minio:1"));
+  CHECK(has(replaced.err, "hint: sudo backup-before-apply backup " + kuma.id));
+}
+
+TEST_CASE("backup prints the one spelling of a path that the gate and its proof have") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Module kuma(scene);
+  Strings command = scene.command({"backup", kuma.id});
+  std::replace(command.begin(), command.end(), scene.backups(), scene.path("") + "/./backups");
+  const Ended ended = run(command);
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  const std::string artifact(trimmed(ended.out));
+  CHECK(fs::path(artifact).parent_path() == scene.backups());
+  CHECK(kuma.gate({"--ref", artifact}).at("reference") == artifact);
 }
 
 TEST_CASE("prune keeps the newest, list finds what a killed prune leaves, and a copy verifies") {

@@ -74,6 +74,17 @@ void Relay::lie(const std::string& truth, const std::string& instead) {
   instead_ = instead;
 }
 
+void Relay::cut_after(const std::string& said) {
+  const std::lock_guard lock(mutex_);
+  cut_after_ = said;
+}
+
+void Relay::slow_down(const std::string& request, std::chrono::milliseconds by) {
+  const std::lock_guard lock(mutex_);
+  slow_at_ = request;
+  slower_by_ = by;
+}
+
 void Relay::hold_at(const std::string& request) {
   const std::lock_guard lock(mutex_);
   hold_at_ = request;
@@ -107,12 +118,16 @@ void Relay::pass(const Fd& client) {
     ::shutdown(client.get(), SHUT_RDWR);
     return;
   }
-  std::string truth, instead, hold;
+  std::string truth, instead, hold, cut, slow;
+  std::chrono::milliseconds slower_by{};
   {
     const std::lock_guard lock(mutex_);
     truth = truth_;
     instead = instead_;
     hold = hold_at_;
+    cut = cut_after_;
+    slow = slow_at_;
+    slower_by = slower_by_;
   }
   Way up{client.get(), engine.get(), {}};
   Way down{engine.get(), client.get(), {}};
@@ -139,6 +154,33 @@ void Relay::pass(const Fd& client) {
     }
     return true;
   };
+  // Upwards, where what is looked for delays what the engine hears, or ends it.
+  const std::string& wanted = cut.empty() ? slow : cut;
+  bool deaf = false;
+  const auto hear = [&] {
+    char buffer[64 * 1024];
+    const ssize_t length = ::recv(up.from, buffer, sizeof buffer, 0);
+    if (length <= 0) {
+      if (!deaf) ::shutdown(up.to, SHUT_WR);
+      up.open = false;
+      return;
+    }
+    if (deaf) return;
+    const std::size_t before = up.kept.size();
+    up.kept.append(buffer, static_cast<std::size_t>(length));
+    std::size_t end = up.kept.size();
+    if (const std::size_t at = up.kept.find(wanted); at != up.kept.npos && !cut.empty()) {
+      end = at + cut.size();
+      deaf = true;
+    } else if (at != up.kept.npos) {
+      ++late_;
+      pollfd quit{quit_.get(), POLLIN, 0};
+      ::poll(&quit, 1, static_cast<int>(slower_by.count()));
+    }
+    send_all(up.to, std::string_view(up.kept).substr(before, end - before));
+    if (deaf) ::shutdown(up.to, SHUT_WR);
+    up.kept.erase(0, up.kept.size() - std::min(up.kept.size(), wanted.size() - 1));
+  };
   bool held = false;
   while (!held && (up.open || down.open)) {
     pollfd ready[]{{up.open ? up.from : -1, POLLIN, 0},
@@ -146,7 +188,11 @@ void Relay::pass(const Fd& client) {
                    {quit_.get(), POLLIN, 0}};
     if (::poll(ready, 3, -1) < 0 && errno != EINTR) break;
     if (ready[2].revents != 0) break;
-    if (ready[0].revents != 0) held = !move(up, hold, {});
+    if (ready[0].revents != 0 && !wanted.empty()) {
+      hear();
+    } else if (ready[0].revents != 0) {
+      held = !move(up, hold, {});
+    }
     if (!held && ready[1].revents != 0) move(down, truth, instead);
     if (!down.open) break;  // the engine has said everything
   }

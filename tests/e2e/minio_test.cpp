@@ -311,6 +311,26 @@ TEST_CASE("D, keys that end in a slash are directories in the tar, and a warning
   CHECK(scene.bba({"verify", server.container()}).exit_code == 0);
 }
 
+TEST_CASE("D, no name of an object or a bucket leads out of the tar") {
+  NEEDS_ENGINE();
+  const MinioServer& server = shared_minio();
+  const auto fails = [&](const std::string& listing, const std::string& key,
+                         const std::string& said) {
+    CAPTURE(key);
+    const FakeProgram fake(server.container(), "mc",
+                           "case \"$*\" in " + listing + ")\n" +
+                               "printf '{\"status\":\"success\",\"type\":\"file\",\"lastModified\":"
+                               "\"2024-01-02T03:04:05Z\",\"size\":1,\"key\":\"" +
+                               key +
+                               "\",\"etag\":\"0cc175b9c0f1b6a831c399e269772661\"}\\n'\nexit 0\n"
+                               ";; esac\nexec \"$REAL\" \"$@\"\n");
+    check_fails(server.container(), MinioServer::alias(), 6,
+                {said + key + " cannot be a path in a tar: it has a '..' component"});
+  };
+  fails("*recursive*", "documents/../../etc/passwd", "the object ");
+  fails("'--quiet ls --json local'", "..", "the bucket ");
+}
+
 TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that is none") {
   NEEDS_ENGINE();
   Scene scene;

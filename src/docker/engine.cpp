@@ -331,13 +331,14 @@ Body Engine::get_archive(const std::string& container, const std::string& path) 
       Body::Impl{impl_->call({.method = "GET", .target = archive_path(container, path)})}));
 }
 
-wire::PathStat Engine::head_archive(const std::string& container, const std::string& path) {
-  const ExchangePtr exchange =
-      impl_->call({.method = "HEAD", .target = archive_path(container, path)});
-  std::optional<wire::PathStat> stat =
-      wire::parse_path_stat(exchange->header("X-Docker-Container-Path-Stat"));
-  if (!stat) throw exchange->failure("the answer does not describe the path");
-  return *std::move(stat);
+bool Engine::has_path(const std::string& container, const std::string& path) {
+  try {
+    impl_->call({.method = "HEAD", .target = archive_path(container, path)});
+    return true;
+  } catch (const ApiError& error) {
+    if (error.status() == 404) return false;
+    throw;
+  }
 }
 
 void Engine::put_archive(const std::string& container, const std::string& path,

@@ -15,16 +15,6 @@ namespace {
 // Configuration is small; what is not is data that the drill can do without.
 constexpr std::size_t most_lent = 16 << 20;
 
-bool exists(docker::Engine& engine, const std::string& container, const std::string& path) {
-  try {
-    engine.head_archive(container, path);
-    return true;
-  } catch (const docker::ApiError& error) {
-    if (error.status() == 404) return false;
-    throw;
-  }
-}
-
 void put_tar(docker::Engine& engine, const std::string& container, const std::string& parent,
              const std::vector<Chunk>& tar) {
   std::size_t next = 0;
@@ -43,7 +33,7 @@ class Collected : public pipe::Stage {
 
 // The engine extracts into directories that are there only.
 void make_directory(docker::Engine& engine, const std::string& scratch, const std::string& path) {
-  if (path == "/" || exists(engine, scratch, path)) return;
+  if (path == "/" || engine.has_path(scratch, path)) return;
   const std::string parent = classes::parent_of(path);
   make_directory(engine, scratch, parent);
   Collected tar;

@@ -82,35 +82,6 @@ std::optional<ApiVersion> parse_api_version(std::string_view text) {
 }
 
 // Both alphabets: the Docker Engine writes the standard one, Podman the one for URLs.
-std::optional<unsigned> base64_digit(char c) {
-  if (c >= 'A' && c <= 'Z') return static_cast<unsigned>(c - 'A');
-  if (c >= 'a' && c <= 'z') return static_cast<unsigned>(c - 'a' + 26);
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0' + 52);
-  if (c == '+' || c == '-') return 62U;
-  if (c == '/' || c == '_') return 63U;
-  return std::nullopt;
-}
-
-std::optional<std::string> decode_base64(std::string_view text) {
-  while (text.ends_with('=')) text.remove_suffix(1);
-  if (text.size() % 4 == 1) return std::nullopt;
-  std::string bytes;
-  bytes.reserve(text.size() * 3 / 4);
-  std::uint32_t bits = 0;
-  unsigned count = 0;
-  for (const char c : text) {
-    const std::optional<unsigned> digit = base64_digit(c);
-    if (!digit) return std::nullopt;
-    bits = bits << 6 | *digit;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes.push_back(static_cast<char>(bits >> count & 0xffU));
-    }
-  }
-  return bytes;
-}
-
 }  // namespace
 
 std::optional<Version> parse_version(std::string_view body) {
@@ -237,22 +208,6 @@ std::optional<std::string> parse_id(std::string_view body) {
   std::optional<std::string> id = string_member(*object, "Id");
   if (id && id->empty()) id.reset();
   return id;
-}
-
-std::optional<PathStat> parse_path_stat(std::string_view base64_header) {
-  const std::optional<std::string> text = decode_base64(trimmed(base64_header));
-  if (!text) return std::nullopt;
-  const std::optional<Json> object = parse_object(*text);
-  if (!object) return std::nullopt;
-  const std::optional<std::string> name = string_member(*object, "name");
-  const std::optional<std::uint64_t> mode = size_member(*object, "mode");
-  if (!name || !mode || *mode > UINT32_MAX) return std::nullopt;
-  constexpr std::uint32_t go_mode_dir = 1U << 31;
-  return PathStat{.name = *name,
-                  .size = size_member(*object, "size").value_or(0),
-                  .mode = static_cast<std::uint32_t>(*mode),
-                  .is_directory = (*mode & go_mode_dir) != 0,
-                  .link_target = text_of(*object, "linkTarget")};
 }
 
 std::string error_message(std::string_view body) {

@@ -130,7 +130,7 @@ class Engine {
                       std::size_t output_limit = 4 << 20);
 
   Body get_archive(const std::string& container, const std::string& path);
-  wire::PathStat head_archive(const std::string& container, const std::string& path);
+  bool has_path(const std::string& container, const std::string& path);
   // Extracts the tar that `source` yields (nullopt ends it) below `path`.
   void put_archive(const std::string& container, const std::string& path,
                    const std::function<std::optional<Chunk>()>& source);

@@ -110,15 +110,6 @@ std::optional<ExecStatus> parse_exec_status(std::string_view body);
 // "Id" of the answers to POST .../exec and POST /containers/create.
 std::optional<std::string> parse_id(std::string_view body);
 
-struct PathStat {  // X-Docker-Container-Path-Stat
-  std::string name;
-  std::uint64_t size = 0;  // bytes
-  std::uint32_t mode = 0;  // Go's os.FileMode bits
-  bool is_directory = false;
-  std::string link_target;
-};
-std::optional<PathStat> parse_path_stat(std::string_view base64_header);
-
 // The engine's own words in an error body: {"message": "..."} or raw text, one line, at most 500
 // bytes.
 std::string error_message(std::string_view body);

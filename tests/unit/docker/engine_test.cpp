@@ -330,22 +330,20 @@ TEST_CASE("archive: an Engine can be used while one of its bodies is read") {
   CHECK(read_all(moved) == "abcdef");
 }
 
-TEST_CASE("path stat: from the header of a HEAD, which has no body") {
+TEST_CASE("whether a path is there: a HEAD, which has no body") {
   FakeEngine fake;
-  fake.on("HEAD /containers/web/archive",
-          {send("HTTP/1.1 200 OK\r\nX-Docker-Container-Path-Stat: "
-                "eyJuYW1lIjoieCIsInNpemUiOjEsIm1vZGUiOjQyMH0=\r\nContent-Length: 9\r\n\r\n")});
-  fake.on("HEAD /containers/web/archive", {send("HTTP/1.1 200 OK\r\n\r\n")});
+  fake.on("HEAD /containers/web/archive", {send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")});
   fake.on("HEAD /containers/web/archive",
           {send("HTTP/1.1 404 Not Found\r\nContent-Length: 60\r\n\r\n")});
+  fake.on("HEAD /containers/web/archive",
+          {send("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 60\r\n\r\n")});
   Engine engine(fake.socket_path(), patient(), nullptr);
-  const wire::PathStat stat = engine.head_archive("web", "/x");
-  CHECK(stat.name == "x");
-  CHECK(stat.mode == 0644);
-  CHECK(caught([&] { engine.head_archive("web", "/x"); }).kind == ErrorKind::engine);
-  const Caught error = caught([&] { engine.head_archive("web", "/x"); });
-  CHECK(error.kind == ErrorKind::container);
-  CHECK(contains(error.what, "Not Found (status 404)"));
+  CHECK(engine.has_path("web", "/x y"));
+  CHECK(contains(fake.last("HEAD /containers/web/archive").target, "path=%2Fx%20y"));
+  CHECK_FALSE(engine.has_path("web", "/x"));
+  const Caught error = caught([&] { engine.has_path("web", "/x"); });
+  CHECK(error.kind == ErrorKind::engine);
+  CHECK(contains(error.what, "(status 500)"));
 }
 
 TEST_CASE("put archive: streamed in chunks") {

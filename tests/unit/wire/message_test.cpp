@@ -34,7 +34,6 @@ void parse_all(std::string_view body) {
   CHECK_NOTHROW(parse_image(body));
   CHECK_NOTHROW(parse_exec_status(body));
   CHECK_NOTHROW(parse_id(body));
-  CHECK_NOTHROW(parse_path_stat(body));
   CHECK_NOTHROW(error_message(body));
 }
 
@@ -237,40 +236,6 @@ TEST_CASE("id: of what was created") {
   CHECK_FALSE(parse_id(R"({"Id":""})"));
   CHECK_FALSE(parse_id(R"({"ID":"abc"})"));
   CHECK_FALSE(parse_id(R"("abc")"));
-}
-
-TEST_CASE("path stat: both base64 alphabets, with and without padding") {
-  // {"name":"data","size":4096,"mode":2147484141,"mtime":"2026-11-23T08:00:00Z","linkTarget":""}
-  const std::string directory =
-      "eyJuYW1lIjoiZGF0YSIsInNpemUiOjQwOTYsIm1vZGUiOjIxNDc0ODQxNDEsIm10aW1lIjoiMjAyNi0xMS0yM1QwODow"
-      "MDowMFoiLCJsaW5rVGFyZ2V0IjoiIn0=";
-  const auto stat = parse_path_stat(directory);
-  REQUIRE(stat);
-  CHECK(stat->name == "data");
-  CHECK(stat->size == 4096);
-  CHECK(stat->mode == 2147484141U);
-  CHECK(stat->is_directory);
-  CHECK(parse_path_stat(directory.substr(0, directory.size() - 1)));
-  // {"name":"~~~???","size":1,"mode":511,"linkTarget":"/t"}
-  const auto standard = parse_path_stat(
-      "eyJuYW1lIjoifn5+Pz8/Iiwic2l6ZSI6MSwibW9kZSI6NTExLCJsaW5rVGFyZ2V0IjoiL3QifQ==");
-  const auto url = parse_path_stat(
-      "eyJuYW1lIjoifn5-Pz8_Iiwic2l6ZSI6MSwibW9kZSI6NTExLCJsaW5rVGFyZ2V0IjoiL3QifQ==");
-  REQUIRE(standard);
-  REQUIRE(url);
-  CHECK(standard->name == "~~~???");
-  CHECK(url->name == "~~~???");
-  CHECK_FALSE(url->is_directory);
-  CHECK(url->link_target == "/t");
-}
-
-TEST_CASE("path stat: what is none") {
-  for (const char* bad : {"", "=", "A", "%%%%", "bm90IGpzb24=", "e30=", "W10="}) {
-    CAPTURE(bad);
-    CHECK_FALSE(parse_path_stat(bad));
-  }
-  // {"name":"x","mode":4294967296}
-  CHECK_FALSE(parse_path_stat("eyJuYW1lIjoieCIsIm1vZGUiOjQyOTQ5NjcyOTZ9"));
 }
 
 TEST_CASE("error message: the engine's own words on one line") {

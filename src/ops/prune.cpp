@@ -120,11 +120,17 @@ class Decision {
   }
 
   void keep_newest_good(const Sets& sets) {
-    for (const store::BackupSet* set : sets) {
-      if (is_of_the_future(*set) || !fault(*set).empty()) continue;
-      keep(*set, "the newest good one");
-      return;
-    }
+    const auto keep_first = [&](bool disproved, const char* why) {
+      for (const store::BackupSet* set : sets) {
+        if (is_of_the_future(*set) || failed_drill(*set).has_value() != disproved) continue;
+        if (!fault(*set).empty()) continue;
+        keep(*set, why);
+        return true;
+      }
+      return false;
+    };
+    if (keep_first(false, "the newest good one")) return;
+    keep_first(true, "the newest that passes verify, though its drill failed");
   }
 
   void keep_broken() {

@@ -115,6 +115,18 @@ TEST_CASE("the newest good set stays, whatever the rules say") {
     CHECK(left(world) == Names{manifest_at(3h)});
     CHECK(pruning.sets[2].why == "the newest good one");
   }
+  SUBCASE("a drill has disproved the newest") {
+    put_receipt(world, "web", noon - 1h, false);
+    const Pruning pruning = prune(world.session, keep_last(0));
+    CHECK(left(world) == Names{manifest_at(2h)});
+    CHECK(pruning.sets[1].why == "the newest good one");
+  }
+  SUBCASE("a drill has disproved all of them") {
+    for (const auto ago : {1h, 2h, 3h}) put_receipt(world, "web", noon - ago, false);
+    const Pruning pruning = prune(world.session, keep_last(0));
+    CHECK(left(world) == Names{manifest_at(1h)});
+    CHECK(contains(pruning.sets[0].why, "though its drill failed"));
+  }
   SUBCASE("the rules keep only damaged ones") {
     damage(world, 1h);
     prune(world.session, keep_last(1));

@@ -21,10 +21,6 @@ constexpr const char* image = "bba-fixture/files:1";
 // A while to read, compared with the time that it takes to notice.
 constexpr std::uint64_t large = 512 << 20;
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 void sparse_file(const std::string& path, std::uint64_t size) {
   write_file(path, "");
   fs::resize_file(path, size);

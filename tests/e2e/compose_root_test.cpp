@@ -17,10 +17,6 @@ namespace {
 constexpr const char* image = "bba-fixture/files:1";
 constexpr const char* working_dir = "com.docker.compose.project.working_dir";
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 // A compose project as an operator keeps one, with the data of one service inside of it.
 struct Project {
   explicit Project(const Scene& scene) : root(scene.path("agaria")) {
@@ -295,7 +291,7 @@ void check_signals(const Scene& scene, const Slow& slow) {
   run.signal(SIGKILL);
   wait_until("the guard has unpaused", 2s, [&] { return !paused(slow.container); });
   CHECK(run.wait().exit_code == -SIGKILL);
-  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
+  scene.wait_for_guard_to_end();
   check_undone(scene, slow);
 }
 

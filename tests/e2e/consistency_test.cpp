@@ -17,10 +17,6 @@ std::string status_of(const std::string& container) {
   return docker({"ps", "--all", "--filter", "name=^/" + container + "$", "--format", "{{.State}}"});
 }
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 }  // namespace
 
 TEST_CASE("stop: the container is stopped while it is read, and runs again before the end") {
@@ -60,7 +56,7 @@ TEST_CASE("stop, SIGTERM and SIGKILL half way: the container is started again") 
     CHECK(ended.exit_code == sent.second);
     wait_until("the container runs again", 30s,
                [&] { return status_of(slow.container()) == "running"; });
-    wait_until("the guard ends", 30s, [&] { return !scene.guard(); });
+    scene.wait_for_guard_to_end();
     CHECK(status_of(slow.container()) == "running");
     scene.check_nothing_left();
   }
@@ -84,7 +80,7 @@ TEST_CASE("stop, SIGKILL while the engine still waits for the program's end: it 
   });
   run.signal(SIGKILL);
   CHECK(run.wait().exit_code == -SIGKILL);
-  wait_until("the guard ends", 60s, [&] { return !scene.guard(); });
+  scene.wait_for_guard_to_end();
   CHECK(status_of(container) == "running");
   // Either the stop went through and it was started, or it never stopped: both are as before.
   MESSAGE("started again: " << (docker({"inspect", "--format", "{{.State.StartedAt}}",

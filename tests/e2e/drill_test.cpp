@@ -14,10 +14,6 @@ namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 // What a drill of this module has made and not removed.
 Strings scratch_of(const std::string& module) {
   Strings left;
@@ -252,7 +248,7 @@ TEST_CASE("E, SIGKILL half way: the guard removes the scratch container") {
   CHECK(held.process->wait().exit_code == -SIGKILL);
   wait_until("the scratch container is gone", 10s,
              [&] { return scratch_of(files.container).empty(); });
-  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
+  scene.wait_for_guard_to_end();
   CHECK(scene.journals() == Strings{});
   CHECK(receipt_of(scene).empty());
 }
@@ -272,7 +268,7 @@ TEST_CASE("E, SIGTERM while the engine still makes the scratch container: it is 
   CHECK(scene.journals().size() == 1);
   wait_until("the scratch container is there", 20s,
              [&] { return !scratch_of(files.container).empty(); });
-  wait_until("the guard ends", 30s, [&] { return !scene.guard(); });
+  scene.wait_for_guard_to_end();
   CHECK(scratch_of(files.container) == Strings{});
   CHECK(scene.journals() == Strings{});
 }
@@ -479,7 +475,7 @@ TEST_CASE("A, SIGKILL while the scratch server runs: the guard removes it with i
   CHECK(held.process->wait().exit_code == -SIGKILL);
   wait_until("the scratch server is gone", 10s,
              [&] { return scratch_of(server.container()).empty(); });
-  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
+  scene.wait_for_guard_to_end();
   CHECK(life_of(server.container()) == life);
   CHECK(scene.journals() == Strings{});
 }

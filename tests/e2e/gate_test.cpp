@@ -16,10 +16,6 @@ namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 // A module in a container of its name, with a file of about a megabyte.
 struct Module {
   explicit Module(Scene& the_scene, const std::string& what = "kuma")

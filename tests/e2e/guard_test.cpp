@@ -7,7 +7,7 @@
 
 #include "e2e/postgres.hpp"
 #include "e2e/relay.hpp"
-#include "e2e/support.hpp"
+#include "e2e/slow.hpp"
 
 using namespace e2e;
 
@@ -15,49 +15,20 @@ namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
 
-// A container whose backup takes a while.
-struct Slow {
-  explicit Slow(Scene& scene) {
-    const std::string volume = scene.volume("data");
-    file = volume_path(volume) + "/big.bin";
-    write_file(file, "");
-    std::filesystem::resize_file(file, 256 << 20);
-    container = scene.start("kuma", {"--volume", volume + ":/data"}, image);
-    life = life_of(container);
-  }
-
-  Process half_way(const Strings& command) const {
-    Process run(command);
-    wait_until("the engine reads the large file", 30s,
-               [&] { return read_position(file).value_or(0) > 0; });
-    return run;
-  }
-
-  std::string file, container, life;
-};
-
-void wait_for_guard_to_end(const Scene& scene) {
-  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 }  // namespace
 
 TEST_CASE("a journal that cannot be read stands in nobody's way: not the guard's, nor a backup's") {
   NEEDS_ENGINE();
   Scene scene;
   const Slow slow(scene);
-  Process run = slow.half_way(scene.command({"backup", slow.container}));
+  Process run = slow.half_way(scene.command({"backup", slow.container()}));
   const std::string damaged = scene.state() + "/1-1.journal";
   std::filesystem::create_directory(damaged);
   run.signal(SIGKILL);
   CHECK(run.wait().exit_code == -SIGKILL);
-  wait_until("the container runs again", 2s, [&] { return !paused(slow.container); });
-  wait_for_guard_to_end(scene);
-  CHECK(life_of(slow.container) == slow.life);
+  wait_until("the container runs again", 2s, [&] { return !paused(slow.container()); });
+  scene.wait_for_guard_to_end();
+  CHECK(life_of(slow.container()) == slow.life());
   CHECK(scene.journals() == Strings{"1-1.journal"});
 
   const Ended recovered = scene.bba({"recover"});
@@ -81,7 +52,7 @@ TEST_CASE("the guard holds nothing open that the run was given, such as a wrappe
   // Without O_CLOEXEC, as `flock -n 9` in a shell.
   Fd lock(::open(path.c_str(), O_RDWR | O_CREAT, 0600));
   REQUIRE(::flock(lock.get(), LOCK_EX | LOCK_NB) == 0);
-  Process run = slow.half_way(scene.command({"backup", slow.container}));
+  Process run = slow.half_way(scene.command({"backup", slow.container()}));
   lock.reset();
   const auto guard = scene.guard();
   REQUIRE(guard);
@@ -96,7 +67,7 @@ TEST_CASE("the guard holds nothing open that the run was given, such as a wrappe
   CHECK_FALSE(holds(*guard));
   run.signal(SIGTERM);
   CHECK(run.wait().exit_code == 143);
-  wait_for_guard_to_end(scene);
+  scene.wait_for_guard_to_end();
 }
 
 TEST_CASE("E, the engine dies while an archive is read: exit 6, and the guard waits for it") {
@@ -104,21 +75,21 @@ TEST_CASE("E, the engine dies while an archive is read: exit 6, and the guard wa
   Scene scene;
   const Slow slow(scene);
   std::optional<Relay> engine(std::in_place, scene);
-  Process run = slow.half_way(engine->command({"backup", slow.container}));
+  Process run = slow.half_way(engine->command({"backup", slow.container()}));
   engine.reset();
   const Ended ended = run.wait(30s);
   INFO(ended.err);
   CHECK(ended.exit_code == 6);
   CHECK(ended.out.empty());
-  CHECK(has(ended.err, slow.container + " could not be unpaused: "));
+  CHECK(has(ended.err, slow.container() + " could not be unpaused: "));
   CHECK(names_in(scene.backups()) == Strings{});
   CHECK(scene.journals().size() == 1);
-  CHECK(paused(slow.container));
+  CHECK(paused(slow.container()));
   REQUIRE(scene.guard());
   engine.emplace(scene);
-  wait_until("the container runs again", 10s, [&] { return !paused(slow.container); });
-  wait_for_guard_to_end(scene);
-  CHECK(life_of(slow.container) == slow.life);
+  wait_until("the container runs again", 10s, [&] { return !paused(slow.container()); });
+  scene.wait_for_guard_to_end();
+  CHECK(life_of(slow.container()) == slow.life());
   scene.check_nothing_left();
 }
 
@@ -143,7 +114,7 @@ TEST_CASE("A, the engine dies while a dump is read: exit 6, and the guard waits 
   engine.emplace(scene);
   wait_until("the program inside has ended", 10s,
              [&] { return !dump_runs_in(server.container()); });
-  wait_for_guard_to_end(scene);
+  scene.wait_for_guard_to_end();
   server.check_not_disturbed();
   scene.check_nothing_left();
 }
@@ -152,7 +123,7 @@ TEST_CASE("E, killed half way and asked for again at once: the pause is not the 
   NEEDS_ENGINE();
   Scene scene;
   const Slow slow(scene);
-  const std::string& kuma = slow.container;
+  const std::string& kuma = slow.container();
   Process killed = slow.half_way(scene.command({"backup", kuma}));
   killed.signal(SIGKILL);
   // Its guard is at work now, or about to be: either the new run waits for it, or pays itself.
@@ -164,7 +135,7 @@ TEST_CASE("E, killed half way and asked for again at once: the pause is not the 
   CHECK(consistency.at("mode") == "pause");
   REQUIRE(consistency.at("paused").size() == 1);
   CHECK(consistency.at("paused")[0].at("name") == kuma);
-  CHECK(life_of(kuma) == slow.life);
-  wait_for_guard_to_end(scene);
+  CHECK(life_of(kuma) == slow.life());
+  scene.wait_for_guard_to_end();
   CHECK(scene.journals() == Strings{});
 }

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "e2e/postgres.hpp"
+#include "e2e/slow.hpp"
 
 using namespace e2e;
 
@@ -16,32 +17,12 @@ constexpr auto guard_limit = 2000ms;
 // The program inside gets two seconds to end by itself before it is killed.
 constexpr auto exec_limit = 6000ms;
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
+// The container is paused, and the engine reads.
+Process half_way(const Scene& scene, const Slow& slow) {
+  Process run = slow.half_way(scene.command({"backup", slow.container()}));
+  REQUIRE(paused(slow.container()));
+  return run;
 }
-
-// A container whose backup takes a while.
-struct Slow {
-  explicit Slow(Scene& scene) {
-    const std::string volume = scene.volume("data");
-    file = volume_path(volume) + "/big.bin";
-    write_file(file, "");
-    std::filesystem::resize_file(file, large);
-    container = scene.start("kuma", {"--volume", volume + ":/data"}, image);
-    life = life_of(container);
-  }
-
-  // Half way: the container is paused, and the engine reads.
-  Process half_way(const Scene& scene) const {
-    Process run = scene.begin({"backup", container});
-    wait_until("the engine reads the large file", 30s,
-               [&] { return read_position(file).value_or(0) > 0; });
-    REQUIRE(paused(container));
-    return run;
-  }
-
-  std::string file, container, life;
-};
 
 Process half_a_dump(const Scene& scene, const Server& server, const WaitingDump& dump,
                     const Strings& options = {}) {
@@ -53,10 +34,6 @@ Process half_a_dump(const Scene& scene, const Server& server, const WaitingDump&
   return run;
 }
 
-void wait_for_guard_to_end(const Scene& scene) {
-  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
-}
-
 // The run and its guard, at once: nobody is left who could put anything right.
 void kill_both(const Scene& scene, Process& run) {
   std::optional<pid_t> guard;
@@ -64,7 +41,7 @@ void kill_both(const Scene& scene, Process& run) {
   REQUIRE(::kill(*guard, SIGKILL) == 0);
   run.signal(SIGKILL);
   CHECK(run.wait().exit_code == -SIGKILL);
-  wait_for_guard_to_end(scene);
+  scene.wait_for_guard_to_end();
 }
 
 }  // namespace
@@ -76,16 +53,16 @@ TEST_CASE("E, SIGTERM, SIGINT and SIGHUP half way: 143, 130, 143, and nothing is
   for (const auto& sent :
        {std::pair{SIGTERM, 143}, std::pair{SIGINT, 130}, std::pair{SIGHUP, 143}}) {
     CAPTURE(sent.first);
-    Process run = slow.half_way(scene);
+    Process run = half_way(scene, slow);
     run.signal(sent.first);
     const Ended ended = run.wait(10s);
     INFO(ended.err);
     CHECK(ended.exit_code == sent.second);
     CHECK(ended.out.empty());
-    CHECK_FALSE(paused(slow.container));
-    CHECK(life_of(slow.container) == slow.life);
+    CHECK_FALSE(paused(slow.container()));
+    CHECK(life_of(slow.container()) == slow.life());
     scene.check_nothing_left();
-    wait_for_guard_to_end(scene);
+    scene.wait_for_guard_to_end();
   }
 }
 
@@ -93,14 +70,14 @@ TEST_CASE("E, SIGKILL half way: the guard unpauses within two seconds") {
   NEEDS_ENGINE();
   Scene scene;
   const Slow slow(scene);
-  Process run = slow.half_way(scene);
+  Process run = half_way(scene, slow);
   run.signal(SIGKILL);
-  const auto took =
-      wait_until("the container runs again", guard_limit, [&] { return !paused(slow.container); });
+  const auto took = wait_until("the container runs again", guard_limit,
+                               [&] { return !paused(slow.container()); });
   MESSAGE("unpaused after " << took.count() << " s");
   CHECK(run.wait().exit_code == -SIGKILL);
-  wait_for_guard_to_end(scene);
-  CHECK(life_of(slow.container) == slow.life);
+  scene.wait_for_guard_to_end();
+  CHECK(life_of(slow.container()) == slow.life());
   scene.check_nothing_left();
 }
 
@@ -109,15 +86,15 @@ TEST_CASE("E, the run and its guard killed: recover unpauses, and so does the ne
   Scene scene;
   const Slow slow(scene);
   {
-    Process run = slow.half_way(scene);
+    Process run = half_way(scene, slow);
     kill_both(scene, run);
   }
-  CHECK(paused(slow.container));
+  CHECK(paused(slow.container()));
   CHECK(scene.journals().size() == 1);
   const Ended recovered = scene.bba({"recover"});
   CHECK(recovered.exit_code == 0);
-  CHECK(recovered.out == "paused: " + slow.container + "\n");
-  CHECK(life_of(slow.container) == slow.life);
+  CHECK(recovered.out == "paused: " + slow.container() + "\n");
+  CHECK(life_of(slow.container()) == slow.life());
   scene.check_nothing_left();
 
   const Ended again = scene.bba({"recover"});
@@ -126,33 +103,33 @@ TEST_CASE("E, the run and its guard killed: recover unpauses, and so does the ne
   CHECK(has(again.err, "nothing to recover"));
 
   {
-    Process run = slow.half_way(scene);
+    Process run = half_way(scene, slow);
     kill_both(scene, run);
   }
-  CHECK(paused(slow.container));
+  CHECK(paused(slow.container()));
   const std::string other_volume = scene.volume("other");
   const std::string other = scene.start("other", {"--volume", other_volume + ":/data"}, image);
   const Ended next = scene.bba({"backup", other});
   CHECK(next.exit_code == 0);
   CHECK(has(next.err,
-            "an earlier run was killed; put right what it left: paused: " + slow.container));
-  CHECK(life_of(slow.container) == slow.life);
+            "an earlier run was killed; put right what it left: paused: " + slow.container()));
+  CHECK(life_of(slow.container()) == slow.life());
   CHECK(scene.journals() == Strings{});
 }
 
 TEST_CASE("E, the container is killed half way: it holds still, so the archive is whole") {
   NEEDS_ENGINE();
   Scene scene;
-  const Slow slow(scene);
-  const pid_t first = first_process_of(slow.container);
-  Process run = slow.half_way(scene);
+  const Slow slow(scene, large);
+  const pid_t first = first_process_of(slow.container());
+  Process run = half_way(scene, slow);
   REQUIRE(::kill(first, SIGKILL) == 0);
   const Ended ended = run.wait();
   INFO(ended.err);
   CHECK(ended.exit_code == 0);
   const Json manifest = scene.manifest();
   CHECK(manifest.at("artifacts")[0].at("found").at("content_bytes") == large);
-  CHECK_FALSE(paused(slow.container));
+  CHECK_FALSE(paused(slow.container()));
   CHECK(scene.journals() == Strings{});
 }
 
@@ -173,7 +150,7 @@ void check_signal_half_way(int signal, int exit_code) {
   CHECK(life_of(server.container()) == life);
   server.check_not_disturbed();
   scene.check_nothing_left();
-  wait_for_guard_to_end(scene);
+  scene.wait_for_guard_to_end();
 }
 
 }  // namespace
@@ -240,7 +217,7 @@ TEST_CASE("A, SIGKILL half way: the guard ends the program inside") {
                                [&] { return !dump_runs_in(server.container()); });
   MESSAGE("ended after " << took.count() << " s");
   CHECK(run.wait().exit_code == -SIGKILL);
-  wait_for_guard_to_end(scene);
+  scene.wait_for_guard_to_end();
   CHECK(life_of(server.container()) == life);
   server.check_not_disturbed();
   scene.check_nothing_left();

@@ -9,10 +9,6 @@ namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 Strings labels(const std::string& service, const std::string& oneoff = "False") {
   return {"--label",  "com.docker.compose.service=" + service,
           "--label",  "com.docker.compose.oneoff=" + oneoff,

@@ -13,23 +13,6 @@ namespace {
 
 constexpr const char* image = "bba-fixture/minio:1";
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
-bool any_has(const Json& list, const std::string& part) {
-  for (const Json& one : list) {
-    if (has(one.get<std::string>(), part)) return true;
-  }
-  return false;
-}
-
-Setting with(const std::map<std::string, std::string>& environment) {
-  Setting setting;
-  setting.environment = environment;
-  return setting;
-}
-
 // mc as it is, but for `cat` of what the pattern (of a shell's case) matches.
 std::string but_cat(const std::string& pattern, const std::string& script) {
   return fmt::format("case \"$*\" in *cat*{}*)\n{}\n;; esac\nexec \"$REAL\" \"$@\"\n", pattern,

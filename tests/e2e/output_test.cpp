@@ -15,10 +15,6 @@ constexpr const char* image = "bba-fixture/files:1";
 constexpr std::uint64_t mib = 1 << 20;
 constexpr std::uint64_t most_resident = 64 * mib;
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 unsigned mode_of(const std::string& path) {
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);

@@ -11,10 +11,6 @@ namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 // The fixture's files in place of the scene's platform. Only the configuration ties its modules to
 // containers, as others on this engine may be called like them.
 class Platform {

@@ -7,17 +7,6 @@ using namespace e2e;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
-bool any_has(const Json& list, const std::string& part) {
-  for (const Json& one : list) {
-    if (has(one.get<std::string>(), part)) return true;
-  }
-  return false;
-}
-
 // Backs the server up, restores the set into a fresh one of the same image, and compares.
 void check_round_trip(Scene& scene, const Server& server, const Strings& options) {
   const std::string before = server.dump();

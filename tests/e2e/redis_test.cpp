@@ -16,10 +16,6 @@ const Strings with_append_only{"--appendonly", "yes"};
 // A while to read, compared with the time that it takes to notice.
 constexpr std::uint64_t large = 512 << 20;
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 RedisSetup with_password() {
   RedisSetup setup;
   setup.arguments = {"--requirepass", secret};
@@ -770,7 +766,7 @@ TEST_CASE("B, SIGKILL while the append-only file is read: it runs again within t
                                [&] { return !paused(half.server.container()); });
   MESSAGE("unpaused after " << took.count() << " s");
   CHECK(half.run->wait().exit_code == -SIGKILL);
-  wait_until("the guard ends", 10s, [&] { return !scene.guard(); });
+  scene.wait_for_guard_to_end();
   CHECK(life_of(half.server.container()) == half.life);
   scene.check_nothing_left();
 }

@@ -15,10 +15,6 @@ namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
 void module_yaml(const Scene& scene, const std::string& id, const std::string& runtime,
                  const std::string& references = "") {
   fs::create_directories(scene.path("modules/" + id));

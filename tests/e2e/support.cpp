@@ -113,6 +113,15 @@ std::chrono::duration<double> wait_until(const std::string& what, std::chrono::m
   return Clock::now() - start;
 }
 
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+bool any_has(const Json& list, const std::string& part) {
+  return std::any_of(list.begin(), list.end(),
+                     [&](const Json& one) { return has(one.get<std::string>(), part); });
+}
+
 // --- programs ------------------------------------------------------------------------------------
 
 Process::Process(const Strings& argv, const Setting& setting)
@@ -563,6 +572,11 @@ std::optional<pid_t> Scene::guard() const {
     if (argv.size() > 2 && argv[1] == "__guard" && argv[2] == state()) return pid;
   }
   return std::nullopt;
+}
+
+void Scene::wait_for_guard_to_end() const {
+  // It may wait for an engine that is slow, and then says nothing meanwhile.
+  wait_until("the guard ends", 60s, [&] { return !guard(); });
 }
 
 void Scene::check_nothing_left() const {

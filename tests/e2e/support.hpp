@@ -37,6 +37,10 @@ std::string host();
 std::chrono::duration<double> wait_until(const std::string& what, std::chrono::milliseconds limit,
                                          const std::function<bool()>& predicate);
 
+bool has(const std::string& text, const std::string& part);
+// One of the strings in the list.
+bool any_has(const Json& list, const std::string& part);
+
 // --- programs ------------------------------------------------------------------------------------
 
 struct Ended {
@@ -51,6 +55,10 @@ struct Setting {
   std::string directory;
   std::string input;
 };
+
+inline Setting with(const std::map<std::string, std::string>& environment) {
+  return {environment, {}, {}};
+}
 
 // A program with its output kept. Whatever happens, it has ended when this goes.
 class Process {
@@ -166,6 +174,7 @@ class Scene {
   Strings journals() const;
   // The guard of a run that is under way here.
   std::optional<pid_t> guard() const;
+  void wait_for_guard_to_end() const;
   // What every run that did not succeed owes: no file, no journal.
   void check_nothing_left() const;
 

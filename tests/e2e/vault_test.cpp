@@ -10,24 +10,7 @@ using namespace e2e;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != text.npos;
-}
-
-bool any_has(const Json& list, const std::string& part) {
-  for (const Json& one : list) {
-    if (has(one.get<std::string>(), part)) return true;
-  }
-  return false;
-}
-
 constexpr const char* save = "operator raft snapshot save";
-
-Setting with(const std::map<std::string, std::string>& environment) {
-  Setting setting;
-  setting.environment = environment;
-  return setting;
-}
 
 // Backs the server up and restores the snapshot into a fresh one of the same image.
 void check_round_trip(const VaultServer& server, const std::string& image,

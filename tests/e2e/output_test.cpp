@@ -203,7 +203,7 @@ TEST_CASE("nothing to recover, and nothing to list") {
   Scene scene;
   const Ended recovered = scene.bba({"recover", "--json"});
   CHECK(recovered.exit_code == 0);
-  CHECK(parse_json(recovered.out) == parse_json(R"({"done": [], "failed": []})"));
+  CHECK(parse_json(recovered.out) == parse_json(R"({"done": [], "failed": [], "waiting": []})"));
   std::filesystem::create_directory(scene.backups());
   const Ended listed = scene.bba({"list", "forgejo"});
   CHECK(listed.exit_code == 0);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 #include <doctest/doctest.h>
@@ -53,11 +54,17 @@ class Program {
     const std::string path = fmt::format("/proc/{}/cgroup", pid_);
     return std::string(trimmed(pipe::test::read_file(path)));
   }
-  // The signal that has ended it; 0 where it runs.
-  int ended_by() const {
-    siginfo_t info{};
-    if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0) return 0;
-    return info.si_pid == pid_ ? info.si_status : 0;
+  // The signal that has ended it; 0 where it still runs after that time. A program that is on its
+  // way out leaves its control group a moment before its parent hears of it.
+  int ended_by(std::chrono::seconds patience = {}) const {
+    const auto end = Clock::now() + patience;
+    for (;;) {
+      siginfo_t info{};
+      REQUIRE(::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+      if (info.si_pid == pid_) return info.si_status;
+      if (Clock::now() >= end) return 0;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
   }
 
  private:
@@ -89,7 +96,7 @@ TEST_CASE("a program that is just starting is not taken for one that has ended")
   fake.on(look, {send(status(true, "null", program.pid(), program.container()))});
   CHECK(end_exec(engine, "e1"));
   CHECK(fake.count(look) == 4);
-  CHECK(program.ended_by() == SIGTERM);
+  CHECK(program.ended_by(std::chrono::seconds(30)) == SIGTERM);
 }
 
 TEST_CASE("a program without an exit code that never comes was not started") {

@@ -94,7 +94,8 @@ class GzipDecompressor : public Stage {
  public:
   explicit GzipDecompressor(Stage& next) : next_(next), output_(next) {
     isal_inflate_init(&state_);
-    state_.crc_flag = ISAL_GZIP;  // reads the header, verifies CRC and length in the trailer
+    state_.crc_flag = ISAL_GZIP;  // verifies CRC and length in the trailer
+    isal_gzip_header_init(&header_);
   }
 
   void write(const Chunk& chunk) override {
@@ -116,9 +117,26 @@ class GzipDecompressor : public Stage {
   }
 
  private:
+  // Not left to isal_inflate: that one (2.30) has the header's flags on its stack, and reads what
+  // happens to be there when a header with a name comes in two pieces.
+  bool read_header() {
+    if (state_.wrapper_flag != 0) return true;
+    const std::uint32_t size = state_.avail_in;
+    const int result = isal_read_gzip_header(&state_, &header_);
+    if (result < 0) throw broken(size, result);
+    return result == ISAL_DECOMP_OK;
+  }
+
+  // `size`: what avail_in was before the call.
+  Error broken(std::uint32_t size, int result) const {
+    return Error(ErrorKind::artifact,
+                 fmt::format("gzip: broken near byte {}: {}", taken_ + size - state_.avail_in,
+                             meaning(result)));
+  }
+
   void inflate() {
     const std::uint32_t size = state_.avail_in;
-    bool more = true;
+    bool more = read_header() && state_.avail_in > 0;
     while (more) {
       if (state_.block_state == ISAL_BLOCK_FINISH) {
         if (state_.avail_in == 0) return;
@@ -129,11 +147,7 @@ class GzipDecompressor : public Stage {
       state_.next_out = reinterpret_cast<std::uint8_t*>(room.data());
       state_.avail_out = static_cast<std::uint32_t>(room.size());
       const int result = isal_inflate(&state_);
-      if (result != ISAL_DECOMP_OK) {
-        throw Error(ErrorKind::artifact,
-                    fmt::format("gzip: broken near byte {}: {}", taken_ + size - state_.avail_in,
-                                meaning(result)));
-      }
+      if (result != ISAL_DECOMP_OK) throw broken(size, result);
       // A full output chunk can mean that ISA-L holds more of it back.
       more = state_.avail_in > 0 || state_.avail_out == 0;
       output_.written(room.size() - state_.avail_out);
@@ -144,6 +158,7 @@ class GzipDecompressor : public Stage {
   ChunkBuilder output_;
   std::uint64_t taken_ = 0;
   inflate_state state_{};
+  isal_gzip_header header_{};
 };
 
 }  // namespace

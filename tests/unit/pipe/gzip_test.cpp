@@ -33,6 +33,23 @@ TEST_CASE("The gzip stage reads what gzip writes, with a file's name and time in
   }
 }
 
+TEST_CASE("A gzip's header may have an extra field, a name and a comment, and come in any pieces") {
+  const std::string text = test::random_lines(3000, 9);
+  const std::string plain = test::compressed(gzip, text);
+  constexpr std::size_t header_size = 10;
+  std::string packed = plain.substr(0, header_size);
+  packed[3] = 0x04 | 0x08 | 0x10;  // FEXTRA, FNAME, FCOMMENT of RFC 1952
+  packed += std::string("\x05\0extra", 7) + std::string("a name\0", 7) + std::string("said\0", 5);
+  const std::size_t whole_header = packed.size();
+  packed += plain.substr(header_size);
+  CHECK(test::decompressed(gzip, packed, 1) == text);
+  for (std::size_t split = 0; split <= whole_header + 20; ++split) {
+    test::Collector next;
+    test::feed_split(*make_decompressor(gzip, next), packed, split);
+    CHECK(next.text == text);
+  }
+}
+
 TEST_CASE("The gzip stage reads its own output at every split") {
   const std::string text = test::random_lines(3000, 5);
   const std::string packed = test::compressed(gzip, text);

@@ -98,7 +98,7 @@ void check_files_instead(const std::string& container,
   CHECK(any_has(manifest.at("warnings"), why));
   CHECK(manifest.at("consistency").at("mode") == mode);
   CHECK(manifest.at("consistency").at("paused").size() == (mode == "pause" ? 1 : 0));
-  // /vault/file and /vault/logs.
+  // Its files and its logs.
   REQUIRE(manifest.at("artifacts").size() == 2);
   for (const Json& artifact : manifest.at("artifacts")) CHECK(artifact.at("kind") == "tar");
   CHECK(scene.journals() == Strings{});

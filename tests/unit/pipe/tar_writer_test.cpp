@@ -105,8 +105,8 @@ TEST_CASE("GNU tar reads what the writer wrote") {
       (test::run("tar -xOf - '" + long_path + "'", tar).output == test::random_bytes(600'000, 1)));
 }
 
-TEST_CASE("Python's tarfile reads what the writer wrote" *
-          doctest::skip(!test::has_program("/usr/bin/python3"))) {
+TEST_CASE("Python's tarfile reads what the writer wrote") {
+  if (!test::has_program("/usr/bin/python3")) return;
   const test::Ran list = test::run(
       "/usr/bin/python3 -c \"import sys, tarfile; "
       "print(len([m for m in tarfile.open(fileobj=sys.stdin.buffer, mode='r|')]))\"",
@@ -114,7 +114,8 @@ TEST_CASE("Python's tarfile reads what the writer wrote" *
   CHECK(list.output == "12\n");
 }
 
-TEST_CASE("bsdtar reads what the writer wrote" * doctest::skip(!test::has_program("bsdtar"))) {
+TEST_CASE("bsdtar reads what the writer wrote") {
+  if (!test::has_program("bsdtar")) return;
   const test::Ran list = test::run("bsdtar -tvf -", sample_tar());
   CHECK(list.status == 0);
   CHECK(list.errors.empty());

@@ -35,6 +35,22 @@ store::ModuleLock lock_container(Session& session, const classes::Quiesced& cont
   }
 }
 
+// The freezer of cgroup v1 gives up where a container's processes come and go while the machine is
+// busy: runc says "unable to freeze", has thawed it again, and can mostly freeze it a moment later.
+void pause(Session& session, const std::string& id) {
+  constexpr int tries = 5;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return session.engine.pause(id);
+    } catch (const docker::ApiError& error) {
+      if (error.status() != 500 || attempt == tries) throw;
+    }
+    session.stop.throw_if_requested();
+    std::this_thread::sleep_for(attempt * std::chrono::milliseconds(100));
+    if (session.engine.inspect(id).paused) return;
+  }
+}
+
 // Pauses or stops one container. False where it is still already: it stays as it is.
 bool hold(Session& session, Debts& debts, const store::JournalEntry& entry, bool stops) {
   const wire::Container now = session.engine.inspect(entry.id);
@@ -48,7 +64,7 @@ bool hold(Session& session, Debts& debts, const store::JournalEntry& entry, bool
   }
   debts.owe(entry);
   try {
-    stops ? session.engine.stop(entry.id, stop_grace) : session.engine.pause(entry.id);
+    stops ? session.engine.stop(entry.id, stop_grace) : pause(session, entry.id);
   } catch (const docker::ApiError& error) {
     // Refused outright: somebody else was quicker, and it is theirs to undo.
     if (error.status() == 409) debts.settle(entry);

@@ -163,6 +163,36 @@ TEST_CASE("one that cannot be paused: the action never runs, and the one before 
   CHECK_FALSE(quiet.owes("ccc", "three"));
 }
 
+TEST_CASE("one that the engine cannot freeze at once is tried again, and not for ever") {
+  Quiet quiet;
+  quiet.capture.quiesce = {{"ccc", "three"}};
+  const auto cannot = answer(500, R"({"message":"OCI runtime pause failed: unable to freeze"})");
+  quiet.fake.on("POST /containers/ccc/unpause", {send(answer(204, ""))});
+  SUBCASE("it can be frozen a moment later") {
+    quiet.is("ccc", {state(true, false), state(true, false), state(true, true)});
+    quiet.fake.on("POST /containers/ccc/pause", {send(cannot)});
+    quiet.fake.on("POST /containers/ccc/pause", {send(answer(204, ""))});
+    CHECK(quiet.run().records.size() == 1);
+    CHECK(quiet.deeds() == Lines{"ccc/pause", "ccc/pause", "ccc/unpause"});
+    CHECK(quiet.ran == 1);
+  }
+  SUBCASE("it was, whatever the engine said") {
+    quiet.is("ccc", {state(true, false), state(true, true)});
+    quiet.fake.on("POST /containers/ccc/pause", {send(cannot)});
+    CHECK(quiet.run().records.size() == 1);
+    CHECK(quiet.deeds() == Lines{"ccc/pause", "ccc/unpause"});
+    CHECK(quiet.ran == 1);
+  }
+  SUBCASE("it never can") {
+    quiet.is("ccc", {state(true, false)});
+    quiet.fake.on("POST /containers/ccc/pause", {send(cannot)});
+    CHECK(contains(thrown_by([&] { quiet.run(); }).message, "unable to freeze"));
+    CHECK(quiet.fake.count("POST /containers/ccc/pause") == 5);
+    CHECK(quiet.ran == 0);
+  }
+  CHECK_FALSE(quiet.owes("ccc", "three"));
+}
+
 TEST_CASE("one that cannot be released needs a hand, stays owed, and hides no other") {
   Quiet quiet;
   quiet.capture.quiesce = {{"aaa", "one"}, {"ccc", "three"}};

@@ -102,6 +102,10 @@ class Fields {
   }
 
   std::vector<std::string> texts(const char* key) const { return list(key, text_of); }
+  // A field that earlier versions of this schema did not write.
+  std::vector<std::string> texts_if_any(const char* key) const {
+    return value_.contains(key) ? texts(key) : std::vector<std::string>();
+  }
   std::vector<std::string> file_names(const char* key) const { return list(key, file_name_of); }
 
   std::string field(const char* key) const { return path_.empty() ? key : path_ + '.' + key; }
@@ -238,6 +242,7 @@ Json to_json(const Manifest& manifest) {
           {"consistency", to_json(manifest.consistency)},
           {"artifacts", std::move(artifacts)},
           {"facts", object_or_empty(manifest.facts)},
+          {"incomplete", Json(manifest.incomplete)},
           {"warnings", Json(manifest.warnings)},
           {"follow_ups", Json(manifest.follow_ups)},
           {"members", Json(manifest.members)}};
@@ -268,6 +273,7 @@ Manifest manifest_from_json(std::string_view text) {
   manifest.consistency = {consistency.text("mode"), consistency.list("paused", read_paused)};
   manifest.artifacts = fields.list("artifacts", read_artifact);
   manifest.facts = fields.object("facts");
+  manifest.incomplete = fields.texts_if_any("incomplete");
   manifest.warnings = fields.texts("warnings");
   manifest.follow_ups = fields.texts("follow_ups");
   manifest.members = fields.file_names("members");

@@ -68,6 +68,9 @@ struct Manifest {
   std::vector<ArtifactRecord> artifacts;
   // What the service said of itself: version, databases, row counts, keys.
   Json facts = Json::object();
+  // What is known not to be in the set, though the module has it: "bucket photos, which the
+  // credentials do not show". Empty: nothing is known to be missing.
+  std::vector<std::string> incomplete;
   std::vector<std::string> warnings;
   std::vector<std::string> follow_ups;
   std::vector<std::string> members;  // file names of the manifests of the same set (sidecar-bound)

@@ -162,9 +162,10 @@ class Stack {
   std::set<fs::path> read_;
 };
 
-// Reads all four; an error ends the reading of its own stack and goes to `report`.
-template <class Report>
-std::vector<ComposeService> read_stacks(const std::string& root, Report report) {
+}  // namespace
+
+std::vector<ComposeService> load_compose(const std::string& root,
+                                         std::vector<std::string>& problems) {
   std::vector<ComposeService> services;
   for (const std::string name : stacks) {
     const fs::path path = fs::path(root) / "compose" / name / "compose.yaml";
@@ -172,22 +173,12 @@ std::vector<ComposeService> read_stacks(const std::string& root, Report report) 
     try {
       if (exists(path.string())) stack.read(path);
     } catch (const Error& error) {
-      report(error);
+      // It ends the reading of its own stack, and of no other.
+      problems.emplace_back(error.what());
     }
     for (auto& [key, service] : stack.take()) services.push_back(std::move(service));
   }
   return services;
-}
-
-}  // namespace
-
-std::vector<ComposeService> load_compose(const std::string& root,
-                                         std::vector<std::string>& problems) {
-  return read_stacks(root, [&](const Error& error) { problems.emplace_back(error.what()); });
-}
-
-std::vector<ComposeService> load_compose(const std::string& root) {
-  return read_stacks(root, [](const Error& error) { throw Error(error); });
 }
 
 }  // namespace bba::conf

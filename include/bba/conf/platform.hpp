@@ -50,9 +50,8 @@ struct Platform {
 
 // One module alone; nullopt where modules/<id>/module.yaml is not there. Throws Error{config}.
 std::optional<Module> load_module(const std::string& root, const std::string& id);
-// The compose services of the four stacks, `include` followed. Throws Error{config}.
-std::vector<ComposeService> load_compose(const std::string& root);
-// The same, as far as it can be read; what is broken becomes a problem.
+// The compose services of the four stacks, `include` followed, as far as they can be read; what is
+// broken becomes a problem.
 std::vector<ComposeService> load_compose(const std::string& root,
                                          std::vector<std::string>& problems);
 // Everything, for audit; what is broken becomes a problem instead of an error.

@@ -13,14 +13,25 @@ using bba::conf::load_compose;
 
 namespace {
 
+// The services of files in which nothing is broken.
+std::vector<ComposeService> load(const test::TempDir& root) {
+  std::vector<std::string> problems;
+  std::vector<ComposeService> services = load_compose(root.path(), problems);
+  CHECK(problems == std::vector<std::string>{});
+  return services;
+}
+
 std::vector<ComposeService> services_of(const std::string& text) {
   const test::TempDir root;
   root.write("compose/apps/compose.yaml", text);
-  return load_compose(root.path());
+  return load(root);
 }
 
 std::string error_in(const test::TempDir& root) {
-  std::string error = test::config_error([&] { load_compose(root.path()); });
+  std::vector<std::string> problems;
+  load_compose(root.path(), problems);
+  REQUIRE(problems.size() == 1);
+  std::string error = problems.front();
   for (std::size_t at; (at = error.find(root.path() + "/")) != std::string::npos;) {
     error.erase(at, root.path().size() + 1);
   }
@@ -57,7 +68,7 @@ TEST_CASE("compose: services of the four stacks, in their order") {
   root.write("compose/base/compose.yaml", "services: {z: {image: a}}");
   root.write("compose/apps/compose.yaml", "services: {y: {container_name: yy}, x: }");
   root.write("compose/other/compose.yaml", "services: {w: {}}");
-  const std::vector<ComposeService> services = load_compose(root.path());
+  const std::vector<ComposeService> services = load(root);
   REQUIRE(services.size() == 3);
   CHECK(services[0].name == "x");
   CHECK(services[0].stack == "apps");
@@ -68,7 +79,7 @@ TEST_CASE("compose: services of the four stacks, in their order") {
   CHECK(services[2].image == "a");
   CHECK(services[2].stack == "base");
   const test::TempDir empty;
-  CHECK(load_compose(empty.path()).empty());
+  CHECK(load(empty).empty());
 }
 
 TEST_CASE("compose: anchors, merge keys, x- keys and variables") {
@@ -166,7 +177,7 @@ services: {own: {image: own}, three: {container_name: three-own}}
   root.write("compose/apps/three.yaml",
              "services: {three: {image: a, container_name: t, volumes: [a:/a, b:/b]}}");
   root.write("compose/apps/three.override.yaml", "services: {three: {image: b, volumes: [c:/b]}}");
-  const std::vector<ComposeService> services = load_compose(root.path());
+  const std::vector<ComposeService> services = load(root);
   CHECK(services.size() == 5);
   CHECK(named(services, "one").file == root.path() + "/compose/apps/sub/one.yaml");
   CHECK(named(services, "nested").file == root.path() + "/compose/apps/sub/nested.yaml");
@@ -186,7 +197,7 @@ TEST_CASE("compose: a file that two others include is read once") {
   root.write("compose/apps/a.yaml", "include: [c.yaml]");
   root.write("compose/apps/b.yaml", "include: [c.yaml, ./c.yaml]");
   root.write("compose/apps/c.yaml", "services: {c: {volumes: [x:/x]}}");
-  CHECK(load_compose(root.path()).at(0).volumes.size() == 1);
+  CHECK(load(root).at(0).volumes.size() == 1);
 }
 
 TEST_CASE("compose: includes that cannot be followed say where they stand") {

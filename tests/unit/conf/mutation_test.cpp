@@ -138,7 +138,11 @@ TEST_CASE("mutations: compose files, included ones too") {
     const std::string original = test::content_of(platform + "/compose/" + file);
     for (int i = 0; i < 100; ++i) {
       root.write("compose/" + file, damaged(original, random));
-      attempt(outcome, [&] { bba::conf::load_compose(root.path()); });
+      attempt(outcome, [&] {
+        std::vector<std::string> problems;
+        bba::conf::load_compose(root.path(), problems);
+        if (!problems.empty()) throw bba::Error(bba::ErrorKind::config, problems.front());
+      });
     }
     root.write("compose/" + file, original);
   }

@@ -1,4 +1,5 @@
-// compose/{apps,core,edge,base}/compose.yaml: the services as far as a backup needs them.
+// compose/{apps,core,edge,base}/compose.yaml: the services, and the names of the projects, as far
+// as a backup needs them.
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -87,6 +88,8 @@ class Stack {
 
   void read(const fs::path& path) { read(path, nullptr); }
   std::map<std::string, ComposeService> take() { return std::move(services_); }
+  // As Compose calls it; nullopt where that is not known.
+  const std::optional<std::string>& project() const { return project_; }
 
  private:
   void read(const fs::path& path, const Node* include) {
@@ -107,6 +110,7 @@ class Stack {
     open_.push_back(canonical);
     const yaml::Document document = yaml::read_document(path.string());
     const Node root = document.root();
+    if (!include) name_project(root);
     if (const auto includes = root.find("include")) {
       for (const Node& item : includes->items()) follow(item, path.parent_path());
     }
@@ -114,6 +118,17 @@ class Stack {
       for (const auto& [key, value] : services->entries()) add(key.raw(), value, path.string());
     }
     open_.pop_back();
+  }
+
+  // The file's own word, or else the name of its directory, which is the stack's.
+  void name_project(const Node& root) {
+    const auto name = root.find("name");
+    const std::string written = name ? name->text() : std::string();
+    if (written.empty()) {
+      project_ = name_;
+    } else if (!has_variable(written)) {
+      project_ = written;
+    }
   }
 
   // An entry of `include`: a path, or a mapping whose `path` is one path or several.
@@ -157,6 +172,7 @@ class Stack {
   }
 
   std::string name_;
+  std::optional<std::string> project_;
   std::map<std::string, ComposeService> services_;
   std::vector<fs::path> open_;  // from the stack's own file to the one that is being read
   std::set<fs::path> read_;
@@ -164,9 +180,8 @@ class Stack {
 
 }  // namespace
 
-std::vector<ComposeService> load_compose(const std::string& root,
-                                         std::vector<std::string>& problems) {
-  std::vector<ComposeService> services;
+Compose load_compose(const std::string& root, std::vector<std::string>& problems) {
+  Compose compose;
   for (const std::string name : stacks) {
     const fs::path path = fs::path(root) / "compose" / name / "compose.yaml";
     Stack stack(name);
@@ -176,9 +191,10 @@ std::vector<ComposeService> load_compose(const std::string& root,
       // It ends the reading of its own stack, and of no other.
       problems.emplace_back(error.what());
     }
-    for (auto& [key, service] : stack.take()) services.push_back(std::move(service));
+    if (stack.project()) compose.projects.push_back(*stack.project());
+    for (auto& [key, service] : stack.take()) compose.services.push_back(std::move(service));
   }
-  return services;
+  return compose;
 }
 
 }  // namespace bba::conf

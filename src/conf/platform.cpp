@@ -129,7 +129,7 @@ Platform load_platform(const std::string& root) {
                                               module_file(root, id), reference));
     }
   }
-  platform.services = load_compose(root, platform.problems);
+  platform.compose = load_compose(root, platform.problems);
   return platform;
 }
 

@@ -62,9 +62,11 @@ const conf::ComposeService* service_of(const conf::Platform& platform, const std
       container != nullptr ? label(*container, "com.docker.compose.service") : std::string();
   const std::string name = container != nullptr ? name_of(*container) : std::string();
   const conf::ComposeService* best = nullptr;
-  for (const conf::ComposeService& one : platform.services) {
+  for (const conf::ComposeService& one : platform.compose.services) {
     if (!name.empty() && one.container_name == name) return &one;
-    if (one.name == module || one.container_name == module || one.name == service) best = &one;
+    // A container that is called like the module, and that Compose makes of another service, is
+    // none of the module's, unless the configuration says so: then there is a container to go by.
+    if (one.name == module || (!service.empty() && one.name == service)) best = &one;
   }
   return best;
 }
@@ -91,7 +93,7 @@ std::vector<classes::MountChoice> mounts_of(const ContainerSummary& container,
 LookupClues clues_of(const AuditFacts& facts, const std::string& module) {
   const auto runbook = facts.runbook_names.find(module);
   LookupClues clues = clues_in_files(
-      module, facts.platform.services,
+      module, facts.platform.compose,
       runbook == facts.runbook_names.end() ? std::vector<std::string>{} : runbook->second);
   clues.configured = module_settings(facts.config, module).container;
   return clues;

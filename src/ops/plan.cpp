@@ -100,7 +100,7 @@ Target find_target(Session& session, const Wish& wish,
   try {
     found = find_container(clues, all);
   } catch (Error& error) {
-    if (!clues.unread.empty()) throw;
+    if (!clues.unread.empty() || !passed_over(clues, all).empty()) throw;
     const std::vector<std::string> ids = conf::module_ids(session.settings.platform_root);
     if (!ids.empty() && std::find(ids.begin(), ids.end(), wish.module) == ids.end()) {
       const std::vector<std::string> close = nearest(wish.module, ids, 5);

@@ -34,27 +34,27 @@ LookupClues clues_of(const conf::Config& config, const std::string& platform_roo
   if (clues.configured) return clues;
   std::vector<std::string> unread;
   std::vector<std::string> runbook_names;
-  const auto services = conf::load_compose(platform_root, unread);
+  const conf::Compose compose = conf::load_compose(platform_root, unread);
   try {
     runbook_names = conf::runbook_containers(platform_root, module);
   } catch (const Error& error) {
     unread.emplace_back(error.what());
   }
-  clues = clues_in_files(module, services, std::move(runbook_names));
+  clues = clues_in_files(module, compose, std::move(runbook_names));
   clues.unread = std::move(unread);
   return clues;
 }
 
-LookupClues clues_in_files(const std::string& module,
-                           const std::vector<conf::ComposeService>& services,
+LookupClues clues_in_files(const std::string& module, const conf::Compose& compose,
                            std::vector<std::string> runbook_names) {
   LookupClues clues;
   clues.module = module;
-  for (const conf::ComposeService& service : services) {
+  for (const conf::ComposeService& service : compose.services) {
     if (service.name == module && !service.container_name.empty()) {
       clues.compose_names.push_back(service.container_name);
     }
   }
+  clues.projects = compose.projects;
   clues.runbook_names = std::move(runbook_names);
   return clues;
 }

@@ -1,9 +1,11 @@
 // Which container a module id means, and what is said where it means none.
 #include <algorithm>
+#include <filesystem>
 
 #include "e2e/support.hpp"
 
 using namespace e2e;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -88,6 +90,56 @@ TEST_CASE("one that runs comes before one that does not, and a one-off never cou
   CHECK(scene.bba({"plan", "x", "--container", oneoff}).exit_code == 4);
 }
 
+TEST_CASE("a container of another compose service is found by no name, and nothing is published") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const std::string module = scene.name("notes");
+  const std::string service = "ledger-" + module;
+  // As Compose calls service ledger-<id> of project lab: it ends like one of service <id>.
+  const std::string other = "lab-" + service + "-1";
+  const Strings made_by_compose{"create",
+                                "--label",
+                                "bba.fixture=1",
+                                "--label",
+                                "com.docker.compose.project=lab",
+                                "--label",
+                                "com.docker.compose.service=" + service,
+                                "--label",
+                                "com.docker.compose.oneoff=False",
+                                "--volume",
+                                "/data",
+                                "--name"};
+  const auto made = [&](const std::string& name) {
+    Strings arguments = made_by_compose;
+    arguments.insert(arguments.end(), {name, image});
+    docker(arguments);
+  };
+  const auto is_refused = [&](const std::string& name) {
+    const Ended ended = scene.bba({"backup", module});
+    CHECK(ended.exit_code == 4);
+    CHECK(ended.out.empty());
+    CHECK(has(ended.err, "error: no container was found for module " + module));
+    CHECK(has(ended.err, "hint: passed over, being of another compose service: " + name + " (" +
+                             service + "); where"));
+    scene.check_nothing_left();
+  };
+  made(other);
+  is_refused(other);
+  fs::create_directories(scene.path("modules/" + module));
+  write_file(scene.path("modules/" + module + "/runbook.md"), "    docker exec " + other + " sh\n");
+  is_refused(other);
+  fs::create_directories(scene.path("compose/core"));
+  write_file(scene.path("compose/core/compose.yaml"),
+             "name: lab-ledger\nservices: {" + module + ": {container_name: " + other + "}}\n");
+  is_refused(other);
+  // The operator's word may name it.
+  CHECK(scene.bba({"plan", module, "--container", other}).exit_code == 0);
+  docker({"rm", "--volumes", other});
+  made(module);
+  is_refused(module);
+  docker({"rm", "--volumes", module});
+}
+
 TEST_CASE("the steps of the lookup: the exact name, then <project>-<id>-N and <project>_<id>_N") {
   NEEDS_ENGINE();
   Scene scene;
@@ -102,7 +154,11 @@ TEST_CASE("the steps of the lookup: the exact name, then <project>-<id>-N and <p
     docker({"create", "--name", name, "--label", "bba.fixture=1", "--volume", "/data", image});
     return name;
   };
+  // Without labels of Compose, only the compose files can say what the project is.
   const std::string with_dashes = made("project-" + module + "-1");
+  CHECK(scene.bba({"plan", module}).exit_code == 4);
+  fs::create_directories(scene.path("compose/apps"));
+  write_file(scene.path("compose/apps/compose.yaml"), "name: project\nservices: {}\n");
   CHECK(found_by() == "a name like <project>-" + module + "-1");
   docker({"rm", "--volumes", with_dashes});
   const std::string with_underscores = made("project_" + module + "_1");

@@ -41,19 +41,24 @@ struct ComposeService {
   std::string stack;  // apps, core, edge, base
 };
 
+struct Compose {
+  std::vector<ComposeService> services;
+  // One for each stack whose file says, or by its directory implies, how Compose calls the project.
+  std::vector<std::string> projects;
+};
+
 struct Platform {
   std::string root;
   std::map<std::string, Module> modules;
-  std::vector<ComposeService> services;
+  Compose compose;
   std::vector<std::string> problems;  // files that could not be read: "file:line:column: what"
 };
 
 // One module alone; nullopt where modules/<id>/module.yaml is not there. Throws Error{config}.
 std::optional<Module> load_module(const std::string& root, const std::string& id);
-// The compose services of the four stacks, `include` followed, as far as they can be read; what is
-// broken becomes a problem.
-std::vector<ComposeService> load_compose(const std::string& root,
-                                         std::vector<std::string>& problems);
+// The four stacks, `include` followed, as far as they can be read; what is broken becomes a
+// problem.
+Compose load_compose(const std::string& root, std::vector<std::string>& problems);
 // Everything, for audit; what is broken becomes a problem instead of an error.
 Platform load_platform(const std::string& root);
 // Names that modules/<id>/runbook.md uses in `docker exec|logs|inspect|restart NAME`, in order,

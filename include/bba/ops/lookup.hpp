@@ -16,7 +16,8 @@ struct LookupClues {
   std::optional<std::string> configured;   // modules.<id>.container
   std::vector<std::string> compose_names;  // container_name of the compose service <id>
   std::vector<std::string> runbook_names;
-  std::vector<std::string> unread;  // what could not be read of those files, and why
+  std::vector<std::string> projects;  // how Compose calls the projects of the platform's stacks
+  std::vector<std::string> unread;    // what could not be read of those files, and why
 };
 
 // One of `compose run`, that goes when its command ends.
@@ -34,9 +35,14 @@ struct Candidates {
 // All that the first step which finds anything finds, stopped ones too; empty where none does.
 Candidates candidates(const LookupClues& clues, const std::vector<wire::ContainerSummary>& all);
 
+// The containers whose names look like the module's, and which are none of it: Compose's own label
+// says that they are another service. Only --container and the configuration may name such a one.
+std::vector<wire::ContainerSummary> passed_over(const LookupClues& clues,
+                                                const std::vector<wire::ContainerSummary>& all);
+
 // The first step that finds anything decides. Running ones before stopped ones, one-off containers
-// never. Throws Error{container}: none (with the nearest names, and the files that may have named
-// it), or several (with all of them).
+// never. Throws Error{container}: none (with those passed over, the nearest names, and the files
+// that may have named it), or several (with all of them).
 FoundContainer find_container(const LookupClues& clues,
                               const std::vector<wire::ContainerSummary>& all);
 

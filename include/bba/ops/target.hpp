@@ -27,8 +27,7 @@ std::vector<wire::EnvVar> lent_variables(const conf::ModuleSettings& settings,
 LookupClues clues_of(const conf::Config& config, const std::string& platform_root,
                      const std::string& module);
 // The clues of files that were read.
-LookupClues clues_in_files(const std::string& module,
-                           const std::vector<conf::ComposeService>& services,
+LookupClues clues_in_files(const std::string& module, const conf::Compose& compose,
                            std::vector<std::string> runbook_names);
 
 // The class that the configuration says, or else the one that the rules choose by name and image.

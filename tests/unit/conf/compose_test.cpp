@@ -4,9 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include "bba/base/text.hpp"
 #include "bba/conf/platform.hpp"
 #include "files.hpp"
 
+using bba::conf::Compose;
 using bba::conf::ComposeService;
 using bba::conf::ComposeVolume;
 using bba::conf::load_compose;
@@ -16,9 +18,9 @@ namespace {
 // The services of files in which nothing is broken.
 std::vector<ComposeService> load(const test::TempDir& root) {
   std::vector<std::string> problems;
-  std::vector<ComposeService> services = load_compose(root.path(), problems);
+  const Compose compose = load_compose(root.path(), problems);
   CHECK(problems == std::vector<std::string>{});
-  return services;
+  return compose.services;
 }
 
 std::vector<ComposeService> services_of(const std::string& text) {
@@ -252,11 +254,42 @@ TEST_CASE("compose: a broken stack is a problem beside the services of the other
   root.write("compose/apps/compose.yaml", "services: {a: {image: 1}}");
   root.write("compose/core/compose.yaml", "services: {b: {}}");
   std::vector<std::string> problems;
-  const std::vector<ComposeService> services = load_compose(root.path(), problems);
+  const std::vector<ComposeService> services = load_compose(root.path(), problems).services;
   CHECK(problems ==
         std::vector<std::string>{root.path() +
                                  "/compose/apps/compose.yaml:1:23: expected text, found a number"});
   CHECK(named(services, "b").stack == "core");
+}
+
+TEST_CASE("compose: the projects, by their files' own names or by their directories'") {
+  const auto projects = [](const std::string& text) {
+    const test::TempDir root;
+    root.write("compose/core/compose.yaml", text);
+    // An included file belongs to the project that includes it, whatever it calls itself.
+    root.write("compose/core/more.yaml", "name: more");
+    std::vector<std::string> problems;
+    return bba::join(load_compose(root.path(), problems).projects, " ");
+  };
+  CHECK(projects("{name: platform, services: {}}") == "platform");
+  CHECK(projects("{services: {}}") == "core");
+  CHECK(projects("{name: , services: {}}") == "core");
+  CHECK(projects("{name: '', services: {}}") == "core");
+  CHECK(projects("{name: platform, include: [more.yaml]}") == "platform");
+  CHECK(projects("{include: [more.yaml]}") == "core");
+  // What Compose would fill in is not known here.
+  CHECK(projects("{name: '${PROJECT:-platform}'}") == "");
+  // What was read before the file turns out to be broken counts, as services do.
+  CHECK(projects("{name: platform, services: []}") == "platform");
+  CHECK(projects("{name: 7}") == "");
+  CHECK(projects("[]") == "");
+
+  const test::TempDir root;
+  root.write("compose/base/compose.yaml", "name: low");
+  root.write("compose/apps/compose.yaml", "services: {}");
+  root.write("compose/other/compose.yaml", "name: other");
+  std::vector<std::string> problems;
+  CHECK(load_compose(root.path(), problems).projects == std::vector<std::string>{"apps", "low"});
+  CHECK(problems == std::vector<std::string>{});
 }
 
 TEST_CASE("compose: a file of nothing but volumes is read in time") {

@@ -18,9 +18,10 @@ namespace {
 const std::string root = BBA_SOURCE_DIR "/fixtures/platform";
 
 const ComposeService& service(const Platform& platform, const std::string& name) {
-  const auto found = std::find_if(platform.services.begin(), platform.services.end(),
-                                  [&](const ComposeService& each) { return each.name == name; });
-  REQUIRE_MESSAGE(found != platform.services.end(), name);
+  const auto found =
+      std::find_if(platform.compose.services.begin(), platform.compose.services.end(),
+                   [&](const ComposeService& each) { return each.name == name; });
+  REQUIRE_MESSAGE(found != platform.compose.services.end(), name);
   return *found;
 }
 
@@ -89,7 +90,8 @@ TEST_CASE("platform fixture: modules that lean on others, and one that runs else
 
 TEST_CASE("platform fixture: the stacks, through anchors, merge keys and includes") {
   const Platform platform = load_platform(root);
-  CHECK(platform.services.size() == 85);  // all but agaria's two and home-assistant
+  CHECK(platform.compose.services.size() == 85);  // all but agaria's two and home-assistant
+  CHECK(platform.compose.projects == std::vector<std::string>{"apps", "core", "edge", "base"});
   CHECK(service(platform, "postgres").container_name == "platform-postgres");
   CHECK(service(platform, "postgres").image == "postgres:${POSTGRES_TAG:-16.6-alpine}");
   CHECK(service(platform, "postgres").stack == "core");
@@ -104,7 +106,7 @@ TEST_CASE("platform fixture: the stacks, through anchors, merge keys and include
   CHECK(nextcloud[1].type == "bind");
   CHECK(nextcloud[2].type == "tmpfs");
   CHECK(service(platform, "jellyfin").volumes.size() == 3);  // two files, laid over each other
-  for (const ComposeService& each : platform.services) {
+  for (const ComposeService& each : platform.compose.services) {
     CAPTURE(each.name);
     CHECK(each.image != "");
   }

@@ -143,9 +143,9 @@ TEST_CASE("platform: what is broken is a problem, and the rest is there") {
                 "/modules/good/module.yaml: backup_ref_modules names nobody, which is no module",
             root.path() + "/compose/core/compose.yaml:1:30: expected a mapping, found a number",
         });
-  REQUIRE(platform.services.size() >= 2);
-  CHECK(platform.services[0].name == "a");
-  CHECK(platform.services[1].name == "b");
+  REQUIRE(platform.compose.services.size() >= 2);
+  CHECK(platform.compose.services[0].name == "a");
+  CHECK(platform.compose.services[1].name == "b");
 }
 
 TEST_CASE("platform: no platform at all is one problem") {

@@ -25,7 +25,7 @@ const Timestamp noon = *parse_rfc3339("2026-11-23T12:00:00Z");
 // One container for each compose service, with the volumes that its file says, and agaria's two.
 std::vector<wire::ContainerSummary> containers_of(const conf::Platform& platform) {
   std::vector<wire::ContainerSummary> all;
-  for (const conf::ComposeService& service : platform.services) {
+  for (const conf::ComposeService& service : platform.compose.services) {
     auto one = test::compose_container(service.stack, service.name, service.container_name);
     one.image = service.image;
     for (const conf::ComposeVolume& each : service.volumes) {
@@ -67,6 +67,13 @@ AuditFacts facts_of_fixture() {
   facts.host = "core-1.example.org";
   facts.time = noon;
   facts.containers = containers_of(facts.platform);
+  // Their services are not called like the modules, so only the configuration can name them.
+  for (const std::string name : {"git-mirror", "hermes-agency"}) {
+    facts.config.modules[name].container = name;
+  }
+  for (const std::string name : {"agaria-postgres", "agaria-redis"}) {
+    facts.config.modules[name].container = name + "-1";
+  }
   facts.backups.emplace();
   facts.inspect = [](const std::string&) { return wire::Container{}; };
   facts.source_kind = [](const std::string&) { return classes::SourceKind::directory; };
@@ -147,7 +154,7 @@ TEST_CASE("audit: every stateful module of the fixture, by class, each with its 
   CHECK(row(report, "postgres").stack == "core");
   CHECK(row(report, "agaria-postgres").container == "agaria-postgres-1");
   CHECK(row(report, "agaria-postgres").found_by ==
-        "name agaria-postgres-1 in the module's runbook");
+        "configuration modules.agaria-postgres.container");
   CHECK(row(report, "git-mirror").container == "git-mirror");
   for (const AuditRow& one : report.rows) {
     CAPTURE(one.module);
@@ -166,6 +173,37 @@ TEST_CASE("audit: two projects with a service of one name are told, and neither 
   CHECK(found(report, "ambiguous") == std::vector<std::string>{"postgres"});
   CHECK(row(report, "postgres").container == "");
   CHECK(row(report, "agaria-postgres").container == "agaria-postgres-1");
+}
+
+TEST_CASE("audit: a container of another service is found by no name, and owned by no module") {
+  AuditFacts facts = facts_of_fixture();
+  facts.config.modules.clear();
+  const AuditReport report = audit_report(facts);
+  CHECK(found(report, "no-container") ==
+        std::vector<std::string>{"agaria-postgres", "agaria-redis", "git-mirror", "hermes-agency"});
+  CHECK(found(report, "unowned") == std::vector<std::string>{"agaria-postgres-1", "agaria-redis-1",
+                                                             "git-mirror", "hermes-agency"});
+  CHECK(row(report, "git-mirror").ready == Ready::no);
+  for (const Finding& one : report.findings) {
+    if (one.kind != "no-container" || one.subject != "git-mirror") continue;
+    CHECK(one.hint.starts_with(
+        "passed over, being of another compose service: git-mirror (mirror); where"));
+    CHECK(one.hint.find("modules.git-mirror.container") != std::string::npos);
+  }
+  // Nor do the files alone say that it is the module's.
+  facts.containers.reset();
+  CHECK(row(audit_report(facts), "git-mirror").data.empty());
+}
+
+TEST_CASE("audit: <project>-<id>-N counts with a project that the compose files name") {
+  AuditFacts facts = facts_of_one("app");
+  facts.containers->front().names = {"lab-ledger-app-1"};
+  facts.platform.compose.projects = {"lab"};
+  CHECK(found(audit_report(facts), "no-container") == std::vector<std::string>{"app"});
+  CHECK(found(audit_report(facts), "unowned") == std::vector<std::string>{"lab-ledger-app-1"});
+  facts.platform.compose.projects = {"lab-ledger"};
+  CHECK(row(audit_report(facts), "app").container == "lab-ledger-app-1");
+  CHECK(found(audit_report(facts), "unowned").empty());
 }
 
 TEST_CASE("audit: a module of another host is no finding, and none of this host's containers") {
@@ -512,9 +550,9 @@ TEST_CASE("audit: what keeps a module from being a first run") {
   (*facts.backups)["app"] = {noon, 1, {}};
   CHECK(none(facts));
   facts = facts_of_one("app");
-  facts.platform.services.push_back({"app", "", "", {}, "f", "edge"});
+  facts.platform.compose.services.push_back({"app", "", "", {}, "f", "edge"});
   CHECK(none(facts));
-  facts.platform.services.front().stack = "apps";
+  facts.platform.compose.services.front().stack = "apps";
   CHECK_FALSE(none(facts));
   for (const std::string name : {"keycloak", "oauth2-thing", "client-secrets", "traefik"}) {
     CAPTURE(name);

@@ -60,6 +60,7 @@ TEST_CASE("lookup: each step finds its container, and the one before it wins") {
   clues.configured = "configured";
   clues.compose_names = {"written"};
   clues.runbook_names = {"in-runbook"};
+  clues.projects = {"project"};
 
   struct Step {
     std::string name, step;
@@ -119,7 +120,9 @@ TEST_CASE("lookup: every name of a container counts") {
 
 TEST_CASE("lookup: what Compose makes of a name") {
   const auto found = [](const std::string& name, const std::string& module) {
-    return look_up(clues_for(module), {container(name)}).error.empty();
+    LookupClues clues = clues_for(module);
+    clues.projects = {"core", "my-core", "db-1", ""};
+    return look_up(clues, {container(name)}).error.empty();
   };
   CHECK(found("core-db-1", "db"));
   CHECK(found("core_db_1", "db"));
@@ -137,6 +140,98 @@ TEST_CASE("lookup: what Compose makes of a name") {
   CHECK_FALSE(found("core-db_1", "db"));  // mixed
   CHECK_FALSE(found("core_db-1", "db"));
   CHECK_FALSE(found("core-mydb-1", "db"));
+}
+
+TEST_CASE("lookup: <project> of a name is the container's own, or one of the compose files") {
+  const auto found = [](const wire::ContainerSummary& one, std::vector<std::string> projects) {
+    LookupClues clues = clues_for("postgres");
+    clues.projects = std::move(projects);
+    const bool any = !candidates(clues, {one}).containers.empty();
+    CHECK(any == look_up(clues, {one}).error.empty());
+    return any;
+  };
+  const auto labelled = [](const std::string& name, const std::string& key,
+                           const std::string& value) {
+    wire::ContainerSummary one = container(name);
+    one.labels[key] = value;
+    return one;
+  };
+  const std::string project = "com.docker.compose.project";
+  // Its own label decides, whatever the files say.
+  CHECK(found(labelled("lab-postgres-1", project, "lab"), {}));
+  CHECK(found(labelled("lab_postgres_1", project, "lab"), {"core"}));
+  CHECK(found(labelled("lab-ledger-postgres-1", project, "lab-ledger"), {}));
+  CHECK_FALSE(found(labelled("lab-ledger-postgres-1", project, "lab"), {"lab-ledger"}));
+  CHECK_FALSE(found(labelled("lab-postgres-1", project, "core"), {"lab"}));
+  // Without one, and with others of Compose, nothing says what the project is.
+  CHECK_FALSE(found(labelled("lab-postgres-1", "com.docker.compose.oneoff", "False"), {"lab"}));
+  // Labels that are not of Compose say nothing of it.
+  CHECK(found(labelled("lab-postgres-1", "maintainer", "x"), {"core", "lab"}));
+  CHECK(found(container("lab_postgres_1"), {"lab"}));
+  CHECK_FALSE(found(container("lab-ledger-postgres-1"), {"lab", "core"}));
+  CHECK_FALSE(found(container("lab-postgres-1"), {}));
+  CHECK_FALSE(found(container("lab-postgres-1"), {"la", "lab-", "LAB"}));
+}
+
+TEST_CASE("lookup: a container of another service is found by no name") {
+  // Compose calls service ledger-postgres of project lab like this.
+  const wire::ContainerSummary other = compose_container("lab", "ledger-postgres");
+  REQUIRE(other.names.front() == "lab-ledger-postgres-1");
+  const std::string hint =
+      "passed over, being of another compose service: lab-ledger-postgres-1 (ledger-postgres); "
+      "where one is meant all the same, name it with --container, or in the configuration with "
+      "modules.postgres.container";
+
+  LookupClues clues = clues_for("postgres");
+  clues.projects = {"lab", "lab-ledger"};
+  SUBCASE("not by a name as Compose makes them") {}
+  SUBCASE("not by container_name in the compose files") {
+    clues.compose_names = {"lab-ledger-postgres-1"};
+  }
+  SUBCASE("not by the runbook") {
+    clues.runbook_names = {"lab-ledger-postgres-1"};
+  }
+  CHECK(candidates(clues, {other}).containers.empty());
+  const Outcome outcome = look_up(clues, {other});
+  CHECK(outcome.error == "no container was found for module postgres");
+  CHECK(outcome.hint == hint);
+  // The operator's own word may still name it.
+  clues.option = "lab-ledger-postgres-1";
+  CHECK(look_up(clues, {other}).step == "--container lab-ledger-postgres-1");
+  clues.option.reset();
+  clues.configured = "lab-ledger-postgres-1";
+  CHECK(look_up(clues, {other}).step == "configuration modules.postgres.container");
+}
+
+TEST_CASE("lookup: a container of another service is not found by the exact name either") {
+  LookupClues clues = clues_for("postgres");
+  const wire::ContainerSummary other = compose_container("lab", "database", "postgres");
+  CHECK(contains(look_up(clues, {other}).hint,
+                 "passed over, being of another compose service: postgres (database); where"));
+  // Nor by an id that a runbook has.
+  wire::ContainerSummary with_id = compose_container("lab", "database", "data");
+  with_id.id = "0123456789abcdef";
+  clues.runbook_names = {"0123456789ab"};
+  CHECK(contains(look_up(clues, {with_id}).hint, "data (database)"));
+  // It stands in the way of none that a name may find.
+  clues.projects = {"core"};
+  CHECK(look_up(clues, {other, with_id, container("core-postgres-1")}).name == "core-postgres-1");
+  // A label that says nothing names no other service.
+  wire::ContainerSummary vague = container("postgres");
+  vague.labels["com.docker.compose.service"] = "";
+  CHECK(look_up(clues, {vague}).step == "the name postgres");
+}
+
+TEST_CASE("lookup: of those passed over all are told, beside files that were not read") {
+  LookupClues clues = clues_for("db");
+  clues.unread = {"compose/core/compose.yaml:3:7: a mapping was expected"};
+  wire::ContainerSummary run = compose_container("c", "x-db", "c-x-db-run-1");
+  run.labels["com.docker.compose.oneoff"] = "True";
+  const Outcome outcome =
+      look_up(clues, {compose_container("b", "y-db"), compose_container("a", "x-db"),
+                      compose_container("a", "web"), run});
+  CHECK(contains(outcome.hint, "compose/core/compose.yaml:3:7"));
+  CHECK(contains(outcome.hint, "compose service: a-x-db-1 (x-db), b-y-db-1 (y-db); where"));
 }
 
 TEST_CASE("lookup: an end that is another module's name does not count as a label") {

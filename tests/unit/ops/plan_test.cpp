@@ -228,6 +228,27 @@ TEST_CASE("a module that nobody knows is answered with the names of those that a
   CHECK(error.hint == "no such module; did you mean postgres?");
 }
 
+TEST_CASE("a container that was passed over is told before modules of nearly that name") {
+  PlanWorld plan;
+  plan.module("postgres", "statefulness: stateful");
+  plan.fake.on(
+      "GET /containers/json",
+      {send(answer(200, dump_json(Json::array(
+                            {{{"Id", "c0ffee"},
+                              {"Names", {"/lab-ledger-postgers-1"}},
+                              {"Image", "img:1"},
+                              {"State", "running"},
+                              {"Labels",
+                               {{"com.docker.compose.project", "lab"},
+                                {"com.docker.compose.service", "ledger-postgers"}}}}}))))});
+  plan.world.session.engine.list();  // takes the answer that this world begins with
+  const Thrown error = thrown_by([&] { plan.capture(wish_for("postgers")); });
+  CHECK(error.kind == ErrorKind::container);
+  CHECK(contains(error.hint,
+                 "passed over, being of another compose service: "
+                 "lab-ledger-postgers-1 (ledger-postgers); where"));
+}
+
 TEST_CASE("one container is not backed up under the names of several modules") {
   PlanWorld plan;
   plan.module("app", "statefulness: sidecar-bound", {"db", "cache"});

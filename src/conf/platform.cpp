@@ -41,15 +41,10 @@ Module module_from(const yaml::Document& document, const std::string& id) {
   module.id = id;
   const std::optional<Node> spec = document.root().find("spec");
   if (!spec) return module;
-  // Nothing in them matters to a backup, but a file that gets these wrong is broken.
-  for (const char* section : {"source", "artifact"}) {
-    if (const auto value = spec->find(section)) value->entries();
-  }
   if (const auto runtime = spec->find("runtime")) {
     if (const auto value = runtime->find("statefulness"))
       module.statefulness = statefulness(*value);
     read_text(*runtime, "host", module.host);
-    read_text(*runtime, "expected_state", module.expected_state);
     read_text(*runtime, "image_observed", module.image_observed);
   }
   if (const auto release = spec->find("release")) {
@@ -61,8 +56,6 @@ Module module_from(const yaml::Document& document, const std::string& id) {
         module.backup_ref_modules.push_back(item.text());
       }
     }
-    read_text(*release, "rollback_capability", module.rollback_capability);
-    read_text(*release, "migration_policy", module.migration_policy);
   }
   return module;
 }

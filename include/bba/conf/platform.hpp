@@ -18,11 +18,8 @@ struct Module {    // modules/<id>/module.yaml
   std::string id;  // the directory's name
   Statefulness statefulness = Statefulness::unknown;
   std::string host;            // spec.runtime.host
-  std::string expected_state;  // spec.runtime.expected_state: running, exited-success, ...
   std::string image_observed;  // spec.runtime.image_observed
   std::vector<std::string> backup_ref_modules;  // spec.release.backup_ref_modules
-  std::string rollback_capability;
-  std::string migration_policy;
 };
 
 struct ComposeVolume {

@@ -38,10 +38,7 @@ TEST_CASE("platform fixture: 88 modules, 45 of them stateful, and nothing broken
     const auto& module = entry.second;
     ++count[module.statefulness];
     CHECK(module.host != "");
-    CHECK(module.expected_state != "");
     CHECK(module.image_observed != "");
-    CHECK(module.rollback_capability != "");
-    CHECK(module.migration_policy != "");
   }
   CHECK(count[Statefulness::stateful] == 45);
   CHECK(count[Statefulness::sidecar_bound] == 1);
@@ -77,7 +74,6 @@ TEST_CASE("platform fixture: modules that lean on others, and one that runs else
   const Module& init = platform.modules.at("minio-init");
   CHECK(init.statefulness == Statefulness::sidecar_bound);
   CHECK(init.backup_ref_modules == std::vector<std::string>{"minio"});
-  CHECK(init.expected_state == "exited-success");
   for (const std::string id : {"umami", "n8n-worker"}) {
     CHECK(platform.modules.at(id).statefulness == Statefulness::stateless);
     CHECK_FALSE(platform.modules.at(id).backup_ref_modules.empty());

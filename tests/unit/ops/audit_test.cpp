@@ -85,8 +85,7 @@ AuditFacts facts_of_fixture() {
 AuditFacts facts_of_one(const std::string& module, const std::string& image = "example/app:1") {
   AuditFacts facts;
   facts.platform.root = "/platform";
-  facts.platform.modules[module] = {
-      module, conf::Statefulness::stateful, "core-1", "running", image, {}, "", ""};
+  facts.platform.modules[module] = {module, conf::Statefulness::stateful, "core-1", image, {}};
   facts.host = "core-1";
   facts.time = noon;
   auto container = test::container(module, "running", {test::volume(module + "-data", "/data")});
@@ -265,8 +264,7 @@ TEST_CASE("audit: missing, ambiguous and unowned containers are findings") {
 TEST_CASE(
     "audit: a container of a module that is stateless, or that the configuration names, is owned") {
   AuditFacts facts = facts_of_one("app");
-  facts.platform.modules["web"] = {
-      "web", conf::Statefulness::stateless, "core-1", "running", "", {}, "", ""};
+  facts.platform.modules["web"] = {"web", conf::Statefulness::stateless, "core-1", "", {}};
   facts.containers->push_back(test::container("web", "running", {test::volume("w", "/w")}));
   facts.containers->push_back(test::container("odd", "running", {test::volume("o", "/o")}));
   CHECK(found(audit_report(facts), "unowned") == std::vector<std::string>{"odd"});
@@ -469,8 +467,7 @@ TEST_CASE("audit: sidecar-bound modules that lead nowhere, or round in a circle"
   AuditFacts facts = facts_of_one("app");
   auto& modules = facts.platform.modules;
   const auto add = [&](const std::string& id, std::vector<std::string> references) {
-    modules[id] = {
-        id, conf::Statefulness::sidecar_bound, "core-1", "", "", std::move(references), "", ""};
+    modules[id] = {id, conf::Statefulness::sidecar_bound, "core-1", "", std::move(references)};
   };
   add("none", {});
   add("gone", {"nobody"});

@@ -115,7 +115,7 @@ class Stack {
       for (const Node& item : includes->items()) follow(item, path.parent_path());
     }
     if (const auto services = root.find("services")) {
-      for (const auto& [key, value] : services->entries()) add(key.raw(), value, path.string());
+      for (const auto& [key, value] : services->entries()) add(key.raw(), value);
     }
     open_.pop_back();
   }
@@ -150,11 +150,10 @@ class Stack {
     read((directory / path).lexically_normal(), &node);
   }
 
-  void add(const std::string& name, const Node& node, const std::string& file) {
+  void add(const std::string& name, const Node& node) {
     ComposeService& service = services_[name];
     service.name = name;
     service.stack = name_;
-    service.file = file;
     if (node.is_null()) return;
     if (const auto value = node.find("container_name")) service.container_name = value->text();
     if (const auto value = node.find("image")) service.image = value->text();

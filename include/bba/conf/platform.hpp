@@ -17,8 +17,8 @@ enum class Statefulness { unknown, stateful, stateless, sidecar_bound };
 struct Module {    // modules/<id>/module.yaml
   std::string id;  // the directory's name
   Statefulness statefulness = Statefulness::unknown;
-  std::string host;            // spec.runtime.host
-  std::string image_observed;  // spec.runtime.image_observed
+  std::string host;                             // spec.runtime.host
+  std::string image_observed;                   // spec.runtime.image_observed
   std::vector<std::string> backup_ref_modules;  // spec.release.backup_ref_modules
 };
 
@@ -34,7 +34,6 @@ struct ComposeService {
   std::string container_name;  // empty where it is not set
   std::string image;
   std::vector<ComposeVolume> volumes;
-  std::string file;   // where it stands
   std::string stack;  // apps, core, edge, base
 };
 

@@ -76,7 +76,6 @@ TEST_CASE("compose: services of the four stacks, in their order") {
   CHECK(services[0].stack == "apps");
   CHECK(services[1].name == "y");
   CHECK(services[1].container_name == "yy");
-  CHECK(services[1].file == root.path() + "/compose/apps/compose.yaml");
   CHECK(services[2].name == "z");
   CHECK(services[2].image == "a");
   CHECK(services[2].stack == "base");
@@ -173,17 +172,17 @@ include:
   - path: [three.yaml, three.override.yaml]
 services: {own: {image: own}, three: {container_name: three-own}}
 )");
-  root.write("compose/apps/sub/one.yaml", "include: [nested.yaml]\nservices: {one: {}}");
-  root.write("compose/apps/sub/nested.yaml", "services: {nested: {}}");
-  root.write("compose/shared/two.yaml", "services: {two: {}}");
+  root.write("compose/apps/sub/one.yaml", "include: [nested.yaml]\nservices: {one: {image: one}}");
+  root.write("compose/apps/sub/nested.yaml", "services: {nested: {image: nested}}");
+  root.write("compose/shared/two.yaml", "services: {two: {image: two}}");
   root.write("compose/apps/three.yaml",
              "services: {three: {image: a, container_name: t, volumes: [a:/a, b:/b]}}");
   root.write("compose/apps/three.override.yaml", "services: {three: {image: b, volumes: [c:/b]}}");
   const std::vector<ComposeService> services = load(root);
   CHECK(services.size() == 5);
-  CHECK(named(services, "one").file == root.path() + "/compose/apps/sub/one.yaml");
-  CHECK(named(services, "nested").file == root.path() + "/compose/apps/sub/nested.yaml");
-  CHECK(named(services, "two").file == root.path() + "/compose/shared/two.yaml");
+  CHECK(named(services, "one").image == "one");
+  CHECK(named(services, "nested").image == "nested");
+  CHECK(named(services, "two").image == "two");
   CHECK(named(services, "two").stack == "apps");
   const ComposeService& three = named(services, "three");
   CHECK(three.image == "b");

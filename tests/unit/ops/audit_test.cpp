@@ -547,7 +547,7 @@ TEST_CASE("audit: what keeps a module from being a first run") {
   (*facts.backups)["app"] = {noon, 1, {}};
   CHECK(none(facts));
   facts = facts_of_one("app");
-  facts.platform.compose.services.push_back({"app", "", "", {}, "f", "edge"});
+  facts.platform.compose.services.push_back({"app", "", "", {}, "edge"});
   CHECK(none(facts));
   facts.platform.compose.services.front().stack = "apps";
   CHECK_FALSE(none(facts));

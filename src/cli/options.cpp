@@ -34,7 +34,7 @@ constexpr const char* footer = R"(Examples:
 
 The result goes to standard output (for a backup: the paths); progress and errors to standard error.
 Exit codes: 0 done, 2 wrong use, 3 configuration or module, 4 container, 5 engine, 6 capture failed,
-7 artifact damaged, 8 storage, 9 another run holds the module, 10 gate refuses, 11 good but needs a hand,
+7 artifact damaged, 8 storage, 9 another run holds the module, 10 gate refuses, 11 done but needs a hand,
 124 time limit, 130/143 interrupted. `backup-before-apply COMMAND --help` tells more of each command.)";
 
 // What stands below the help of every command.
@@ -241,8 +241,10 @@ constexpr std::array commands{
   backup-before-apply backup uptime-kuma --consistency stop --compression zstd
 
 Prints the artifacts' paths, with --json the manifest. Exit codes: 0 done, 4 container, 5 engine,
-6 the capture failed, 9 another run holds the module, 11 good but needs a hand. With any code but
-0 and 11 nothing of the module was published.)",
+6 the capture failed, 9 another run holds the module, 11 done but something needs a hand: a
+container could not be unpaused, the set is a fallback (not what the class's own procedure makes),
+or something is known not to be in it. With any code but 0 and 11 nothing of the module was
+published.)",
             [](CLI::App& app, Raw& raw) {
               add_modules(app, raw, true);
               add_selection(app, raw);

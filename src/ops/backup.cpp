@@ -68,6 +68,18 @@ Executed execute_or_fall_back(Session& session, Debts& debts, const classes::Cap
 
 }  // namespace
 
+std::vector<std::string> needs_hand_of(const store::Manifest& manifest) {
+  std::vector<std::string> lines;
+  if (manifest.fallback) {
+    lines.push_back(
+        fmt::format("{}: the set is a fallback: {}", manifest.module, *manifest.fallback));
+  }
+  for (const std::string& lacked : manifest.incomplete) {
+    lines.push_back(fmt::format("{}: not in the set: {}", manifest.module, lacked));
+  }
+  return lines;
+}
+
 bool recover_first(Session& session) {
   const Recovered recovered = recover(session);
   for (const std::string& done : recovered.done) {
@@ -122,6 +134,8 @@ BackupResult backup(Session& session, const Wish& wish, pipe::Compression compre
       session.reporter.warning(capture.target.module + ": " + set.manifest.warnings[i]);
     }
     result.needs_hand.insert(result.needs_hand.end(), set.needs_hand.begin(), set.needs_hand.end());
+    const std::vector<std::string> known = needs_hand_of(set.manifest);
+    result.needs_hand.insert(result.needs_hand.end(), known.begin(), known.end());
   }
   session.stop.throw_if_requested();
   publish(sets, directory);

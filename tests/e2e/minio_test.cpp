@@ -94,7 +94,7 @@ void check_files_instead(const std::string& container,
   const std::string life = life_of(container);
   const Ended ended = scene.bba({"backup", container}, with(environment));
   INFO(ended.err);
-  REQUIRE(ended.exit_code == 0);
+  REQUIRE(ended.exit_code == 11);
   CHECK(life_of(container) == life);
   CHECK(has(ended.err, "warning: " + container +
                            ": mounted data archive instead of the class's own procedure: " + why));

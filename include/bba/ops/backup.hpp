@@ -15,6 +15,10 @@ struct BackupResult {
   std::vector<std::string> needs_hand;  // the backup is good, but somebody must look at this
 };
 
+// What its manifest alone says that somebody must look at: the set is a fallback, or something is
+// known not to be in it.
+std::vector<std::string> needs_hand_of(const store::Manifest& manifest);
+
 // Backs up what one wish asks for: a module, or a sidecar-bound module's companions as one set, all
 // or nothing.
 BackupResult backup(Session& session, const Wish& wish, pipe::Compression compression);

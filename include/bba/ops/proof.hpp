@@ -32,7 +32,8 @@ std::optional<std::string> failed_drill(const store::BackupSet& set);
 
 // What all artifacts of a set hold, uncompressed: what one set is compared with others by.
 std::uint64_t content_bytes(const store::Manifest& manifest);
-// The content of the up to five complete sets before `index` in a module's sets, newest first.
+// The content of the up to five complete sets of the same strategy before `index` in a module's
+// sets, newest first.
 std::vector<std::uint64_t> sizes_before(const std::vector<store::BackupSet>& sets,
                                         std::size_t index);
 

@@ -215,6 +215,24 @@ TEST_CASE("the median of the up to five complete sets before decides about the s
   CHECK(conditions(gate_world.judge()) == Names{});
 }
 
+TEST_CASE("a size is compared with those of the same strategy alone") {
+  GateWorld gate_world;
+  gate_world.request.skip_image_check = true;
+  const auto put = [&](Timestamp time, const std::string& strategy, std::size_t size) {
+    put_set(gate_world.world, "web", time, {{"", tar_content(1, size)}},
+            [&](store::Manifest& manifest) { manifest.strategy = strategy; });
+  };
+  // A snapshot after two archives, which hold logs and whatever else is there.
+  put(noon - 1h, "mounted data archive", 500'000);
+  put(noon - 2h, "mounted data archive", 500'000);
+  put(noon, "raft snapshot", 15'000);
+  CHECK(conditions(gate_world.judge()) == Names{});
+  // The snapshot before them counts.
+  put(noon - 3h, "raft snapshot", 500'000);
+  CHECK(conditions(gate_world.judge()) == Names{"size"});
+  CHECK(contains(gate_world.judge().refusals[0].why, "the median of the 1 before it"));
+}
+
 TEST_CASE("the container is found again where it was replaced") {
   GateWorld gate_world;
   const auto list = [&](const std::string& id) {

@@ -210,6 +210,10 @@ void add_gate(CLI::App& app, Raw& raw) {
       ->type_name("ARTIFACT");
   app.add_flag("--skip-image-check", o.skip_image_check,
                "Do not ask the engine whether the image that was backed up still runs");
+  app.add_flag("--accept-fallback", o.accept_fallback,
+               "Open also for a set that is a fallback, or that changed while it was read");
+  app.add_flag("--accept-incomplete", o.accept_incomplete,
+               "Open also for a set that is known to lack data");
 }
 
 void add_prune(CLI::App& app, Raw& raw) {
@@ -300,7 +304,9 @@ is not on this engine, 9 another run holds the module, 11 it restores, but somet
             R"(Example:
   backup-before-apply gate forgejo --max-age 1h --require drilled && docker compose up -d forgejo
 
-Exit codes: 0 every condition holds, 10 the gate refuses and says why. It changes nothing.)",
+A set that is a fallback (not what the class's own procedure makes) is refused, and so is one that
+changed while it was read, and one that is known to lack data. Exit codes: 0 every condition holds,
+10 the gate refuses and says why. It changes nothing.)",
             add_gate},
     Command{"list", "What is in the backup directory",
             R"(Examples:

@@ -232,6 +232,8 @@ int gate(ops::Session& session, const Options& options) {
   if (options.require_proof) request.require = *ops::proof_level_by_name(*options.require_proof);
   request.max_shrink = options.max_shrink.value_or(session.settings.config.max_shrink);
   request.skip_image_check = options.skip_image_check;
+  request.accept_fallback = options.accept_fallback;
+  request.accept_incomplete = options.accept_incomplete;
   request.reference = options.reference;
   const ops::GateVerdict verdict = ops::gate(session, request);
   if (options.json) {

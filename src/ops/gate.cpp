@@ -222,6 +222,32 @@ std::optional<Refusal> age_refusal(const Proof& proof, const GateRequest& reques
                  program + ("backup " + request.module)};
 }
 
+// What to do about a set that is not all that it should be.
+std::string again_or(const Proof& proof, const std::string& how, const std::string& option) {
+  return fmt::format("{}backup {}{}; or allow it with {}", program, proof.module, how, option);
+}
+
+std::optional<Refusal> fallback_refusal(const Proof& proof, const GateRequest& request) {
+  if (!proof.fallback || request.accept_fallback) return std::nullopt;
+  return Refusal{"fallback",
+                 fmt::format("the backup is a fallback ({}): {}", proof.strategy, *proof.fallback),
+                 again_or(proof, ", once that is put right", "--accept-fallback")};
+}
+
+std::optional<Refusal> changed_refusal(const Proof& proof, const GateRequest& request) {
+  if (proof.changed_while_read == 0 || request.accept_fallback) return std::nullopt;
+  return Refusal{"changed",
+                 fmt::format("entries that changed while they were read, and may be torn: {}",
+                             proof.changed_while_read),
+                 again_or(proof, " --consistency pause", "--accept-fallback")};
+}
+
+std::optional<Refusal> incomplete_refusal(const Proof& proof, const GateRequest& request) {
+  if (proof.incomplete.empty() || request.accept_incomplete) return std::nullopt;
+  return Refusal{"incomplete", "the backup is known not to hold: " + join(proof.incomplete, "; "),
+                 again_or(proof, ", once it can hold that", "--accept-incomplete")};
+}
+
 std::optional<Refusal> level_refusal(const Proof& proof, const GateRequest& request,
                                      const std::optional<std::string>& failed_drill) {
   if (failed_drill) {
@@ -319,6 +345,9 @@ GateVerdict judge(Session& session, const GateRequest& request) {
     if (refusal) verdict.refusals.push_back(std::move(*refusal));
   };
   verdict.age = request.at - proof.started;
+  require(fallback_refusal(proof, request));
+  require(changed_refusal(proof, request));
+  require(incomplete_refusal(proof, request));
   require(clock_refusal(proof, request));
   require(age_refusal(proof, request));
   require(level_refusal(proof, request, evidence.failed_drill));
@@ -355,10 +384,24 @@ GateVerdict gate(Session& session, const GateRequest& request) {
 
 std::string gate_text(const GateVerdict& verdict) {
   if (!verdict.proof) return {};
-  return fmt::format(
-      "reference  {}\nmanifest   sha256:{}\nproof      {}, by the {}\nage        {}\n",
-      verdict.reference(), verdict.proof->manifest_sha256, name(verdict.proof->level),
-      verdict.by_proof ? "public proof" : "backup directory", format_duration(*verdict.age));
+  const Proof& proof = *verdict.proof;
+  std::string text;
+  const auto line = [&](const char* label, const std::string& value) {
+    text += fmt::format("{:<10} {}\n", label, printable(value));
+  };
+  line("reference", verdict.reference());
+  line("manifest", "sha256:" + proof.manifest_sha256);
+  line("strategy", proof.strategy);
+  // What was accepted is said, for whoever reads the log of the deploy.
+  if (proof.fallback) line("fallback", *proof.fallback);
+  if (proof.changed_while_read > 0) {
+    line("changed", fmt::format("{} while read", proof.changed_while_read));
+  }
+  for (const std::string& lacked : proof.incomplete) line("incomplete", lacked);
+  line("proof", fmt::format("{}, by the {}", name(proof.level),
+                            verdict.by_proof ? "public proof" : "backup directory"));
+  line("age", format_duration(*verdict.age));
+  return text;
 }
 
 Json gate_json(const GateVerdict& verdict) {
@@ -370,6 +413,10 @@ Json gate_json(const GateVerdict& verdict) {
   Json json = {{"passed", verdict.passed()}, {"module", verdict.module}};
   const std::optional<Proof>& proof = verdict.proof;
   json["class"] = proof ? Json(proof->module_class) : Json();
+  json["strategy"] = proof ? Json(proof->strategy) : Json();
+  json["fallback"] = proof && proof->fallback ? Json(*proof->fallback) : Json();
+  json["changed_while_read"] = proof ? Json(proof->changed_while_read) : Json();
+  json["incomplete"] = proof ? Json(proof->incomplete) : Json();
   json["reference"] = proof ? Json(verdict.reference()) : Json();
   json["manifest"] = proof ? Json(proof->manifest) : Json();
   json["manifest_sha256"] = proof ? Json(proof->manifest_sha256) : Json();

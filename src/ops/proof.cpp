@@ -16,7 +16,7 @@ namespace bba::ops {
 
 namespace {
 
-constexpr int proof_schema = 1;
+constexpr std::uint64_t proof_schema = 2;
 constexpr std::size_t most_proof_bytes = 1 << 20;
 constexpr std::size_t most_sets_before = 5;
 
@@ -32,6 +32,13 @@ Error lacks(std::string_view key) {
 std::string text_of(const Json& json, std::string_view key) {
   if (auto value = string_member(json, key)) return *value;
   throw lacks(key);
+}
+
+std::optional<std::string> text_or_null(const Json& json, std::string_view key) {
+  // member() takes null for missing, and here the one says something, and the other does not.
+  const auto value = json.find(key);
+  if (value != json.end() && value->is_null()) return std::nullopt;
+  return text_of(json, key);
 }
 
 std::uint64_t size_of(const Json& json, std::string_view key) {
@@ -67,6 +74,22 @@ std::string proof_file(const std::string& directory, const std::string& module) 
     throw Error(ErrorKind::config, fmt::format("'{}' is no module id", module));
   }
   return directory + '/' + module + ".json";
+}
+
+// The text of a proof that nobody but `owner` can have written; nullopt where there is none.
+std::optional<std::string> read_trusted(const std::string& directory, const std::string& module,
+                                        uid_t owner) {
+  const std::string path = proof_file(directory, module);
+  const Fd opened = open_trusted(directory, owner, ErrorKind::gate);
+  if (!opened) return std::nullopt;
+  const Fd file(::openat(opened.get(), (module + ".json").c_str(),
+                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!file && errno == ENOENT) return std::nullopt;
+  if (!file && errno == ELOOP)
+    throw Error(ErrorKind::gate, path + " is a symlink: it proves nothing");
+  if (!file) throw system_error(ErrorKind::storage, path, errno);
+  require_trusted(file.get(), path, owner, ErrorKind::gate);
+  return read_rest(file.get(), most_proof_bytes, ErrorKind::artifact, path);
 }
 
 bool same_directory(const store::BackupDirectory& a, const std::string& path) {
@@ -138,6 +161,14 @@ std::uint64_t content_bytes(const store::Manifest& manifest) {
   return sum;
 }
 
+std::uint64_t changed_while_read(const store::Manifest& manifest) {
+  std::uint64_t sum = 0;
+  for (const auto& artifact : manifest.artifacts) {
+    sum += size_member(artifact.found, "changed_while_read").value_or(0);
+  }
+  return sum;
+}
+
 std::vector<std::uint64_t> sizes_before(const std::vector<store::BackupSet>& sets,
                                         std::size_t index) {
   std::vector<std::uint64_t> sizes;
@@ -153,6 +184,10 @@ Json to_json(const Proof& proof) {
   return {{"schema", proof_schema},
           {"module", proof.module},
           {"class", proof.module_class},
+          {"strategy", proof.strategy},
+          {"fallback", proof.fallback ? Json(*proof.fallback) : Json()},
+          {"changed_while_read", proof.changed_while_read},
+          {"incomplete", proof.incomplete},
           {"manifest", proof.manifest},
           {"manifest_sha256", proof.manifest_sha256},
           {"artifacts", proof.artifacts},
@@ -174,6 +209,14 @@ Proof proof_from_json(std::string_view text) {
   const auto json = parse_json(text);
   if (!json || !json->is_object()) throw Error(ErrorKind::artifact, "no proof: not a JSON object");
   const std::uint64_t schema = size_of(*json, "schema");
+  // An older one does not say whether the set is a fallback: nobody may take that for a no.
+  if (schema < proof_schema) {
+    throw Error(
+        ErrorKind::artifact,
+        fmt::format("was written by an older version of backup-before-apply (schema {}; this "
+                    "version reads {})",
+                    schema, proof_schema));
+  }
   if (schema != proof_schema) {
     throw Error(
         ErrorKind::artifact,
@@ -185,6 +228,10 @@ Proof proof_from_json(std::string_view text) {
   Proof proof;
   proof.module = text_of(*json, "module");
   proof.module_class = text_of(*json, "class");
+  proof.strategy = text_of(*json, "strategy");
+  proof.fallback = text_or_null(*json, "fallback");
+  proof.changed_while_read = size_of(*json, "changed_while_read");
+  proof.incomplete = list_of<std::string>(*json, "incomplete");
   proof.manifest = text_of(*json, "manifest");
   proof.manifest_sha256 = text_of(*json, "manifest_sha256");
   proof.artifacts = list_of<std::string>(*json, "artifacts");
@@ -212,6 +259,10 @@ Proof proof_of(const store::BackupDirectory& directory, const std::vector<store:
   Proof proof;
   proof.module = manifest.module;
   proof.module_class = manifest.module_class;
+  proof.strategy = manifest.strategy;
+  proof.fallback = manifest.fallback;
+  proof.changed_while_read = changed_while_read(manifest);
+  proof.incomplete = manifest.incomplete;
   proof.manifest = path_in(directory, set.manifest_file);
   proof.manifest_sha256 = manifest_sha256(set);
   for (const store::ArtifactRecord& artifact : manifest.artifacts) {
@@ -240,25 +291,16 @@ void write_proof(const std::string& directory, const Proof& proof) {
 
 std::optional<Proof> read_proof(const std::string& directory, const std::string& module,
                                 uid_t owner) {
-  const std::string path = proof_file(directory, module);
-  const Fd opened = open_trusted(directory, owner, ErrorKind::gate);
-  if (!opened) return std::nullopt;
-  const Fd file(::openat(opened.get(), (module + ".json").c_str(),
-                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (!file && errno == ENOENT) return std::nullopt;
-  if (!file && errno == ELOOP)
-    throw Error(ErrorKind::gate, path + " is a symlink: it proves nothing");
-  if (!file) throw system_error(ErrorKind::storage, path, errno);
-  require_trusted(file.get(), path, owner, ErrorKind::gate);
+  const auto text = read_trusted(directory, module, owner);
+  if (!text) return std::nullopt;
   try {
-    Proof proof =
-        proof_from_json(read_rest(file.get(), most_proof_bytes, ErrorKind::artifact, path));
+    Proof proof = proof_from_json(*text);
     if (proof.module != module) {
       throw Error(ErrorKind::artifact, fmt::format("it is of module {}", proof.module));
     }
     return proof;
   } catch (Error& error) {
-    error.in(path);
+    error.in(proof_file(directory, module));
     throw;
   }
 }
@@ -296,9 +338,13 @@ void withdraw_proof(Session& session, const store::BackupDirectory& directory,
   const auto parsed = store::parse_name(manifest_file);
   if (!parsed) throw Error(ErrorKind::internal, manifest_file + " is no manifest's name");
   try {
-    const auto proof = read_proof(session.settings.proof_dir, parsed->module, ::geteuid());
-    if (!proof || !proof->manifest.ends_with('/' + manifest_file)) return;
     const std::string& proofs = session.settings.proof_dir;
+    const auto text = read_trusted(proofs, parsed->module, ::geteuid());
+    if (!text) return;
+    // Of any version: what it proves is asked of none.
+    const auto proof = parse_json(*text);
+    if (!proof || !proof->is_object()) throw Error(ErrorKind::artifact, "no proof");
+    if (!text_of(*proof, "manifest").ends_with('/' + manifest_file)) return;
     const Fd opened = open_trusted(proofs, ::geteuid(), ErrorKind::storage);
     const std::string file = parsed->module + ".json";
     if (opened && ::unlinkat(opened.get(), file.c_str(), 0) != 0 && errno != ENOENT) {

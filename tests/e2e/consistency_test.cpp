@@ -109,6 +109,13 @@ TEST_CASE("live: nothing is held still, and what changed meanwhile is counted") 
   CHECK(manifest.at("consistency").at("mode") == "live");
   CHECK(manifest.at("consistency").at("paused").empty());
   CHECK(manifest.at("artifacts")[0].at("found").at("changed_while_read") >= 1);
+  // No deploy step takes it for a whole one.
+  const Ended closed = scene.bba({"gate", slow.container()});
+  CHECK(closed.exit_code == 10);
+  CHECK(has(closed.err, "changed while "));
+  CHECK(has(closed.err, "hint: backup-before-apply backup " + slow.container() +
+                            " --consistency pause; or allow it with --accept-fallback"));
+  CHECK(scene.bba({"gate", slow.container(), "--accept-fallback"}).exit_code == 0);
 }
 
 TEST_CASE("what an earlier run left and cannot be put right: the backup is good, and exits 11") {

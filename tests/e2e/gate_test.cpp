@@ -224,6 +224,57 @@ TEST_CASE("the gate refuses, each time with the condition and what to run") {
   }
 }
 
+TEST_CASE("B, a fallback: backup ends with 11, and the gate opens only where that is accepted") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const Module kuma(scene, "redis");
+  // A stopped server whose data was saved before: no BGSAVE, and an RDB is there.
+  docker({"rm", "--force", kuma.id});
+  fs::copy_file(std::string(BBA_SOURCE_DIR) + "/fixtures/rdb/redis-7.0.15.rdb",
+                volume_path(kuma.volume) + "/dump.rdb");
+  docker({"create", "--name", kuma.id, "--label", "bba.fixture=1", "--volume",
+          kuma.volume + ":/data", "bba-fixture/redis:7"});
+  const Ended taken = scene.bba({"backup", kuma.id, "--class", "B"});
+  INFO(taken.err);
+  REQUIRE(taken.exit_code == 11);
+  const std::string artifact(trimmed(taken.out));
+  const std::string why = "no BGSAVE, as the container is created";
+  CHECK(has(taken.err, why));
+  CHECK(scene.manifest().at("fallback") == why);
+
+  const Json refused = kuma.gate();
+  CHECK(conditions(refused) == Strings{"fallback"});
+  CHECK(has(refused.at("refusals")[0].at("why"), why));
+  CHECK(refused.at("fallback") == why);
+  const Ended text = scene.bba({"gate", kuma.id, "--accept-fallback"});
+  CHECK(text.exit_code == 0);
+  CHECK(has(text.out, "reference  " + artifact + "\n"));
+  CHECK(has(text.out, "strategy   mounted data archive\nfallback   " + why + "\n"));
+
+  // The public proof says the same.
+  const auto ask = [&](const Strings& options) {
+    Strings arguments{"gate", kuma.id, "--skip-image-check"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    return run(as_nobody(scene, arguments));
+  };
+  const Ended closed = ask({});
+  CHECK(closed.exit_code == 10);
+  CHECK(has(closed.err, why));
+  CHECK(ask({"--accept-fallback"}).exit_code == 0);
+  // One of an older version does not say it, and so opens for nobody.
+  const std::string proof = scene.path("proofs/" + kuma.id + ".json");
+  Json old = parse_json(read_file(proof)).value();
+  old["schema"] = 1;
+  old.erase("fallback");
+  write_file(proof, pretty_json(old));
+  const Ended unknown = ask({"--accept-fallback"});
+  CHECK(unknown.exit_code == 10);
+  CHECK(has(unknown.err, "hint: sudo backup-before-apply verify " + kuma.id));
+  CHECK(scene.bba({"verify", kuma.id}).exit_code == 0);
+  CHECK(ask({"--accept-fallback"}).exit_code == 0);
+  CHECK(ask({}).exit_code == 10);
+}
+
 TEST_CASE("gate --ref: the module's own, in the directory; another module's is refused") {
   NEEDS_ENGINE();
   Scene scene;

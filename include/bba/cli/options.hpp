@@ -41,6 +41,8 @@ struct Options {
   std::optional<std::string> require_proof;  // verified, drilled
   std::optional<double> max_shrink;          // a share: 0.8
   bool skip_image_check = false;
+  bool accept_fallback = false;
+  bool accept_incomplete = false;
   std::optional<std::size_t> keep_last;
   bool force = false;
   bool orphans = false;

@@ -19,12 +19,14 @@ struct GateRequest {
   // A set that holds less than (1 - max_shrink) of the median of those before it is refused.
   double max_shrink = 0.8;
   bool skip_image_check = false;
+  bool accept_fallback = false;          // also a set that changed while it was read
+  bool accept_incomplete = false;        // what is known to be missing is not needed
   std::optional<std::string> reference;  // judge this artifact's set instead of the newest
   Timestamp at = now();
 };
 
 struct Refusal {
-  std::string condition;  // set, reference, whole, clock, age, proof, size, image
+  std::string condition;  // one of the table in docs/gate.md: set, reference, whole, ...
   std::string why;
   std::string run;  // what to do about it
 };

@@ -32,6 +32,8 @@ std::optional<std::string> failed_drill(const store::BackupSet& set);
 
 // What all artifacts of a set hold, uncompressed: what one set is compared with others by.
 std::uint64_t content_bytes(const store::Manifest& manifest);
+// How many entries of all artifacts of a set changed while they were read, and may be torn.
+std::uint64_t changed_while_read(const store::Manifest& manifest);
 // The content of the up to five complete sets of the same strategy before `index` in a module's
 // sets, newest first.
 std::vector<std::uint64_t> sizes_before(const std::vector<store::BackupSet>& sets,
@@ -43,6 +45,10 @@ std::string path_in(const store::BackupDirectory& directory, const std::string& 
 struct Proof {
   std::string module;
   std::string module_class;
+  std::string strategy;
+  std::optional<std::string> fallback;   // as in the manifest, and so is `incomplete`
+  std::uint64_t changed_while_read = 0;  // entries
+  std::vector<std::string> incomplete;
   std::string manifest;  // path
   std::string manifest_sha256;
   std::vector<std::string> artifacts;  // paths; the first is the reference

@@ -264,6 +264,11 @@ TEST_CASE("options: verify, gate, list and prune") {
   REQUIRE(gate.max_shrink.has_value());
   CHECK(*gate.max_shrink == doctest::Approx(0.5));
   CHECK(gate.skip_image_check);
+  CHECK_FALSE(gate.accept_fallback);
+  CHECK_FALSE(gate.accept_incomplete);
+  CHECK(parse({"gate", "x", "--accept-fallback"}).accept_fallback);
+  CHECK_FALSE(parse({"gate", "x", "--accept-fallback"}).accept_incomplete);
+  CHECK(parse({"gate", "x", "--accept-incomplete"}).accept_incomplete);
   for (const std::string count : {"-1", "x", "1.5", "99999999999999999999999"}) {
     CHECK(refusal({"prune", "--keep-last=" + count}).what ==
           "--keep-last: '" + count + "' is no number of sets: use 1, 2, 3, ...");

@@ -215,6 +215,90 @@ TEST_CASE("the median of the up to five complete sets before decides about the s
   CHECK(conditions(gate_world.judge()) == Names{});
 }
 
+TEST_CASE(
+    "a fallback, a set that changed and an incomplete one are refused until they are accepted") {
+  GateWorld gate_world;
+  gate_world.request.skip_image_check = true;
+  GateRequest& request = gate_world.request;
+  const auto put = [&](const std::function<void(store::Manifest&)>& change) {
+    put_set(gate_world.world, "web", noon, {{"", tar_content()}}, change);
+  };
+  const auto is_fallback = [](store::Manifest& manifest) {
+    manifest.fallback = "no snapshot, as it is sealed";
+  };
+  const auto changed = [](store::Manifest& manifest) {
+    manifest.artifacts[0].found["changed_while_read"] = 3;
+  };
+  const auto incomplete = [](store::Manifest& manifest) {
+    manifest.incomplete = {"bucket photos", "bucket films"};
+  };
+
+  SUBCASE("a fallback") {
+    put(is_fallback);
+    const GateVerdict verdict = gate_world.judge();
+    CHECK(conditions(verdict) == Names{"fallback"});
+    CHECK(verdict.refusals[0].why ==
+          "the backup is a fallback (mounted data archive): no snapshot, as it is sealed");
+    CHECK(verdict.refusals[0].run ==
+          "backup-before-apply backup web, once that is put right; or allow it with "
+          "--accept-fallback");
+    request.accept_incomplete = true;
+    CHECK(conditions(gate_world.judge()) == Names{"fallback"});
+    request.accept_fallback = true;
+    CHECK(conditions(gate_world.judge()) == Names{});
+    // Accepted, and still said.
+    CHECK(contains(gate_text(gate_world.judge()),
+                   "strategy   mounted data archive\nfallback   no snapshot, as it is sealed\n"));
+    const Json json = gate_json(gate_world.judge());
+    CHECK(json["strategy"] == "mounted data archive");
+    CHECK(json["fallback"] == "no snapshot, as it is sealed");
+    CHECK(json["changed_while_read"] == 0);
+    CHECK(json["incomplete"] == Json::array());
+  }
+  SUBCASE("changed while it was read") {
+    put(changed);
+    const GateVerdict verdict = gate_world.judge();
+    CHECK(conditions(verdict) == Names{"changed"});
+    CHECK(verdict.refusals[0].why ==
+          "entries that changed while they were read, and may be torn: 3");
+    CHECK(verdict.refusals[0].run ==
+          "backup-before-apply backup web --consistency pause; or allow it with "
+          "--accept-fallback");
+    request.accept_fallback = true;
+    CHECK(conditions(gate_world.judge()) == Names{});
+    CHECK(contains(gate_text(gate_world.judge()), "changed    3 while read\n"));
+    CHECK(gate_json(gate_world.judge())["changed_while_read"] == 3);
+    CHECK(gate_json(gate_world.judge())["fallback"].is_null());
+  }
+  SUBCASE("incomplete") {
+    put(incomplete);
+    CHECK(conditions(gate_world.judge()) == Names{"incomplete"});
+    request.accept_fallback = true;
+    const GateVerdict verdict = gate_world.judge();
+    CHECK(conditions(verdict) == Names{"incomplete"});
+    CHECK(verdict.refusals[0].why ==
+          "the backup is known not to hold: bucket photos; bucket films");
+    CHECK(contains(verdict.refusals[0].run, "--accept-incomplete"));
+    request.accept_incomplete = true;
+    CHECK(conditions(gate_world.judge()) == Names{});
+    CHECK(contains(gate_text(gate_world.judge()),
+                   "incomplete bucket photos\nincomplete bucket films\n"));
+    CHECK(gate_json(gate_world.judge())["incomplete"] ==
+          Json::array({"bucket photos", "bucket films"}));
+  }
+  SUBCASE("all of it") {
+    put([&](store::Manifest& manifest) {
+      is_fallback(manifest);
+      changed(manifest);
+      incomplete(manifest);
+    });
+    CHECK(conditions(gate_world.judge()) == Names{"fallback", "changed", "incomplete"});
+    request.accept_fallback = true;
+    request.accept_incomplete = true;
+    CHECK(conditions(gate_world.judge()) == Names{});
+  }
+}
+
 TEST_CASE("a size is compared with those of the same strategy alone") {
   GateWorld gate_world;
   gate_world.request.skip_image_check = true;
@@ -432,8 +516,37 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   gate_world.request.max_age = 1min;
   CHECK(conditions(judge_as_nobody()) == Names{"age"});
 
-  // One that others could have written says nothing.
+  // So is what the set is.
+  gate_world.request.max_age = std::chrono::hours(24 * 36500);
+  put_set(world, "web", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
+    manifest.fallback = "no snapshot, as it is sealed";
+    manifest.artifacts[0].found["changed_while_read"] = 1;
+    manifest.incomplete = {"bucket photos"};
+  });
+  put_receipt(world, "web", noon);
+  publish();
+  CHECK(conditions(judge_as_nobody()) == Names{"fallback", "changed", "incomplete"});
+  CHECK(judge_as_nobody().refusals[0].run.starts_with("sudo backup-before-apply backup web, "));
+  gate_world.request.accept_fallback = true;
+  CHECK(conditions(judge_as_nobody()) == Names{"incomplete"});
+  gate_world.request.accept_incomplete = true;
+  CHECK(conditions(judge_as_nobody()) == Names{});
+
+  // An older one does not say it.
   const std::string file = world.proofs() + "/web.json";
+  Json old = *parse_json(read_file(file));
+  old["schema"] = 1;
+  for (const char* key : {"strategy", "fallback", "changed_while_read", "incomplete"}) {
+    old.erase(key);
+  }
+  write_file(file, pretty_json(old));
+  CHECK(conditions(judge_as_nobody()) == Names{"set"});
+  CHECK(contains(judge_as_nobody().refusals[0].why, "older version"));
+  CHECK(judge_as_nobody().refusals[0].run == "sudo backup-before-apply verify web");
+  publish();
+  CHECK(conditions(judge_as_nobody()) == Names{});
+
+  // One that others could have written says nothing.
   REQUIRE(::chmod(file.c_str(), 0664) == 0);
   CHECK(conditions(judge_as_nobody()) == Names{"set"});
   CHECK(contains(judge_as_nobody().refusals[0].why, "can be written by others"));

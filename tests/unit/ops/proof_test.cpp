@@ -36,7 +36,12 @@ TEST_CASE("a proof says what a gate asks, and survives the way through its file"
   World world;
   put_set(world, "web", noon - 1h, {{"", tar_content(2, 9'000)}});
   const auto manifest =
-      put_set(world, "web", noon, {{"one", tar_content()}, {"two", sql_content()}});
+      put_set(world, "web", noon, {{"one", tar_content()}, {"two", sql_content()}},
+              [](store::Manifest& one) {
+                one.artifacts[0].found["changed_while_read"] = 2;
+                one.artifacts[1].found["changed_while_read"] = 3;
+                one.incomplete = {"bucket photos"};
+              });
   publish(world, manifest_file);
   CHECK(world.reporter.warnings.empty());
 
@@ -44,6 +49,10 @@ TEST_CASE("a proof says what a gate asks, and survives the way through its file"
   REQUIRE(proof.has_value());
   CHECK(proof->module == "web");
   CHECK(proof->module_class == "E");
+  CHECK(proof->strategy == "mounted data archive");
+  CHECK_FALSE(proof->fallback.has_value());
+  CHECK(proof->changed_while_read == 5);
+  CHECK(proof->incomplete == std::vector<std::string>{"bucket photos"});
   CHECK(proof->manifest == world.path(manifest_file));
   CHECK(proof->manifest_sha256 == sha256_of(read_file(world.path(manifest_file))));
   CHECK(proof->artifacts == std::vector{world.path(manifest.artifacts[0].file),
@@ -231,9 +240,41 @@ TEST_CASE("a proof with any field missing or of another type is none") {
     CHECK(thrown_by([&] { proof_from_json(dump_json(other)); }).kind == ErrorKind::artifact);
   }
   Json newer = whole;
-  newer["schema"] = 2;
+  newer["schema"] = 3;
   CHECK(contains(thrown_by([&] { proof_from_json(dump_json(newer)); }).message, "another version"));
+  Json fallback = whole;
+  fallback["fallback"] = "no snapshot, as it is sealed";
+  CHECK(proof_from_json(dump_json(fallback)).fallback == "no snapshot, as it is sealed");
   CHECK(thrown_by([&] { proof_from_json("no"); }).kind == ErrorKind::artifact);
+}
+
+TEST_CASE("a proof of an older version is not believed, and can be replaced and withdrawn") {
+  World world;
+  put_set(world, "web", noon, {{"", tar_content()}});
+  publish(world, manifest_file);
+  const std::string file = world.proofs() + "/web.json";
+  Json old = *parse_json(read_file(file));
+  old["schema"] = 1;
+  for (const char* key : {"strategy", "fallback", "changed_while_read", "incomplete"}) {
+    old.erase(key);
+  }
+  write_file(file, pretty_json(old));
+  const Thrown thrown = thrown_by([&] { read(world); });
+  CHECK(thrown.kind == ErrorKind::artifact);
+  CHECK(contains(thrown.message, "older version"));
+
+  const auto directory = store::BackupDirectory::open_existing(world.backups());
+  SUBCASE("withdrawn for its own set alone") {
+    withdraw_proof(world.session, directory, store::manifest_name("web", noon - 1h));
+    CHECK(std::filesystem::exists(file));
+    withdraw_proof(world.session, directory, manifest_file);
+    CHECK_FALSE(std::filesystem::exists(file));
+  }
+  SUBCASE("replaced") {
+    publish(world, manifest_file);
+    CHECK(read(world)->strategy == "mounted data archive");
+  }
+  CHECK(world.reporter.warnings.empty());
 }
 
 }  // namespace bba::ops

@@ -206,6 +206,7 @@ inline store::Manifest put_set(
   manifest.tool_version = "test";
   manifest.module = module;
   manifest.module_class = "E";
+  manifest.strategy = "mounted data archive";
   manifest.started = time;
   manifest.finished = time;
   manifest.host = "here";

@@ -32,6 +32,10 @@ ListedSet listed(const store::BackupDirectory& directory, const store::BackupSet
   ListedSet row;
   row.module = set.manifest.module;
   row.module_class = set.manifest.module_class;
+  row.strategy = set.manifest.strategy;
+  row.fallback = set.manifest.fallback;
+  row.changed_while_read = changed_while_read(set.manifest);
+  row.incomplete = set.manifest.incomplete;
   row.started = set.manifest.started;
   row.manifest_file = set.manifest_file;
   for (const store::ArtifactRecord& artifact : set.manifest.artifacts) {
@@ -57,6 +61,20 @@ std::string age_text(Timestamp at, Timestamp started) {
   return started > at ? "in the future" : format_duration(at - started);
 }
 
+// What to know of a set, a line each below its row.
+std::vector<std::string> remarks(const ListedSet& row) {
+  std::vector<std::string> lines;
+  if (!row.broken.empty()) lines.push_back("broken: " + row.broken);
+  if (!row.failed.empty()) lines.push_back("failed: " + row.failed);
+  if (row.fallback) lines.push_back("fallback: " + *row.fallback);
+  if (row.changed_while_read > 0) {
+    lines.push_back(
+        fmt::format("changed: {} entries changed while they were read", row.changed_while_read));
+  }
+  for (const std::string& lacked : row.incomplete) lines.push_back("incomplete: " + lacked);
+  return lines;
+}
+
 }  // namespace
 
 Listing list(const Session& session, const std::string& module) {
@@ -74,19 +92,26 @@ Listing list(const Session& session, const std::string& module) {
 }
 
 std::string list_text(const Listing& listing, Timestamp at) {
-  std::size_t width = std::string_view("MODULE").size();
-  for (const ListedSet& row : listing.sets) width = std::max(width, row.module.size());
+  std::size_t module_width = std::string_view("MODULE").size();
+  std::size_t age_width = std::string_view("AGE").size();
+  for (const ListedSet& row : listing.sets) {
+    module_width = std::max(module_width, row.module.size());
+    age_width = std::max(age_width, age_text(at, row.started).size());
+  }
   std::string text;
   if (!listing.sets.empty()) {
-    text = fmt::format("{:<{}}  {:<20}  {:<5}  {:>10}  {:>5}  {:<8}  {}\n", "MODULE", width, "TIME",
-                       "CLASS", "SIZE", "RATIO", "PROOF", "AGE");
+    text = fmt::format("{:<{}}  {:<20}  {:<5}  {:>10}  {:>5}  {:<8}  {:<{}}  {}\n", "MODULE",
+                       module_width, "TIME", "CLASS", "SIZE", "RATIO", "PROOF", "AGE", age_width,
+                       "STRATEGY");
   }
   for (const ListedSet& row : listing.sets) {
-    const std::string& why = row.broken.empty() ? row.failed : row.broken;
-    text += fmt::format("{:<{}}  {:<20}  {:<5}  {:>10}  {:>5.2f}  {:<8}  {}{}\n", row.module, width,
-                        format_rfc3339(row.started), row.module_class, format_bytes(row.bytes),
-                        ratio(row), row.proof, age_text(at, row.started),
-                        why.empty() ? "" : "  " + printable(why));
+    text += fmt::format("{:<{}}  {:<20}  {:<5}  {:>10}  {:>5.2f}  {:<8}  {:<{}}  {}\n", row.module,
+                        module_width, format_rfc3339(row.started), row.module_class,
+                        format_bytes(row.bytes), ratio(row), row.proof, age_text(at, row.started),
+                        age_width, printable(row.strategy));
+    for (const std::string& remark : remarks(row)) {
+      text += fmt::format("{:<{}}  {}\n", "", module_width, printable(remark));
+    }
   }
   for (const store::Orphan& orphan : listing.orphans) {
     text += fmt::format("orphan  {}  {}\n", printable(orphan.file), printable(orphan.why));
@@ -99,6 +124,10 @@ Json list_json(const Listing& listing, Timestamp at) {
   for (const ListedSet& row : listing.sets) {
     sets.push_back({{"module", row.module},
                     {"class", row.module_class},
+                    {"strategy", row.strategy},
+                    {"fallback", row.fallback ? Json(*row.fallback) : Json()},
+                    {"changed_while_read", row.changed_while_read},
+                    {"incomplete", row.incomplete},
                     {"started", format_rfc3339(row.started)},
                     {"age_seconds", (at - row.started).count()},
                     {"bytes", row.bytes},

@@ -404,6 +404,10 @@ SetVerdict head_of(const store::BackupSet& set) {
   SetVerdict verdict;
   verdict.module = set.manifest.module;
   verdict.module_class = set.manifest.module_class;
+  verdict.strategy = set.manifest.strategy;
+  verdict.fallback = set.manifest.fallback;
+  verdict.changed_while_read = changed_while_read(set.manifest);
+  verdict.incomplete = set.manifest.incomplete;
   verdict.started = set.manifest.started;
   verdict.manifest_file = set.manifest_file;
   verdict.manifest_sha256 = manifest_sha256(set);
@@ -640,6 +644,10 @@ Json verification_json(const Verification& verification) {
     }
     sets.push_back({{"module", set.module},
                     {"class", set.module_class},
+                    {"strategy", set.strategy},
+                    {"fallback", set.fallback ? Json(*set.fallback) : Json()},
+                    {"changed_while_read", set.changed_while_read},
+                    {"incomplete", set.incomplete},
                     {"started", format_rfc3339(set.started)},
                     {"manifest", set.manifest_file},
                     {"manifest_sha256", set.manifest_sha256},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,10 @@ namespace bba::ops {
 struct ListedSet {
   std::string module;
   std::string module_class;
+  std::string strategy;
+  std::optional<std::string> fallback;  // as in the manifest, and so is `incomplete`
+  std::uint64_t changed_while_read = 0;
+  std::vector<std::string> incomplete;
   Timestamp started{};
   std::string manifest_file;
   std::vector<std::string> artifacts;

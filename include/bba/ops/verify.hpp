@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,12 @@ struct ArtifactVerdict {
 
 struct SetVerdict {
   std::string module;
-  std::string module_class;  // empty where the manifest cannot be read
+  // As in the manifest; empty where it cannot be read.
+  std::string module_class;
+  std::string strategy;
+  std::optional<std::string> fallback;
+  std::uint64_t changed_while_read = 0;
+  std::vector<std::string> incomplete;
   Timestamp started{};
   std::string manifest_file;
   std::string manifest_sha256;  // empty where the manifest cannot be read

@@ -33,7 +33,7 @@ TEST_CASE("sets are listed by module, newest first, and orphans behind them") {
 
   const std::string text = list_text(listing, noon + 1h);
   CHECK(text.starts_with("MODULE"));
-  CHECK(contains(text, "1d 1h\n"));
+  CHECK(contains(text, "  1d 1h  mounted data archive\n"));
   CHECK(text.ends_with("orphan  db-20200101T000000Z.sql.gz  no manifest names it\n"));
   const Json json = list_json(listing, noon + 1h);
   CHECK(json["sets"][0]["module"] == "db");
@@ -54,8 +54,39 @@ TEST_CASE("a set that a drill disproved says so, and why, until it is edited") {
   const Listing listing = list(world.session, "web");
   CHECK(listing.sets.at(0).proof == "failed");
   CHECK(listing.sets.at(0).broken == "");
-  CHECK(contains(list_text(listing, noon), "  failed    0s  a key is lost\n"));
+  CHECK(contains(list_text(listing, noon),
+                 "  failed    0s   mounted data archive\n        failed: a key is lost\n"));
   CHECK(list_json(listing, noon)["sets"][0]["failed"] == "a key is lost");
+}
+
+TEST_CASE("a fallback, a set that changed and an incomplete one say so, below their row") {
+  World world;
+  put_set(world, "vault", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
+    manifest.fallback = "no snapshot, as it is\nsealed";
+    manifest.artifacts[0].found["changed_while_read"] = 3;
+    manifest.incomplete = {"bucket photos", "bucket films"};
+  });
+  put_set(world, "vault", noon - 1h, {{"", snapshot_content()}},
+          [](store::Manifest& manifest) { manifest.strategy = "raft snapshot"; });
+  const Listing listing = list(world.session, "");
+  const std::string text = list_text(listing, noon);
+  CHECK(contains(text,
+                 "  verified  0s   mounted data archive\n"
+                 "        fallback: no snapshot, as it is\\nsealed\n"
+                 "        changed: 3 entries changed while they were read\n"
+                 "        incomplete: bucket photos\n"
+                 "        incomplete: bucket films\n"
+                 "vault   "));
+  CHECK(text.ends_with("  verified  1h   raft snapshot\n"));
+  const Json json = list_json(listing, noon);
+  CHECK(json["sets"][0]["strategy"] == "mounted data archive");
+  CHECK(json["sets"][0]["fallback"] == "no snapshot, as it is\nsealed");
+  CHECK(json["sets"][0]["changed_while_read"] == 3);
+  CHECK(json["sets"][0]["incomplete"] == Json::array({"bucket photos", "bucket films"}));
+  CHECK(json["sets"][1]["strategy"] == "raft snapshot");
+  CHECK(json["sets"][1]["fallback"].is_null());
+  CHECK(json["sets"][1]["changed_while_read"] == 0);
+  CHECK(json["sets"][1]["incomplete"] == Json::array());
 }
 
 TEST_CASE("what is missing or of another size is broken at a glance") {

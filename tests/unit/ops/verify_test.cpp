@@ -93,6 +93,21 @@ TEST_CASE("every kind and compression passes, and says what it holds") {
   }
 }
 
+TEST_CASE("the JSON says what a set is, as the manifest has it") {
+  World world;
+  put_set(world, "web", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
+    manifest.fallback = "no snapshot, as it is sealed";
+    manifest.artifacts[0].found["changed_while_read"] = 3;
+    manifest.incomplete = {"bucket photos"};
+  });
+  const Json json = verification_json(verify(world.session, "web"));
+  CHECK(json[0]["good"] == true);
+  CHECK(json[0]["strategy"] == "mounted data archive");
+  CHECK(json[0]["fallback"] == "no snapshot, as it is sealed");
+  CHECK(json[0]["changed_while_read"] == 3);
+  CHECK(json[0]["incomplete"] == Json::array({"bucket photos"}));
+}
+
 TEST_CASE("corruption campaign: a bit flipped, cut, longer, swapped, emptied: all are caught") {
   std::mt19937_64 random(20261123);
   std::size_t tried = 0;

@@ -262,6 +262,7 @@ TEST_CASE("corruption campaign: every field of the manifest that the files can c
     const Json json = *parse_json(whole);
     for (const auto& [key, value] : json.items()) {
       if (key == "sha256") continue;  // comes back with the edit; the next campaign takes it away
+      if (key == "incomplete") continue;  // manifests of earlier versions have none
       attempt("without " + key, [&, gone = key](Json& one) { one.erase(gone); });
     }
     for (const auto& [key, value] : json["artifacts"][0].items()) {

@@ -290,16 +290,15 @@ ExecResult Engine::run_exec(const std::string& exec, const std::string& program,
   wire::FrameParser frames;
   Body body = start_exec(exec);
   while (const std::optional<Chunk> chunk = body.read()) {
-    std::size_t position = 0;
-    while (const auto piece = frames.next(chunk->bytes(), position)) {
-      std::string& text = piece->stream == wire::FrameStream::err ? result.err : result.out;
-      if (piece->length > output_limit - text.size()) {
+    const auto take = [&](const wire::FrameParser::Piece& piece) {
+      std::string& text = piece.stream == wire::FrameStream::err ? result.err : result.out;
+      if (piece.length > output_limit - text.size()) {
         throw Error(ErrorKind::capture,
                     fmt::format("{} printed more than {}", program, format_bytes(output_limit)));
       }
-      text += chunk->text().substr(piece->offset, piece->length);
-    }
-    if (frames.error() != wire::FrameError::none) break;
+      text += chunk->text().substr(piece.offset, piece.length);
+    };
+    if (frames.feed(chunk->bytes(), take) != wire::FrameError::none) break;
   }
   if (frames.finish() != wire::FrameError::none) {
     throw Error(ErrorKind::engine,
@@ -393,13 +392,11 @@ std::string Engine::logs(const std::string& container, int lines) {
        .target = container_path(container, fmt::format("/logs?stdout=1&stderr=1&tail={}", lines))});
   const std::string log = exchange->read_some_of(log_limit);
   std::string text;
-  wire::FrameParser frames;
-  std::size_t position = 0;
-  while (const auto piece = frames.next(as_bytes(log), position)) {
-    text += std::string_view(log).substr(piece->offset, piece->length);
-  }
+  const auto take = [&](const wire::FrameParser::Piece& piece) {
+    text += std::string_view(log).substr(piece.offset, piece.length);
+  };
   // A container with a terminal has no frames in its log.
-  return frames.error() == wire::FrameError::none ? text : log;
+  return wire::FrameParser().feed(as_bytes(log), take) == wire::FrameError::none ? text : log;
 }
 
 }  // namespace bba::docker

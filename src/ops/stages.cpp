@@ -9,10 +9,9 @@ constexpr std::size_t kept = 4096;
 }
 
 void FrameStage::write(const Chunk& chunk) {
-  std::size_t position = 0;
-  while (const auto piece = parser_.next(chunk.bytes(), position)) {
-    const Chunk payload = chunk.sub(piece->offset, piece->length);
-    if (piece->stream == wire::FrameStream::err) {
+  const auto take = [&](const wire::FrameParser::Piece& piece) {
+    const Chunk payload = chunk.sub(piece.offset, piece.length);
+    if (piece.stream == wire::FrameStream::err) {
       stderr_tail_ += payload.text();
       if (stderr_tail_.size() > kept) stderr_tail_.erase(0, stderr_tail_.size() - kept);
     } else {
@@ -21,8 +20,8 @@ void FrameStage::write(const Chunk& chunk) {
       }
       next_.write(payload);
     }
-  }
-  if (parser_.error() != wire::FrameError::none) {
+  };
+  if (parser_.feed(chunk.bytes(), take) != wire::FrameError::none) {
     throw Error(ErrorKind::engine, fmt::format("{} at byte {} of the exec's stream",
                                                wire::describe(parser_.error()), parser_.offset()));
   }

@@ -38,6 +38,15 @@ class FrameParser {
   // does not depend on the lengths that headers claim.
   std::optional<Piece> next(ByteView input, std::size_t& position) noexcept;
 
+  // Goes through all of `input` and hands each piece of payload to `take`. Returns error(). Only
+  // what `take` throws leaves it.
+  template <class Take>
+  FrameError feed(ByteView input, Take&& take) {
+    std::size_t position = 0;
+    while (const std::optional<Piece> piece = next(input, position)) take(*piece);
+    return error_;
+  }
+
   // To be called at the end of the stream: an end anywhere but between two frames is an error.
   FrameError finish() noexcept;
 

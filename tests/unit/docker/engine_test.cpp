@@ -256,10 +256,9 @@ TEST_CASE("attach: a program that prints while it reads blocks nobody") {
   frames += read_all(attached);
   std::string echoed;
   wire::FrameParser parser;
-  std::size_t position = 0;
-  while (const auto piece = parser.next(as_bytes(frames), position)) {
-    echoed += std::string_view(frames).substr(piece->offset, piece->length);
-  }
+  parser.feed(as_bytes(frames), [&](const wire::FrameParser::Piece& piece) {
+    echoed += std::string_view(frames).substr(piece.offset, piece.length);
+  });
   CHECK(parser.finish() == wire::FrameError::none);
   CHECK(echoed == input);
 }

@@ -148,6 +148,37 @@ TEST_CASE("frames: after an error nothing is consumed any more") {
   CHECK(parser.finish() == FrameError::unknown_stream);
 }
 
+TEST_CASE("frames: feeding hands out every piece of an input, up to the first error") {
+  FrameParser parser;
+  std::vector<std::pair<FrameStream, std::string>> pieces;
+  const auto feed = [&](const std::string& input) {
+    return parser.feed(as_bytes(input), [&](const FrameParser::Piece& piece) {
+      pieces.emplace_back(piece.stream, input.substr(piece.offset, piece.length));
+    });
+  };
+  CHECK(feed(frame(1, "hello") + frame(2, "oh") + header(1, 4) + "cu") == FrameError::none);
+  CHECK(feed("") == FrameError::none);
+  CHECK(feed("t." + frame(1, "") + "?" + frame(1, "lost")) == FrameError::unknown_stream);
+  CHECK(feed(frame(1, "lost")) == FrameError::unknown_stream);
+  const std::vector<std::pair<FrameStream, std::string>> expected{{FrameStream::out, "hello"},
+                                                                  {FrameStream::err, "oh"},
+                                                                  {FrameStream::out, "cu"},
+                                                                  {FrameStream::out, "t."}};
+  CHECK(pieces == expected);
+}
+
+TEST_CASE("frames: what the taker throws comes through, and the rest can be fed later") {
+  FrameParser parser;
+  const std::string first = frame(1, "ab");
+  const auto refuse = [](const FrameParser::Piece&) { throw std::string("no more"); };
+  CHECK_THROWS_AS(parser.feed(as_bytes(first), refuse), std::string);
+  std::size_t taken = 0;
+  const auto count = [&](const FrameParser::Piece& piece) { taken += piece.length; };
+  CHECK(parser.feed(as_bytes(frame(2, "cde")), count) == FrameError::none);
+  CHECK(taken == 3);
+  CHECK(parser.finish() == FrameError::none);
+}
+
 TEST_CASE("frames: a length of 4 GiB is taken as it comes") {
   FrameParser parser;
   std::size_t position = 0;

@@ -74,42 +74,34 @@ std::string socket_path(const std::string& host) {
 
 // ---- what streams
 
-struct Body::Impl {
-  ExchangePtr exchange;
-};
-
-Body::Body(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Body::Body(ExchangePtr exchange) : exchange_(std::move(exchange)) {}
 Body::Body(Body&&) noexcept = default;
 Body& Body::operator=(Body&&) noexcept = default;
 Body::~Body() = default;
 std::optional<Chunk> Body::read() {
-  return impl_->exchange->read_body();
+  return exchange_->read_body();
 }
 void Body::close() noexcept {
-  impl_->exchange->close();
+  exchange_->close();
 }
 
-struct Attached::Impl {
-  ExchangePtr exchange;
-};
-
-Attached::Attached(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Attached::Attached(ExchangePtr exchange) : exchange_(std::move(exchange)) {}
 Attached::Attached(Attached&&) noexcept = default;
 Attached& Attached::operator=(Attached&&) noexcept = default;
 Attached::~Attached() = default;
 void Attached::write(ByteView bytes, const std::function<void(Chunk)>& output) {
-  if (!impl_->exchange->write_raw(bytes, output)) {
+  if (!exchange_->write_raw(bytes, output)) {
     throw Error(ErrorKind::capture, "the program ended before it had read all of its input");
   }
 }
 void Attached::close_stdin() {
-  impl_->exchange->close_write();
+  exchange_->close_write();
 }
 std::optional<Chunk> Attached::read() {
-  return impl_->exchange->read_body();
+  return exchange_->read_body();
 }
 void Attached::close() noexcept {
-  impl_->exchange->close();
+  exchange_->close();
 }
 
 // ---- the funnel that every request goes through
@@ -252,12 +244,11 @@ Request start_request(const std::string& exec, bool upgrade) {
 }  // namespace
 
 Body Engine::start_exec(const std::string& exec) {
-  return Body(std::make_unique<Body::Impl>(Body::Impl{impl_->call(start_request(exec, false))}));
+  return Body(impl_->call(start_request(exec, false)));
 }
 
 Attached Engine::attach_exec(const std::string& exec) {
-  return Attached(std::make_unique<Attached::Impl>(
-      Attached::Impl{impl_->call(start_request(exec, true), 101)}));
+  return Attached(impl_->call(start_request(exec, true), 101));
 }
 
 wire::ExecStatus Engine::inspect_exec(const std::string& exec) {
@@ -326,8 +317,7 @@ std::string archive_path(const std::string& container, const std::string& path) 
 }  // namespace
 
 Body Engine::get_archive(const std::string& container, const std::string& path) {
-  return Body(std::make_unique<Body::Impl>(
-      Body::Impl{impl_->call({.method = "GET", .target = archive_path(container, path)})}));
+  return Body(impl_->call({.method = "GET", .target = archive_path(container, path)}));
 }
 
 bool Engine::has_path(const std::string& container, const std::string& path) {

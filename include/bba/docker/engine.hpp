@@ -42,11 +42,12 @@ struct Limits {
 // scheme.
 std::string socket_path(const std::string& host);
 
+class Exchange;  // a request and its answer; inside of this room
+
 // A response body that is being streamed.
 class Body {
  public:
-  struct Impl;
-  explicit Body(std::unique_ptr<Impl> impl);
+  explicit Body(std::unique_ptr<Exchange> exchange);
   Body(Body&&) noexcept;
   Body& operator=(Body&&) noexcept;
   ~Body();  // closes the connection
@@ -58,14 +59,13 @@ class Body {
   void close() noexcept;
 
  private:
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<Exchange> exchange_;
 };
 
 // A started exec with stdin: the connection after "101 UPGRADED".
 class Attached {
  public:
-  struct Impl;
-  explicit Attached(std::unique_ptr<Impl> impl);
+  explicit Attached(std::unique_ptr<Exchange> exchange);
   Attached(Attached&&) noexcept;
   Attached& operator=(Attached&&) noexcept;
   ~Attached();
@@ -82,7 +82,7 @@ class Attached {
   void close() noexcept;
 
  private:
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<Exchange> exchange_;
 };
 
 struct ExecResult {

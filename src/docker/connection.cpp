@@ -225,10 +225,6 @@ void Connection::close() noexcept {
   impl_->close();
 }
 
-const std::string& Connection::purpose() const noexcept {
-  return impl_->purpose;
-}
-
 Error Connection::failure(std::string_view cause, std::string hint) {
   close();
   return Error(ErrorKind::engine, fmt::format("{}: {}", impl_->purpose, cause), std::move(hint));

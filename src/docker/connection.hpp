@@ -47,7 +47,6 @@ class Connection {
   void close_write() noexcept;
 
   void close() noexcept;
-  const std::string& purpose() const noexcept;
   // Closes, and gives the error to throw: "<purpose>: <cause>".
   Error failure(std::string_view cause, std::string hint = {});
 

@@ -212,10 +212,6 @@ std::string Exchange::reason() const {
   return std::string(impl_->parser.get().reason());
 }
 
-std::string Exchange::header(std::string_view name) const {
-  return std::string(impl_->parser.get()[name]);
-}
-
 std::optional<Chunk> Exchange::read_body() {
   return impl_->next(true);
 }

@@ -36,7 +36,6 @@ class Exchange {
   void read_header();
   int status() const;
   std::string reason() const;
-  std::string header(std::string_view name) const;
 
   // The next bytes of the body; nullopt at its proven end.
   std::optional<Chunk> read_body();

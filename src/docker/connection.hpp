@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "bba/base/bytes.hpp"
 #include "bba/base/error.hpp"
+#include "bba/base/fd.hpp"
 #include "bba/base/stop.hpp"
 #include "bba/docker/engine.hpp"
 
@@ -30,7 +30,6 @@ class Connection {
  public:
   // Connects. `purpose` names the request in messages: "GET /info".
   Connection(const Terms& terms, std::string purpose);
-  ~Connection();
 
   // The longest silence from here on; the engine is allowed to think longer about some requests.
   void allow_silence(std::chrono::milliseconds limit);
@@ -51,8 +50,18 @@ class Connection {
   Error failure(std::string_view cause, std::string hint = {});
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  // Throws where a stop is due, which closes, and where the connection is closed.
+  void check();
+  // Waits until the socket is ready for one of `events` of poll(2), and gives for which; 0 once
+  // `limit` is passed. Without events, only for that. A stop ends it as in check().
+  short wait(short events, Stop::Clock::time_point limit);
+  // The same for as long as silence is allowed, which is an error after that.
+  short wait_for_engine(short events);
+
+  Terms terms_;
+  std::string purpose_;
+  std::chrono::milliseconds silence_;
+  Fd socket_;
 };
 
 }  // namespace bba::docker

@@ -216,6 +216,21 @@ TEST_CASE("silence: every byte starts it anew") {
   CHECK(Clock::now() - begin > 1s);
 }
 
+TEST_CASE("silence: a signal that asks for nothing ends no wait") {
+  struct sigaction ours {};
+  struct sigaction before {};
+  ours.sa_handler = [](int) {};
+  REQUIRE(::sigaction(SIGUSR1, &ours, &before) == 0);
+  FakeEngine fake;
+  const pthread_t waiting = ::pthread_self();
+  fake.on("GET /info", {pause(20ms), call([&] { ::pthread_kill(waiting, SIGUSR1); }), pause(20ms),
+                        send(answer(200, R"({"Name":"host1"})"))});
+  const Stop stop;
+  Engine engine(fake.socket_path(), patient(), &stop);
+  CHECK(engine.info().name == "host1");
+  REQUIRE(::sigaction(SIGUSR1, &before, nullptr) == 0);
+}
+
 TEST_CASE("silence: stopping a container may take as long as its grace") {
   FakeEngine fake;
   fake.on("POST /containers/web/stop", {pause(300ms), send("HTTP/1.1 204 No Content\r\n\r\n")});

@@ -195,6 +195,13 @@ std::optional<std::string> redis_error(std::string_view out) {
   return std::nullopt;
 }
 
+bool refuses_credentials(std::string_view words) {
+  // Not only at the start: "AUTH failed: WRONGPASS ...".
+  constexpr std::array codes{"NOAUTH", "WRONGPASS", "NOPERM"};
+  return std::any_of(codes.begin(), codes.end(),
+                     [&](std::string_view code) { return words.find(code) != words.npos; });
+}
+
 std::optional<RedisInfo> parse_redis_info(std::string_view out) {
   RedisInfo info;
   const auto version = info_field(out, "redis_version");

@@ -17,6 +17,15 @@ using Clock = std::chrono::steady_clock;
 constexpr auto longest_save = 2h;
 constexpr auto patience_in_silence = 3s;
 
+// A server that does not let us in has keys that its files may not hold: no refusal to be content
+// with.
+[[noreturn]] void refuse(const std::string& words) {
+  if (!classes::refuses_credentials(words)) throw Refused(words);
+  throw Error(ErrorKind::capture, "the server does not let us save: " + words,
+              "set REDISCLI_AUTH to the password of a user that may INFO and BGSAVE; `--class E` "
+              "takes the files as they are");
+}
+
 class Client {
  public:
   Client(Session& session, const std::string& container, const classes::RedisSave& save)
@@ -26,16 +35,15 @@ class Client {
     const docker::ExecResult result =
         run_or_end(session_.engine, container_, classes::redis_command(save_.cli, command));
     if (result.exit_code != 0) {
-      throw Refused(fmt::format("{} ended with exit code {}: {}", save_.cli.argv.front(),
-                                result.exit_code,
-                                trimmed(result.err.empty() ? result.out : result.err)));
+      refuse(fmt::format("{} ended with exit code {}: {}", save_.cli.argv.front(), result.exit_code,
+                         trimmed(result.err.empty() ? result.out : result.err)));
     }
     return result.out;
   }
 
   classes::RedisInfo info() {
     const std::string out = ask({"INFO"});
-    if (const auto error = classes::redis_error(out)) throw Refused(*error);
+    if (const auto error = classes::redis_error(out)) refuse(*error);
     const auto info = classes::parse_redis_info(out);
     if (!info) throw Refused("INFO does not tell of background saves");
     return *info;
@@ -97,7 +105,7 @@ RedisSaved save_redis(Session& session, const std::string& container,
     const std::string reply = client.ask(command);
     const classes::BgsaveReply meaning = classes::parse_bgsave_reply(reply);
     if (meaning == classes::BgsaveReply::refused) {
-      throw Refused("refused: " + std::string(trimmed(reply)));
+      refuse("refused: " + std::string(trimmed(reply)));
     }
     if (meaning == classes::BgsaveReply::already_in_progress) {
       // That one began before we asked: what has changed since may not be in it.

@@ -144,6 +144,7 @@ Capture ask_redis(const Question& question) {
   }
   const auto password = container_secret(session, target, classes::redis_password_variables());
   std::string refusal;
+  std::string not_let_in;
   bool answered = false;
   for (const wire::ExecConfig& client : classes::redis_clients(asked, password)) {
     const auto ask = [&](const std::vector<std::string>& command) {
@@ -153,6 +154,10 @@ Capture ask_redis(const Question& question) {
     const docker::ExecResult answer = ask({"INFO"});
     const auto info = classes::parse_redis_info(answer.out);
     if (answer.exit_code != 0 || !info) {
+      if (not_let_in.empty() &&
+          (classes::refuses_credentials(answer.out) || classes::refuses_credentials(answer.err))) {
+        not_let_in = fmt::format("{}: {}", client.argv.front(), words_of(answer, client));
+      }
       // The first client that was there tells most; one that is not in the image tells nothing.
       if (!answered) {
         answered = !not_started(answer);
@@ -175,14 +180,15 @@ Capture ask_redis(const Question& question) {
     return classes::redis_dump(target, client, facts, question.mounts, question.all,
                                question.wanted);
   }
-  const bool wants_password =
-      refusal.find("NOAUTH") != refusal.npos || refusal.find("WRONGPASS") != refusal.npos;
-  return as_files(fmt::format("no BGSAVE, as {} ({})",
-                              wants_password
-                                  ? "no password that is known here lets us in: set REDISCLI_AUTH" +
-                                        lost_by_sudo(session, "REDISCLI_AUTH")
-                                  : "the server does not answer",
-                              refusal));
+  // What is in its memory alone would be in no archive of its files.
+  if (!not_let_in.empty()) {
+    throw Error(ErrorKind::capture,
+                "the server lets nobody in with what is known here: " + not_let_in,
+                "set REDISCLI_AUTH in your environment" + lost_by_sudo(session, "REDISCLI_AUTH") +
+                    "; for an ACL user, set modules." + target.module +
+                    ".user in the configuration. `--class E` takes the files as they are");
+  }
+  return as_files(fmt::format("no BGSAVE, as the server does not answer ({})", refusal));
 }
 
 // The files in place of the class's own procedure. Where there are none either, both are said.

@@ -24,6 +24,9 @@ wire::ExecConfig redis_command(const wire::ExecConfig& client,
 // What redis-cli's text means. It exits 0 over error replies, so only the text tells.
 // The error in a reply ("NOAUTH Authentication required."), if it is one.
 std::optional<std::string> redis_error(std::string_view out);
+// Whether the client's words are that a password is missing or wrong, or its user may not do this:
+// the server is there and nobody let us in, which is no reason to be content with its files.
+bool refuses_credentials(std::string_view words);
 
 struct RedisInfo {  // INFO
   std::string version;

@@ -19,8 +19,9 @@ struct RedisSaved {
   classes::RedisInfo before;
   classes::RedisInfo after;
 };
-// Throws Refused where the server will not save at all, Error{capture} where a save that it began
-// has failed, or where the server is gone before its end.
+// Throws Refused where the server will not save at all; Error{capture} where it wants another
+// password or user for that, where a save that it began has failed, or where the server is gone
+// before its end.
 RedisSaved save_redis(Session& session, const std::string& container,
                       const classes::RedisSave& save);
 

@@ -121,6 +121,19 @@ TEST_CASE("redis: an error is told from an answer by its first word") {
   CHECK_FALSE(redis_error("ERRORS are fine").has_value());
 }
 
+TEST_CASE("redis: words about a password or a user are told from all others") {
+  CHECK(refuses_credentials("NOAUTH Authentication required.\n\n"));
+  CHECK(
+      refuses_credentials("AUTH failed: WRONGPASS invalid username-password pair or user is "
+                          "disabled.\n"));
+  CHECK(refuses_credentials("NOPERM this user has no permissions to run the 'info' command\n"));
+  CHECK_FALSE(
+      refuses_credentials("Could not connect to Redis at 127.0.0.1:6379: Connection "
+                          "refused"));
+  CHECK_FALSE(refuses_credentials("ERR unknown command 'BGSAVE', with args beginning with: "));
+  CHECK_FALSE(refuses_credentials(""));
+}
+
 TEST_CASE("redis: INFO of a server, old and new") {
   const auto info = parse_redis_info(
       info_text("rdb_changes_since_last_save:3\r\nrdb_bgsave_in_progress:0\r\n"

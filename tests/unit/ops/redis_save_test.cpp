@@ -261,10 +261,6 @@ TEST_CASE("redis save: a server that does not do it at all has refused") {
   no_command.says("ERR unknown command 'BGSAVE'\n");
   CHECK(refusal_of(no_command) == "refused: ERR unknown command 'BGSAVE'");
 
-  Server no_password;
-  no_password.says("NOAUTH Authentication required.\n");
-  CHECK(refusal_of(no_password) == "NOAUTH Authentication required.");
-
   Server no_server;
   no_server.says("Could not connect to Redis at 127.0.0.1:6379: Connection refused\n", 1);
   CHECK(has(refusal_of(no_server), "redis-cli ended with exit code 1: Could not connect"));
@@ -272,6 +268,28 @@ TEST_CASE("redis save: a server that does not do it at all has refused") {
   Server other;
   other.says("+PONG");
   CHECK(refusal_of(other) == "INFO does not tell of background saves");
+}
+
+TEST_CASE("redis save: a password or user that the server does not take is a failure") {
+  Server no_password;
+  no_password.says("NOAUTH Authentication required.\n");
+  Server by_exit_code;
+  by_exit_code.says("NOAUTH Authentication required.\n", 1);
+  Server may_not_save;
+  may_not_save.says(Info{});
+  may_not_save.says("NOPERM User keeper has no permissions to run the 'bgsave' command\n");
+  Server during_the_save;
+  during_the_save.says(Info{});
+  during_the_save.says(started);
+  during_the_save.says("NOAUTH Authentication required.\n");
+  during_the_save.is_running(true);
+  for (Server* one : {&no_password, &by_exit_code, &may_not_save, &during_the_save}) {
+    const Error error = failure_of(*one);
+    CHECK(error.kind() == ErrorKind::capture);
+    CHECK(has(error.what(), "the server does not let us save: "));
+    CHECK(has(error.hint(), "set REDISCLI_AUTH"));
+    CHECK(has(error.hint(), "--class E"));
+  }
 }
 
 TEST_CASE("redis save: one that fails is a failure") {

@@ -61,6 +61,7 @@ PartFindings capture_archive(const CaptureContext& context, const classes::PathA
     throw;
   }
   Json found = found_json(check.counts());
+  if (!archive.rdb_file.empty()) found["aof_files"] = check.aof_files();
   const std::string written = format_rfc3339(Timestamp(std::chrono::seconds(check.rdb_written())));
   if (check.rdb_seen()) {
     found["rdb_file"] = archive.rdb_file;

@@ -116,6 +116,23 @@ void note_keys(Session& session, const classes::Capture& capture, const RedisSav
                           capture.target.module));
 }
 
+// Without either of them the directory holds nothing of what the server knows, however many other
+// files it has.
+void require_redis_data(const classes::Capture& capture,
+                        const std::vector<store::ArtifactRecord>& artifacts) {
+  for (const store::ArtifactRecord& artifact : artifacts) {
+    const Json* aof = member(artifact.found, "aof_files");
+    if (member(artifact.found, "rdb_file") != nullptr || (aof != nullptr && *aof != 0)) return;
+  }
+  Error error(ErrorKind::capture,
+              "the directory holds neither an RDB nor an append-only file: what the server knows "
+              "is in its memory alone",
+              "where its directory is another, name it with --path; `--class E` takes the files as "
+              "they are");
+  if (capture.fallback) error.in(*capture.fallback);
+  throw error;
+}
+
 std::string consistency_mode(const classes::Capture& capture) {
   const wire::Container& container = capture.target.container;
   if (!container.running) return "stopped";
@@ -175,7 +192,11 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
       set.files.push_back(std::move(captured.file));
     }
   });
-  if (saved) note_keys(session, capture, *saved, manifest.artifacts);
+  if (saved) {
+    note_keys(session, capture, *saved, manifest.artifacts);
+  } else if (capture.target.module_class == 'B') {
+    require_redis_data(capture, manifest.artifacts);
+  }
   manifest.consistency.mode = consistency_mode(capture);
   manifest.consistency.paused = quieted.records;
   set.needs_hand = quieted.needs_hand;

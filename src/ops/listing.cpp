@@ -388,6 +388,7 @@ bool ArchiveCheck::entry(const pipe::TarEntry& tar) {
   if (tar.type == pipe::TarType::file && tar.size > 0) current_file_ = below;
 
   counts_.add(tar.type, tar.size);
+  if (!rules_.rdb_file.empty()) aof_.add(below, tar.type, tar.size);
 
   pipe::TarEntry mine = tar;
   mine.path = below;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bba/base/text.hpp"
+#include "bba/ops/aof_count.hpp"
 #include "bba/ops/proof.hpp"
 #include "bba/ops/pump.hpp"
 #include "bba/ops/seal.hpp"
@@ -70,8 +71,10 @@ class SnapshotContent : public Content {
 
 class TarContent : public Content, protected pipe::TarVisitor {
  public:
-  // `rdb_file`: the RDB below the archived directory, or empty.
-  explicit TarContent(std::string rdb_file) : rdb_file_(std::move(rdb_file)) {}
+  // `rdb_file`: the RDB below the archived directory, or empty. `with_aof`: its append-only files
+  // were counted; sets of earlier versions do not say.
+  explicit TarContent(std::string rdb_file, bool with_aof = false)
+      : rdb_file_(std::move(rdb_file)), with_aof_(with_aof) {}
 
   pipe::Stage& stage() override { return reader_; }
 
@@ -84,6 +87,7 @@ class TarContent : public Content, protected pipe::TarVisitor {
       if (!rdb_version_) throw Error(ErrorKind::artifact, "it holds no " + rdb_file_);
       found["rdb_version"] = *rdb_version_;
     }
+    if (with_aof_) found["aof_files"] = aof_.files();
     return found;
   }
 
@@ -118,8 +122,10 @@ class TarContent : public Content, protected pipe::TarVisitor {
     content_bytes_ += entry.size;
     path_ = entry.path;
     const std::size_t slash = entry.path.find('/');
-    if (!rdb_file_.empty() && entry.type == pipe::TarType::file && slash != entry.path.npos &&
-        std::string_view(entry.path).substr(slash + 1) == rdb_file_) {
+    if (slash == entry.path.npos) return true;
+    const std::string_view below = std::string_view(entry.path).substr(slash + 1);
+    if (with_aof_) aof_.add(below, entry.type, entry.size);
+    if (!rdb_file_.empty() && entry.type == pipe::TarType::file && below == rdb_file_) {
       rdb_ = std::make_unique<pipe::RdbCheck>();
     }
     return true;
@@ -137,6 +143,8 @@ class TarContent : public Content, protected pipe::TarVisitor {
   }
 
   std::string rdb_file_;
+  bool with_aof_;
+  AofCount aof_;
   pipe::TarReader reader_{*this, nullptr};
   std::uint64_t files_ = 0, directories_ = 0, symlinks_ = 0, hard_links_ = 0, others_ = 0;
   std::uint64_t content_bytes_ = 0;
@@ -174,7 +182,8 @@ std::unique_ptr<Content> content_of(const store::ArtifactRecord& record) {
   if (record.kind == "sql") return std::make_unique<SqlContent>();
   if (record.kind == "raft-snapshot") return std::make_unique<SnapshotContent>();
   if (record.kind == "objects") return std::make_unique<ObjectsContent>();
-  return std::make_unique<TarContent>(string_member(record.found, "rdb_file").value_or(""));
+  return std::make_unique<TarContent>(string_member(record.found, "rdb_file").value_or(""),
+                                      member(record.found, "aof_files") != nullptr);
 }
 
 // ---- what the manifest says

@@ -12,6 +12,7 @@ using namespace e2e;
 namespace {
 
 const std::string secret(redis_password);
+const std::string no_data = "neither an RDB nor an append-only file";
 const Strings with_append_only{"--appendonly", "yes"};
 // A while to read, compared with the time that it takes to notice.
 constexpr std::uint64_t large = 512 << 20;
@@ -608,11 +609,54 @@ TEST_CASE("B, BGSAVE is refused: the files, paused, and the server's words for i
   Scene scene;
   const RedisServer server(scene, "redis", with_arguments({"--rename-command", "BGSAVE", ""}));
   server.seed();
+  const std::string life = life_of(server.container());
+  // It has never saved.
+  check_fails(scene, scene.bba({"backup", server.container()}), 6,
+              {"BGSAVE: refused: ERR unknown command 'BGSAVE'", no_data, "hint: ", "--class E"});
+  CHECK(life_of(server.container()) == life);
+  server.ask({"SAVE"});
   const Json manifest =
       check_files(scene, server.container(), {"BGSAVE: refused: ERR unknown command 'BGSAVE'"});
   check_was_paused(manifest, {server.container()});
-  // It has never saved, so there is no RDB.
+  CHECK(artifact_of(manifest).at("kind") == "rdb-directory");
+  CHECK(artifact_of(manifest).at("found").at("aof_files") == 0);
+}
+
+TEST_CASE("B, stopped or paused, and neither an RDB nor an append-only file: exit 6") {
+  NEEDS_ENGINE();
+  for (const std::string& state : Strings{"stop", "pause"}) {
+    CAPTURE(state);
+    Scene scene;
+    const RedisServer server(scene, "redis");
+    server.seed();
+    write_file(data_of(server.container()) + "/redis.log", "it has other files");
+    docker({state, server.container()});
+    check_fails(scene, scene.bba({"backup", server.container()}), 6,
+                {"no BGSAVE, as the container is", no_data, "hint: ", "--class E"});
+    // The operator's word.
+    CHECK(scene.bba({"backup", server.container(), "--class", "E"}).exit_code == 0);
+    const Json manifest = scene.manifest();
+    CHECK(manifest.at("class") == "E");
+    CHECK_FALSE(artifact_of(manifest).at("found").contains("aof_files"));
+  }
+}
+
+TEST_CASE("B, stopped, with an append-only file and no RDB: the files, and restored by hand") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const RedisServer server(scene, "redis", with_arguments(with_append_only));
+  server.seed();
+  const std::string digest = server.digest();
+  docker({"stop", server.container()});
+  const Json manifest = check_files(scene, server.container(), {"as the container is exited"});
+  CHECK_FALSE(holds(entries_of(scene, manifest), "data/dump.rdb"));
   CHECK(artifact_of(manifest).at("kind") == "tar");
+  // The base and what was written since.
+  CHECK(artifact_of(manifest).at("found").at("aof_files") == 2);
+  const RedisServer second(scene, "second", server.setup());
+  REQUIRE(scene.restore_by_hand(second.container()).exit_code == 0);
+  second.wait_until_ready();
+  CHECK(second.digest() == digest);
 }
 
 TEST_CASE("B, no redis-cli in the container: the files, paused") {

@@ -15,6 +15,7 @@
 #include "bba/base/json.hpp"
 #include "bba/base/stop.hpp"
 #include "bba/base/time.hpp"
+#include "bba/ops/aof_count.hpp"
 #include "bba/pipe/check.hpp"
 #include "bba/pipe/tar.hpp"
 
@@ -126,6 +127,7 @@ class ArchiveCheck : public pipe::TarVisitor {
   int rdb_version() const noexcept { return rdb_version_; }
   std::int64_t rdb_written() const noexcept { return rdb_written_; }  // seconds since 1970
   bool rdb_checksum_off() const noexcept { return rdb_checksum_off_; }
+  std::uint64_t aof_files() const { return aof_.files(); }
 
  private:
   void meet(const HostEntry& host, const pipe::TarEntry& tar);
@@ -144,6 +146,7 @@ class ArchiveCheck : public pipe::TarVisitor {
   HostWalk walk_;
   std::string base_;
   ArchiveCounts counts_;
+  AofCount aof_;
   timespec began_{};                         // what is dated later was written since
   std::optional<std::string> current_file_;  // whose content is passing
   std::uint64_t changed_before_ = 0;         // counts_.changed when it began

@@ -100,6 +100,23 @@ TEST_CASE("a dump becomes a set that has no name until it is published, and then
   CHECK(verify(dump.world.session, "db").first_broken() == "");
 }
 
+TEST_CASE("what a Redis holds in its memory alone is in no set of its files") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  // Whatever else was captured: it is neither an RDB nor an append-only file.
+  dump.capture.target.module_class = 'B';
+  dump.capture.fallback = "no BGSAVE, as the container is exited";
+  try {
+    dump.run();
+    FAIL("it passed for a backup");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::capture);
+    CHECK(contains(error.what(), "no BGSAVE, as the container is exited: "));
+    CHECK(contains(error.what(), "neither an RDB nor an append-only file"));
+    CHECK(contains(error.hint(), "--class E"));
+  }
+}
+
 TEST_CASE("a clock that is set back while a set is taken does not spoil it") {
   Dump dump;
   dump.prints(dump.text, "", 0);

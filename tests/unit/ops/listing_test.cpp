@@ -472,6 +472,23 @@ TEST_CASE("listing: an RDB is checked as it passes, and asked for where one was 
   CHECK_THROWS_AS(passes(broken), Error);
 }
 
+TEST_CASE("listing: append-only files are counted where an RDB is looked for") {
+  const Tree tree;
+  tree.file("appendonly.aof", "*1");
+  for (const bool redis : {false, true}) {
+    CAPTURE(redis);
+    ArchiveRules rules = rules_for(tree);
+    if (redis) rules.rdb_file = "dump.rdb";
+    ArchiveCheck checker(rules);
+    for (const TarEntry& entry : tree.tar()) {
+      REQUIRE(checker.entry(entry));
+      checker.entry_end();
+    }
+    checker.finish();
+    CHECK(checker.aof_files() == (redis ? 1 : 0));
+  }
+}
+
 TEST_CASE("listing: the walk is depth first, names by byte, and obeys what is asked of it") {
   const Tree tree;
   tree.file("dir-2", "");  // '-' sorts before '/', which a sort of whole paths would get wrong

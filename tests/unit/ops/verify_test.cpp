@@ -404,6 +404,32 @@ TEST_CASE("an RDB that was damaged before it went into the tar is named") {
   CHECK(contains(broken, "checksum"));
 }
 
+TEST_CASE("append-only files are counted again where the manifest says how many there are") {
+  Content content{"tar",
+                  tar_of({{tar_entry("data", pipe::TarType::directory), ""},
+                          {tar_entry("data/appendonlydir", pipe::TarType::directory), ""},
+                          {tar_entry("data/appendonlydir/x.aof.1.base.rdb"), "b"},
+                          {tar_entry("data/appendonlydir/x.aof.1.incr.aof"), "i"},
+                          {tar_entry("data/appendonlydir/x.aof.manifest"), "m"}}),
+                  {{"entries", 5},
+                   {"files", 3},
+                   {"directories", 2},
+                   {"symlinks", 0},
+                   {"hard_links", 0},
+                   {"others", 0},
+                   {"content_bytes", 3}}};
+  const auto broken = [&] {
+    World world;
+    put_set(world, "web", noon, {{"", content}});
+    return found_broken(world, "web");
+  };
+  CHECK(broken() == "");  // of an earlier version
+  content.found["aof_files"] = 2;
+  CHECK(broken() == "");
+  content.found["aof_files"] = 1;
+  CHECK(contains(broken(), "aof_files"));
+}
+
 TEST_CASE("a dump that was cut inside a COPY is named, whatever its manifest says") {
   World world;
   Content content = sql_content();

@@ -135,7 +135,8 @@ std::vector<std::string> requests(const Capture& capture) {
               [&](const ObjectMirror& mirror) {
                 const std::string& alias = mirror.alias;
                 lines.push_back(with_arguments(mirror.mc, {"ls", "--json", alias}));
-                lines.push_back(with_arguments(mirror.mc, {"ls", "--recursive", "--json", alias}));
+                lines.push_back(with_arguments(
+                    mirror.mc, {"ls", "--recursive", "--summarize", "--json", alias}));
                 lines.push_back(with_arguments(mirror.mc, {"cat", alias + "/KEY..."}) +
                                 " (many small objects at once; a large one, or one whose etag is "
                                 "no MD5, alone)");
@@ -217,7 +218,8 @@ std::vector<std::string> restore_commands(const Capture& capture, const Part& pa
                                    "environment' >&2");
               }
               const std::string script =
-                  "set -e; for b in /tmp/objects/*/; do [ -d \"$b\" ] || continue; b=${b%/}; "
+                  "set -e; mc --quiet alias list " + mirror.alias +
+                  " >/dev/null; for b in /tmp/objects/*/; do [ -d \"$b\" ] || continue; b=${b%/}; "
                   "b=${b##*/}; mc --quiet mb --ignore-existing \"" +
                   mirror.alias +
                   "/$b\"; [ -z \"$(ls -A \"/tmp/objects/$b\")\" ] || mc --quiet cp --recursive "

@@ -35,6 +35,13 @@ std::string error_words(const Json& value) {
   return words;
 }
 
+// The one value that a command printed, whatever stands in front of it: mc's first start says what
+// it writes.
+std::optional<Json> value_in(std::string_view answer) {
+  const std::size_t begin = answer.find('{');
+  return begin == answer.npos ? std::nullopt : parse_json(answer.substr(begin));
+}
+
 }  // namespace
 
 bool valid_alias(std::string_view alias) {
@@ -65,6 +72,14 @@ wire::ExecConfig minio_client(const Target& target, const std::string& alias,
   if (target.container.readonly_rootfs) mc.env.push_back({"MC_CONFIG_DIR", "/dev/shm/.mc"});
   mc.env.insert(mc.env.end(), target.operator_env.begin(), target.operator_env.end());
   return mc;
+}
+
+std::optional<std::string> alias_unknown_because(std::string_view answer, std::string_view alias) {
+  const std::optional<Json> value = value_in(answer);
+  if (!value) return "its answer is no JSON object";
+  if (string_member(*value, "status") == "error") return error_words(*value);
+  if (string_member(*value, "alias") == alias) return std::nullopt;
+  return "its answer is of no alias, or of another";
 }
 
 std::optional<ObjectEntry> parse_object_line(std::string_view line) {
@@ -108,19 +123,48 @@ void ObjectListing::add(std::string_view text) {
 void ObjectListing::end() {
   take_line();
   if (!trimmed(value_).empty()) refuse_listing(value_);
+  if (end_ == End::totals) compare_totals();
+}
+
+void ObjectListing::compare_totals() const {
+  if (!said_) {
+    throw Error(ErrorKind::capture,
+                "mc ls did not end with the totals of its listing: some of it may be missing",
+                "does the mc in the image know `ls --summarize`? If so, try again");
+  }
+  if (*said_ != listed_) {
+    throw Error(ErrorKind::capture,
+                fmt::format("mc ls listed {} objects of {} bytes, and its totals are {} and {}",
+                            listed_.objects, listed_.bytes, said_->objects, said_->bytes));
+  }
+}
+
+std::optional<ObjectListing::Totals> ObjectListing::totals_in(const Json& value) {
+  const auto objects = size_member(value, "totalObjects");
+  const auto bytes = size_member(value, "totalSize");
+  if (!objects || !bytes) return std::nullopt;
+  return Totals{*objects, *bytes};
 }
 
 void ObjectListing::take_line() {
   const std::string_view value = trimmed(value_);
   if (value.empty()) return;
   if (!value.starts_with('{')) refuse_listing(value);
-  if (!parse_json(value)) {
+  const std::optional<Json> json = parse_json(value);
+  if (!json) {
     value_ += '\n';  // it goes on in the next line
     return;
   }
-  const auto entry = parse_object_line(value);
-  if (!entry) refuse_listing(value);
-  use_(*entry);
+  if (const auto totals = totals_in(*json); totals && end_ == End::totals && !said_) {
+    said_ = totals;
+  } else {
+    const auto entry = parse_object_line(value);
+    // After its totals nothing belongs to it.
+    if (!entry || said_) refuse_listing(value);
+    ++listed_.objects;
+    listed_.bytes += entry->size;
+    use_(*entry);
+  }
   value_.clear();
 }
 

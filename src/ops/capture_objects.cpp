@@ -18,6 +18,7 @@ namespace bba::ops {
 namespace {
 
 using classes::ObjectEntry;
+using classes::ObjectListing;
 
 // `mc cat A B C` writes one object after the other without a mark between them, so many small ones
 // are taken at once and told apart by their listed sizes and MD5s; a large one is taken alone.
@@ -30,12 +31,13 @@ constexpr int tries = 4;  // of an object that changes between its listing and i
 
 class ListingStage : public pipe::Stage {
  public:
-  explicit ListingStage(const std::function<void(const ObjectEntry&)>& use) : listing_(use) {}
+  ListingStage(ObjectListing::End end, const std::function<void(const ObjectEntry&)>& use)
+      : listing_(end, use) {}
   void write(const Chunk& chunk) override { listing_.add(chunk.text()); }
   void finish() override { listing_.end(); }
 
  private:
-  classes::ObjectListing listing_;
+  ObjectListing listing_;
 };
 
 std::string lower(std::string text) {
@@ -156,8 +158,9 @@ class ObjectCapture {
   }
   std::string at_alias(const std::string& key) const { return mirror_.alias + "/" + key; }
   void list(const std::vector<std::string>& arguments,
-            const std::function<void(const ObjectEntry&)>& use) const {
-    ListingStage listing(use);
+            const std::function<void(const ObjectEntry&)>& use,
+            ObjectListing::End end = ObjectListing::End::anywhere) const {
+    ListingStage listing(end, use);
     stream_exec(context_, mc(arguments), listing, [](std::size_t) {});
   }
   std::optional<ObjectEntry> list_again(const std::string& key) const;
@@ -424,8 +427,9 @@ PartFindings ObjectCapture::run() {
   add_directory("objects", now().time_since_epoch().count());
   add_buckets();
   Spool spool(context_.directory);
-  list({"ls", "--recursive", "--json", mirror_.alias},
-       [&](const ObjectEntry& object) { spool.add(object); });
+  list(
+      {"ls", "--recursive", "--summarize", "--json", mirror_.alias},
+      [&](const ObjectEntry& object) { spool.add(object); }, ObjectListing::End::totals);
   spool.flush();
   spool.for_each([&](ObjectEntry object) { take(std::move(object)); });
   take_batch();

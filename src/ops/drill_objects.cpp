@@ -76,22 +76,21 @@ class ObjectServer {
 
   // Why there is none; empty where it serves.
   std::string start() {
-    bool has_client = true;
+    std::string no_client;
     try {
       start_scratch(
           context_, scratch_,
           [&] {
             if (client_.argv.empty()) client_ = client();
-            const std::int64_t code = run({"ls", alias}).exit_code;
-            has_client = code != 126 && code != 127;
-            return code == 0 || !has_client;
+            no_client = why_no_client();
+            return !no_client.empty() || run({"ls", alias}).exit_code == 0;
           },
           server_patience);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::capture) throw;
       return error.what();
     }
-    return has_client ? "" : "its image has no mc";
+    return no_client;
   }
 
   void take(const std::string& directory, const std::map<std::string, bool>& buckets) {
@@ -108,14 +107,15 @@ class ObjectServer {
   // Sizes and keys, as Relisting has them.
   std::string sizes() {
     pipe::Hasher hasher;
-    classes::ObjectListing listing([&](const classes::ObjectEntry& object) {
-      if (object.is_folder) return;
-      hasher.update(as_bytes(fmt::format("{} {}\n", object.size, object.key)));
-    });
+    classes::ObjectListing listing(
+        classes::ObjectListing::End::totals, [&](const classes::ObjectEntry& object) {
+          if (object.is_folder) return;
+          hasher.update(as_bytes(fmt::format("{} {}\n", object.size, object.key)));
+        });
     ListingStage stage(listing);
     FrameStage frames(stage);
-    const std::string exec =
-        engine_.create_exec(scratch_, command({"ls", "--recursive", "--json", alias}));
+    const std::string exec = engine_.create_exec(
+        scratch_, command({"ls", "--recursive", "--summarize", "--json", alias}));
     docker::Body body = engine_.start_exec(exec);
     while (const std::optional<Chunk> chunk = body.read()) frames.write(*chunk);
     frames.finish();
@@ -132,6 +132,16 @@ class ObjectServer {
     return classes::minio_client(
         target, alias, {}, secret({"MINIO_ROOT_USER", "MINIO_ACCESS_KEY"}).value_or("minioadmin"),
         secret({"MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"}).value_or("minioadmin"));
+  }
+
+  // Where mc does not know the alias it would take it for a directory, and put everything there.
+  std::string why_no_client() {
+    const docker::ExecResult known = run({"alias", "list", "--json", alias});
+    if (known.exit_code == 126 || known.exit_code == 127) return "its image has no mc";
+    const auto unknown = classes::alias_unknown_because(known.out, alias);
+    if (!unknown) return {};
+    return "its mc does not know the alias that it was lent: " +
+           without_secrets(*unknown, client_.env);
   }
 
   wire::ExecConfig command(const std::vector<std::string>& words) const {

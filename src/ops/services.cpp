@@ -268,15 +268,29 @@ Capture ask_minio(const Question& question) {
       container_secret(session, target, {"MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"});
   const wire::ExecConfig mc =
       classes::minio_client(target, *alias, session.settings.environment, user, password);
-  wire::ExecConfig probe = mc;
-  probe.argv.insert(probe.argv.end(), {"ls", "--json", *alias});
-  const docker::ExecResult answer = run_or_end(session.engine, target.container.id, probe);
-  if (not_started(answer)) {
+  const auto ask = [&](std::initializer_list<std::string> arguments) {
+    wire::ExecConfig exec = mc;
+    exec.argv.insert(exec.argv.end(), arguments);
+    return run_or_end(session.engine, target.container.id, exec);
+  };
+  const docker::ExecResult known = ask({"alias", "list", "--json", *alias});
+  if (not_started(known)) {
     return files_instead(
-        question, "no objects through mc, as mc could not be started: " + words_of(answer, mc));
+        question, "no objects through mc, as mc could not be started: " + words_of(known, mc));
   }
+  if (const auto why = classes::alias_unknown_because(known.out, *alias)) {
+    const std::string variable = "MC_HOST_" + *alias;
+    throw Error(ErrorKind::capture,
+                fmt::format("mc does not know the alias {} of MINIO_MC_ALIAS: {}", *alias,
+                            without_secrets(*why, mc.env).substr(0, 300)),
+                fmt::format("set {}=http://KEY:SECRET@127.0.0.1:9000 in your environment{}; "
+                            "without MINIO_MC_ALIAS the files are archived instead",
+                            variable, lost_by_sudo(session, variable)));
+  }
+  const docker::ExecResult answer = ask({"ls", "--json", *alias});
   try {
-    classes::ObjectListing listing([](const classes::ObjectEntry&) {});
+    classes::ObjectListing listing(classes::ObjectListing::End::anywhere,
+                                   [](const classes::ObjectEntry&) {});
     listing.add(without_secrets(answer.out, mc.env));
     listing.end();
     if (answer.exit_code != 0) throw Error(ErrorKind::capture, words_of(answer, mc));

@@ -270,6 +270,18 @@ TEST_CASE(
     check_fails(server.container(), MinioServer::alias(), 6,
                 {"mc ls printed what is no listing: {"});
   }
+  // Whole lines, as if the rest of them had never been there.
+  {
+    const FakeProgram fake(server.container(), "mc",
+                           listing("\"$REAL\" \"$@\" | head -n 50; exit 0"));
+    check_fails(server.container(), MinioServer::alias(), 6,
+                {"mc ls did not end with the totals of its listing"});
+  }
+  {
+    const FakeProgram fake(server.container(), "mc", listing("\"$REAL\" \"$@\" | sed 7d; exit 0"));
+    check_fails(server.container(), MinioServer::alias(), 6,
+                {"mc ls listed 312 objects of ", ", and its totals are 313 and "});
+  }
 }
 
 TEST_CASE("D, keys that end in a slash are directories in the tar, and a warning") {
@@ -283,6 +295,7 @@ TEST_CASE("D, keys that end in a slash are directories in the tar, and a warning
       "'{\"status\":\"success\",\"type\":\"folder\",\"lastModified\":\"2024-01-02T03:04:05Z\","
       "\"size\":0,\"key\":\"documents/folder/\",\"etag\":\"\",\"url\":\"http://"
       "127.0.0.1:9000\"}\\n'\n"
+      "\"$REAL\" \"$@\" | sed 's/\"totalObjects\":313/\"totalObjects\":314/'; exit 0\n"
       ";; esac\nexec \"$REAL\" \"$@\"\n");
   const Ended ended = scene.bba({"backup", server.container()}, with(MinioServer::alias()));
   INFO(ended.err);
@@ -298,20 +311,22 @@ TEST_CASE("D, no name of an object or a bucket leads out of the tar") {
   NEEDS_ENGINE();
   const MinioServer& server = shared_minio();
   const auto fails = [&](const std::string& listing, const std::string& key,
-                         const std::string& said) {
+                         const std::string& said, const std::string& totals) {
     CAPTURE(key);
     const FakeProgram fake(server.container(), "mc",
                            "case \"$*\" in " + listing + ")\n" +
                                "printf '{\"status\":\"success\",\"type\":\"file\",\"lastModified\":"
                                "\"2024-01-02T03:04:05Z\",\"size\":1,\"key\":\"" +
-                               key +
-                               "\",\"etag\":\"0cc175b9c0f1b6a831c399e269772661\"}\\n'\nexit 0\n"
+                               key + "\",\"etag\":\"0cc175b9c0f1b6a831c399e269772661\"}\\n" +
+                               totals +
+                               "'\nexit 0\n"
                                ";; esac\nexec \"$REAL\" \"$@\"\n");
     check_fails(server.container(), MinioServer::alias(), 6,
                 {said + key + " cannot be a path in a tar: it has a '..' component"});
   };
-  fails("*recursive*", "documents/../../etc/passwd", "the object ");
-  fails("'--quiet ls --json local'", "..", "the bucket ");
+  fails("*recursive*", "documents/../../etc/passwd", "the object ",
+        "{\"totalObjects\":1,\"totalSize\":1}\\n");
+  fails("'--quiet ls --json local'", "..", "the bucket ", "");
 }
 
 TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that is none") {
@@ -319,11 +334,37 @@ TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that 
   Scene scene;
   // Nobody says its credentials.
   const std::string bare = scene.start("bare-minio", {}, image);
-  check_fails(bare, {{"MINIO_MC_ALIAS", "elsewhere"}}, 6,
-              {"mc ls elsewhere failed", "Requested file `elsewhere` not found", "hint: check"});
-  check_fails(bare, {{"MINIO_MC_ALIAS", "data"}}, 3,
-              {"mc knows no alias of the name in MINIO_MC_ALIAS", "hint: "});
+  for (const std::string alias : {"elsewhere", "data"}) {
+    check_fails(bare, {{"MINIO_MC_ALIAS", alias}, {"SUDO_USER", "operator"}}, 6,
+                {"mc does not know the alias " + alias + " of MINIO_MC_ALIAS: No such alias",
+                 "hint: set MC_HOST_" + alias + "=http://KEY:SECRET@127.0.0.1:9000",
+                 "sudo drops it without --preserve-env=MC_HOST_" + alias});
+  }
   check_fails(bare, {{"MINIO_MC_ALIAS", "--json"}}, 3, {"is no alias", "hint: an alias is"});
+}
+
+TEST_CASE("D, a server without a bucket is backed up as what it is") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const MinioServer server(scene, "empty-minio", "no");
+  const Ended ended = scene.bba({"backup", server.container()}, with(MinioServer::alias()));
+  INFO(ended.err);
+  REQUIRE(ended.exit_code == 0);
+  const Json found = scene.manifest().at("artifacts")[0].at("found");
+  CHECK(found.at("objects") == 0);
+  CHECK(found.at("buckets") == 0);
+}
+
+TEST_CASE("D, restoring by hand to an alias that mc does not know makes no directory of it") {
+  NEEDS_ENGINE();
+  Scene scene;
+  REQUIRE(scene.bba({"backup", shared_minio().container()}, with(MinioServer::alias())).exit_code ==
+          0);
+  const MinioServer target(scene, "restored-minio", "no");
+  const Ended restored = scene.restore_by_hand(target.container());
+  CHECK(restored.exit_code != 0);
+  CHECK(has(restored.err, "No such alias `local` found"));
+  CHECK(target.buckets() == Strings{});
 }
 
 TEST_CASE("D, the operator's own credentials: good, wrong, and of a server that is down") {
@@ -435,8 +476,8 @@ TEST_CASE("D, plan's requests are the backup's, in their order, and no other") {
     requests.push_back(argv.substr(0, argv.find("KEY")));
   }
   REQUIRE(requests == Strings{"mc --quiet ls --json local",
-                              "mc --quiet ls --recursive --json local", "mc --quiet cat local/",
-                              "mc --quiet ls --json local/"});
+                              "mc --quiet ls --recursive --summarize --json local",
+                              "mc --quiet cat local/", "mc --quiet ls --json local/"});
   REQUIRE(made.size() > 2);
   CHECK(made[0] == requests[0] + " " + server.container());
   CHECK(made[1] == requests[1] + " " + server.container());
@@ -548,11 +589,12 @@ TEST_CASE(
     CHECK_FALSE(has(ended.out, secret));
     CHECK_FALSE(has(ended.err, secret));
     if (arguments.back() == server.container()) {
-      CHECK(has(ended.out, "exec with MC_HOST_local: mc --quiet ls --recursive --json local"));
+      CHECK(has(ended.out,
+                "exec with MC_HOST_local: mc --quiet ls --recursive --summarize --json local"));
     }
   }
   CHECK_FALSE(has(pretty_json(scene.manifest()), secret));
   const std::string events = join(log.events(), "\n");
-  REQUIRE(has(events, "exec_create: mc --quiet ls --recursive --json local"));
+  REQUIRE(has(events, "exec_create: mc --quiet ls --recursive --summarize --json local"));
   CHECK_FALSE(has(events, secret));
 }

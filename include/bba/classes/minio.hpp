@@ -19,6 +19,12 @@ wire::ExecConfig minio_client(const Target& target, const std::string& alias,
                               const std::optional<std::string>& user,
                               const std::optional<std::string>& password);
 
+// Why mc does not know the alias, from its answer to `mc alias list --json ALIAS`; nullopt where it
+// knows it. `ls` does not tell: of an alias that it does not know it lists nothing and succeeds, as
+// of an empty server. The answer holds the alias's secret key, so nothing of it is repeated but the
+// words of an error.
+std::optional<std::string> alias_unknown_because(std::string_view answer, std::string_view alias);
+
 struct ObjectEntry {
   std::string key;  // below the alias: "bucket/path/to/object"; ends in '/' for a bucket
   std::uint64_t size = 0;
@@ -35,16 +41,32 @@ std::optional<ObjectEntry> parse_object_line(std::string_view line);
 // prints over several.
 class ObjectListing {
  public:
-  explicit ObjectListing(std::function<void(const ObjectEntry&)> use) : use_(std::move(use)) {}
-  // Both throw Error{capture} at what is no listing.
+  // How it ends: anywhere, or with the totals that --summarize adds, which have to be those of what
+  // was listed.
+  enum class End { anywhere, totals };
+
+  ObjectListing(End end, std::function<void(const ObjectEntry&)> use)
+      : end_(end), use_(std::move(use)) {}
+  // Both throw Error{capture} at what is no listing, or not all of it.
   void add(std::string_view text);
   void end();
 
  private:
   void take_line();
+  void compare_totals() const;
 
+  struct Totals {
+    std::uint64_t objects = 0;
+    std::uint64_t bytes = 0;
+    bool operator==(const Totals&) const = default;
+  };
+  static std::optional<Totals> totals_in(const Json& value);
+
+  End end_;
   std::function<void(const ObjectEntry&)> use_;
   std::string value_;
+  Totals listed_;
+  std::optional<Totals> said_;  // by mc, at the end
 };
 
 // An etag that is the MD5 of the content: 32 hex digits.

@@ -2,6 +2,8 @@
 // paths.
 #include "bba/classes/minio.hpp"
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -40,18 +42,27 @@ const std::string error = R"({
  }
 })";
 
-Names keys_of(const std::string& text, std::size_t step) {
+using End = ObjectListing::End;
+
+// What a real mc printed: fixtures/real/mc/README.md.
+std::string recorded(const std::string& name) {
+  std::ifstream file(BBA_SOURCE_DIR "/fixtures/real/mc/" + name + ".stdout");
+  REQUIRE(file);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Names keys_of(const std::string& text, std::size_t step, End end = End::anywhere) {
   Names keys;
-  ObjectListing listing([&](const ObjectEntry& entry) { keys.push_back(entry.key); });
+  ObjectListing listing(end, [&](const ObjectEntry& entry) { keys.push_back(entry.key); });
   for (std::size_t at = 0; at < text.size(); at += step) listing.add(text.substr(at, step));
   listing.end();
   return keys;
 }
 
 // What it throws, as "kind: words".
-std::string failure_of(const std::string& text, std::size_t step = 1000) {
+std::string failure_of(const std::string& text, std::size_t step = 1000, End end = End::anywhere) {
   try {
-    keys_of(text, step);
+    keys_of(text, step, end);
   } catch (const Error& thrown) {
     return thrown.what();
   }
@@ -152,6 +163,76 @@ TEST_CASE("minio: what is no listing") {
   CHECK_FALSE(failure_of("{" + std::string(100'000, '\n'), 100'001).empty());
 }
 
+TEST_CASE("minio: a listing that has to end in totals, as a real mc prints it, cut everywhere") {
+  const std::string text = recorded("ls-recursive-summarize");
+  for (const std::size_t step : {std::size_t{1}, std::size_t{7}, text.size()}) {
+    const Names keys = keys_of(text, step, End::totals);
+    REQUIRE(keys.size() == 40);
+    CHECK(keys.front() == "locked/encrypted");
+  }
+  CHECK(keys_of(recorded("ls-recursive-empty-server-summarize"), 5, End::totals).empty());
+  // Over several lines, too.
+  CHECK(keys_of("{\n \"totalObjects\": 0,\n \"totalSize\": 0\n}\n", 5, End::totals).empty());
+}
+
+TEST_CASE("minio: a listing without its totals, with others, or that goes on after them") {
+  const std::string text = recorded("ls-recursive-summarize");
+  const std::size_t last = text.rfind('{');
+  const std::string totals = text.substr(last);
+  const std::string none =
+      "mc ls did not end with the totals of its listing: some of it may be missing";
+  const auto failure = [](const std::string& listing) {
+    return failure_of(listing, 1000, End::totals);
+  };
+  CHECK(failure(text.substr(0, last)) == none);
+  CHECK(failure("") == none);
+  CHECK(failure(text.substr(text.find('\n') + 1)) ==
+        "mc ls listed 39 objects of 17210300 bytes, and its totals are 40 and 17280300");
+  CHECK(failure(object + "\n{\"totalObjects\":1,\"totalSize\":18}\n") ==
+        "mc ls listed 1 objects of 17 bytes, and its totals are 1 and 18");
+  CHECK(failure(text + totals).starts_with("mc ls printed what is no listing: {"));
+  CHECK(failure(text + object).starts_with("mc ls printed what is no listing: {"));
+  CHECK(failure("{\"totalObjects\":1}").starts_with("mc ls printed what is no listing: {"));
+  CHECK(failure(text.substr(0, last) + error) == "mc: Unable to list folder: Access Denied.");
+  // Where none were asked for.
+  CHECK(failure_of(text).starts_with("mc ls printed what is no listing: {"));
+}
+
+TEST_CASE("minio: whether mc knows an alias, as a real one says it") {
+  CHECK(alias_unknown_because(recorded("alias-list-from-environment"), "backup") == std::nullopt);
+  CHECK(alias_unknown_because(recorded("alias-list-default"), "local") == std::nullopt);
+  CHECK(alias_unknown_because(
+            "mc: Configuration written to `/root/.mc/config.json`.\n{\n \"status\": \"success\",\n"
+            " \"alias\": \"local\"\n}\n",
+            "local") == std::nullopt);
+  const auto unknown = alias_unknown_because(recorded("alias-list-unknown"), "backup");
+  REQUIRE(unknown);
+  CHECK(unknown->starts_with("No such alias `backup` found: Use `mc alias set mycloud backup"));
+}
+
+TEST_CASE("minio: of the answer that has the secret key nothing is repeated") {
+  const std::string answer = recorded("alias-list-from-environment");
+  REQUIRE(answer.find("password1") != answer.npos);
+  for (const std::string& odd :
+       {answer, answer.substr(0, answer.size() - 3), answer + "}", "x" + answer, std::string(),
+        std::string("[]"), std::string("{}")}) {
+    CAPTURE(odd);
+    const auto why = alias_unknown_because(odd, "other");
+    REQUIRE(why);
+    CHECK(why->find("password1") == why->npos);
+    CHECK(why->find("admin") == why->npos);
+  }
+}
+
+TEST_CASE("minio: a restricted user is shown its own buckets, and refused the others") {
+  CHECK(keys_of(recorded("ls-buckets"), 100) == Names{"empty/", "locked/", "plain/", "worm/"});
+  CHECK(keys_of(recorded("ls-restricted-buckets"), 100) == Names{"plain/"});
+  CHECK(failure_of(recorded("ls-restricted-other")) == "mc: Unable to list folder: Access Denied.");
+  // `ls` does not tell an alias that it does not know from an empty server.
+  CHECK(recorded("ls-unknown-alias-recursive-summarize") ==
+        recorded("ls-recursive-empty-server-summarize"));
+}
+
 TEST_CASE("minio: which etags are the content's MD5") {
   CHECK(is_md5("d41d8cd98f00b204e9800998ecf8427e"));
   for (const char* bad :
@@ -185,7 +266,7 @@ TEST_CASE("minio: the capture names what is not in it, and no secret") {
   const std::string mc_in = "POST /containers/minio/exec with MC_HOST_local: mc --quiet ";
   CHECK(
       requests(capture) ==
-      Names{mc_in + "ls --json local", mc_in + "ls --recursive --json local",
+      Names{mc_in + "ls --json local", mc_in + "ls --recursive --summarize --json local",
             mc_in + "cat local/KEY... (many small objects at once; a large one, or one whose etag "
                     "is no MD5, alone)",
             mc_in + "ls --json local/KEY (after reading one whose etag is no MD5, or that did not "

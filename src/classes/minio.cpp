@@ -184,6 +184,53 @@ std::string bad_key(std::string_view key) {
   return {};
 }
 
+bool valid_bucket(std::string_view name) {
+  const auto letter_or_digit = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return name.size() >= 3 && name.size() <= 63 && name != "minio" &&
+         letter_or_digit(name.front()) && letter_or_digit(name.back()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) {
+           return letter_or_digit(c) || c == '.' || c == '-' || c == '_' || c == ':';
+         });
+}
+
+std::optional<std::uint64_t> bucket_count(std::string_view answer) {
+  const std::optional<Json> value = value_in(answer);
+  if (!value || string_member(*value, "status") != "success") return std::nullopt;
+  const Json* info = member(*value, "info");
+  const Json* buckets = info == nullptr ? nullptr : member(*info, "buckets");
+  // With an error the count is 0.
+  if (buckets == nullptr || member(*buckets, "error") != nullptr) return std::nullopt;
+  return size_member(*buckets, "count");
+}
+
+void note_hidden_buckets(Capture& capture, const std::string& alias,
+                         const std::set<std::string>& shown, const ServerBuckets& server) {
+  const std::size_t before = capture.incomplete.size();
+  if (server.directories) {
+    for (const std::string& bucket : *server.directories) {
+      if (shown.contains(bucket)) continue;
+      capture.incomplete.push_back(fmt::format(
+          "bucket {}: the credentials of alias {} do not show it", printable(bucket), alias));
+    }
+  } else if (server.count && *server.count > shown.size()) {
+    capture.incomplete.push_back(
+        fmt::format("{} of {} buckets, as the server last counted them: the credentials of alias "
+                    "{} do not show them",
+                    *server.count - shown.size(), *server.count, alias));
+  } else if (server.count != shown.size()) {
+    // Not counted, or counted when there were fewer than now.
+    capture.follow_ups.push_back(
+        fmt::format("it is not known whether the credentials of alias {} show all buckets: this "
+                    "host does not see the server's data, and `mc admin info` does not tell",
+                    alias));
+  }
+  for (std::size_t i = before; i < capture.incomplete.size(); ++i) {
+    capture.warnings.push_back("not in the backup: " + capture.incomplete[i]);
+  }
+}
+
 Capture minio_objects(const Target& target, const wire::ExecConfig& mc, const std::string& alias) {
   Capture capture;
   capture.target = target;

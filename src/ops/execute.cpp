@@ -167,6 +167,7 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
   manifest.engine = {{"version", version.version}, {"api_version", version.api_version}};
   manifest.container = container_record(session, capture);
   manifest.facts = capture.facts;
+  manifest.incomplete = capture.incomplete;
   manifest.warnings = capture.warnings;
   manifest.follow_ups = capture.follow_ups;
 
@@ -200,6 +201,9 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
   manifest.consistency.mode = consistency_mode(capture);
   manifest.consistency.paused = quieted.records;
   set.needs_hand = quieted.needs_hand;
+  for (const std::string& one : capture.incomplete) {
+    set.needs_hand.push_back("not in the backup: " + one);
+  }
   // The host's clock may have been set back meanwhile.
   manifest.finished = std::max(now(), started);
   return set;

@@ -285,6 +285,7 @@ std::string plan_text(const Capture& capture, const Session& session) {
       line("if refused", request);
     }
   }
+  for (const std::string& missing : capture.incomplete) line("incomplete", missing);
   for (const std::string& warning : capture.warnings) line("warning", warning);
   for (const std::string& follow_up : capture.follow_ups) line("follow-up", follow_up);
   return text;
@@ -328,6 +329,7 @@ Json plan_json(const Capture& capture, const Session& session) {
   json["backup_dir"] = session.settings.backup_dir;
   json["requests"] = classes::requests(capture);
   if (capture.if_refused) json["requests_if_refused"] = classes::requests(*capture.if_refused);
+  json["incomplete"] = capture.incomplete;
   json["warnings"] = capture.warnings;
   json["follow_ups"] = capture.follow_ups;
   return json;

@@ -1,6 +1,8 @@
 #include "bba/ops/services.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <set>
 
 #include "bba/base/text.hpp"
 #include "bba/classes/archive.hpp"
@@ -246,6 +248,47 @@ Capture ask_vault(const Question& question) {
                   ". `--class E` takes its files as they are");
 }
 
+// The buckets that a MinIO server keeps in `directory`. nullopt where this host cannot read it, or
+// where it is no such server's.
+std::optional<std::set<std::string>> buckets_in(const std::filesystem::path& directory) {
+  std::error_code failed;
+  if (!std::filesystem::is_directory(directory / ".minio.sys", failed)) return std::nullopt;
+  std::set<std::string> buckets;
+  std::filesystem::directory_iterator next(directory, failed);
+  while (!failed && next != std::filesystem::directory_iterator()) {
+    const std::string name = next->path().filename().string();
+    std::error_code gone;
+    if (classes::valid_bucket(name) && next->is_directory(gone)) buckets.insert(name);
+    next.increment(failed);
+  }
+  if (failed) return std::nullopt;
+  return buckets;
+}
+
+// Of all data mounts: each of a server's drives has all of its buckets.
+std::optional<std::set<std::string>> buckets_in_mounts(const Question& question) {
+  std::optional<std::set<std::string>> all;
+  for (const classes::MountChoice& choice : question.mounts) {
+    if (!choice.taken || choice.mount.source.empty()) continue;
+    if (const auto buckets = buckets_in(choice.mount.source)) {
+      if (!all) all.emplace();
+      all->insert(buckets->begin(), buckets->end());
+    }
+  }
+  return all;
+}
+
+// Those that were there before and after a listing: what is made or deleted meanwhile is not
+// missed.
+std::optional<std::set<std::string>> in_both(const std::optional<std::set<std::string>>& before,
+                                             const std::optional<std::set<std::string>>& after) {
+  if (!before || !after) return std::nullopt;
+  std::set<std::string> both;
+  std::set_intersection(before->begin(), before->end(), after->begin(), after->end(),
+                        std::inserter(both, both.end()));
+  return both;
+}
+
 Capture ask_minio(const Question& question) {
   Session& session = question.session;
   const Target& target = question.target;
@@ -287,10 +330,14 @@ Capture ask_minio(const Question& question) {
                             "without MINIO_MC_ALIAS the files are archived instead",
                             variable, lost_by_sudo(session, variable)));
   }
+  const auto before = buckets_in_mounts(question);
   const docker::ExecResult answer = ask({"ls", "--json", *alias});
+  std::set<std::string> shown;
   try {
     classes::ObjectListing listing(classes::ObjectListing::End::anywhere,
-                                   [](const classes::ObjectEntry&) {});
+                                   [&](const classes::ObjectEntry& entry) {
+                                     shown.insert(entry.key.substr(0, entry.key.find('/')));
+                                   });
     listing.add(without_secrets(answer.out, mc.env));
     listing.end();
     if (answer.exit_code != 0) throw Error(ErrorKind::capture, words_of(answer, mc));
@@ -300,7 +347,14 @@ Capture ask_minio(const Question& question) {
                     "; without MINIO_MC_ALIAS the files are archived instead");
     throw;
   }
-  return classes::minio_objects(target, mc, *alias);
+  classes::ServerBuckets server;
+  server.directories = in_both(before, buckets_in_mounts(question));
+  if (!server.directories) {
+    server.count = classes::bucket_count(ask({"admin", "info", "--json", *alias}).out);
+  }
+  Capture capture = classes::minio_objects(target, mc, *alias);
+  classes::note_hidden_buckets(capture, *alias, shown, server);
+  return capture;
 }
 
 Capture ask_compose_project(const Question& question) {

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <memory>
+#include <set>
 
 #include "e2e/fake.hpp"
 
@@ -343,6 +344,43 @@ TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that 
   check_fails(bare, {{"MINIO_MC_ALIAS", "--json"}}, 3, {"is no alias", "hint: an alias is"});
 }
 
+TEST_CASE("D, the mc of these cases answers in the form that a real one was recorded in") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const MinioServer server(scene, "recorded-minio", "no");
+  const auto recorded = [](const std::string& name) {
+    return run({"cat", std::string(BBA_SOURCE_DIR) + "/fixtures/real/mc/" + name + ".stdout"}).out;
+  };
+  const auto keys = [](const std::string& text) {
+    std::set<std::string> found;
+    const auto json = parse_json(text);
+    REQUIRE(json);
+    for (const auto& [key, value] : json->items()) found.insert(key);
+    return found;
+  };
+  CHECK(keys(server.mc({"alias", "list", "--json", "local"}).out) ==
+        keys(recorded("alias-list-from-environment")));
+  CHECK(server.mc({"ls", "--json", "backup"}).out.empty());
+  const Strings all{"ls", "--recursive", "--summarize", "--json"};
+  for (const std::string alias : {"local", "backup"}) {
+    Strings arguments = all;
+    arguments.push_back(alias);
+    CHECK(server.mc(arguments).out == recorded("ls-recursive-empty-server-summarize"));
+  }
+  const Json counted = parse_json(server.mc({"admin", "info", "--json", "local"}).out).value();
+  CHECK(counted.at("info").at("buckets") ==
+        parse_json(recorded("admin-info")).value().at("info").at("buckets"));
+  const Strings unknown{"docker", "-H",   host(),   "exec",  server.container(), "mc", "--quiet",
+                        "alias",  "list", "--json", "backup"};
+  const Ended ended = run(unknown);
+  CHECK(ended.exit_code == 1);
+  const Json error = parse_json(ended.out).value().at("error");
+  const Json real = parse_json(recorded("alias-list-unknown")).value().at("error");
+  CHECK(error.at("message") == real.at("message"));
+  CHECK(error.at("cause").at("message") == real.at("cause").at("message"));
+  CHECK(error.at("type") == real.at("type"));
+}
+
 TEST_CASE("D, a server without a bucket is backed up as what it is") {
   NEEDS_ENGINE();
   Scene scene;
@@ -353,6 +391,71 @@ TEST_CASE("D, a server without a bucket is backed up as what it is") {
   const Json found = scene.manifest().at("artifacts")[0].at("found");
   CHECK(found.at("objects") == 0);
   CHECK(found.at("buckets") == 0);
+}
+
+TEST_CASE("D, credentials that show one bucket of three: exit 11, and the others are named") {
+  NEEDS_ENGINE();
+  Scene scene;
+  const MinioServer server(scene, "shared-minio", "yes",
+                           {"--env", "MINIO_STANDIN_READER=reader:readerpass:documents"});
+  const auto reader = with(
+      {{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", "http://reader:readerpass@127.0.0.1:9000"}});
+  const Strings missing{"bucket nothing-in-it: the credentials of alias mine do not show it",
+                        "bucket small: the credentials of alias mine do not show it"};
+  const Ended planned = scene.bba({"plan", server.container()}, reader);
+  CHECK(planned.exit_code == 0);
+  CHECK(has(planned.out, "incomplete   " + missing[0] + "\n"));
+  const auto plan = parse_json(scene.bba({"plan", server.container(), "--json"}, reader).out);
+  REQUIRE(plan);
+  CHECK(plan->at("incomplete") == missing);
+
+  const Ended ended = scene.bba({"backup", server.container()}, reader);
+  INFO(ended.err);
+  CHECK(ended.exit_code == 11);
+  for (const std::string& one : missing) {
+    CHECK(has(ended.err, "warning: " + server.container() + ": not in the backup: " + one));
+  }
+  CHECK_FALSE(has(ended.err, "readerpass"));
+  const Json manifest = scene.manifest();
+  CHECK(manifest.at("incomplete") == missing);
+  CHECK(manifest.at("artifacts")[0].at("found").at("buckets") == 1);
+  CHECK_FALSE(any_has(manifest.at("follow_ups"), "it is not known whether the credentials"));
+
+  Scene whole;
+  CHECK(whole.bba({"backup", server.container()}, with(MinioServer::alias())).exit_code == 0);
+  CHECK(whole.manifest().at("incomplete") == Json::array());
+}
+
+TEST_CASE("D, data that this host cannot read: the server's own count of its buckets, or neither") {
+  NEEDS_ENGINE();
+  Scene servers;
+  const MinioServer server(
+      servers, "tmpfs-minio", "yes",
+      {"--tmpfs", "/data", "--env", "MINIO_STANDIN_READER=reader:readerpass:documents"});
+  const auto backed_up = [&](const std::map<std::string, std::string>& environment, int exit_code) {
+    Scene scene;
+    const Ended ended = scene.bba({"backup", server.container()}, with(environment));
+    INFO(ended.err);
+    REQUIRE(ended.exit_code == exit_code);
+    return scene.manifest();
+  };
+  const std::string unknown = "it is not known whether the credentials of alias";
+  const Json whole = backed_up(MinioServer::alias(), 0);
+  CHECK(whole.at("incomplete") == Json::array());
+  CHECK_FALSE(any_has(whole.at("follow_ups"), unknown));
+  // Who is no administrator is told no count.
+  const Json part = backed_up(
+      {{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", "http://reader:readerpass@127.0.0.1:9000"}}, 0);
+  CHECK(part.at("incomplete") == Json::array());
+  CHECK(any_has(part.at("follow_ups"), unknown));
+  const FakeProgram fake(server.container(), "mc",
+                         "case \"$*\" in *'admin info'*) \"$REAL\" \"$@\" |"
+                         " sed 's/\"buckets\":{\"count\":3}/\"buckets\":{\"count\":5}/'; exit 0 ;; "
+                         "esac\nexec \"$REAL\" \"$@\"\n");
+  CHECK(
+      backed_up(MinioServer::alias(), 11).at("incomplete") ==
+      Strings{"2 of 5 buckets, as the server last counted them: the credentials of alias local do "
+              "not show them"});
 }
 
 TEST_CASE("D, restoring by hand to an alias that mc does not know makes no directory of it") {

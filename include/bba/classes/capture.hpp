@@ -99,6 +99,8 @@ struct Capture {
   std::vector<MountChoice> mounts;
   std::vector<Part> parts;
   Json facts = Json::object();  // what the service said of itself
+  // What the service has and the parts will not hold: Manifest::incomplete.
+  std::vector<std::string> incomplete;
   std::vector<std::string> warnings;
   std::vector<std::string> follow_ups;
 };

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 #include "bba/classes/mounts.hpp"
 
@@ -73,6 +74,22 @@ class ObjectListing {
 bool is_md5(std::string_view etag);
 // Keys that cannot be a path in a tar: NUL, an empty, `.` or `..` component. The reason, or empty.
 std::string bad_key(std::string_view key);
+
+// Whether a directory of a server's data with this name is a bucket, and not one of the server's
+// own or of its file system.
+bool valid_bucket(std::string_view name);
+// From the answer to `mc admin info --json ALIAS`, which needs an administrator's key; nullopt
+// where it does not say. The server counted at its last scan, which may be a while ago.
+std::optional<std::uint64_t> bucket_count(std::string_view answer);
+
+// Who may see some buckets only is told of no others. What is known of those that the server has:
+struct ServerBuckets {
+  std::optional<std::set<std::string>> directories;  // in its data, where this host can read that
+  std::optional<std::uint64_t> count;                // bucket_count
+};
+// Puts into the capture what the credentials do not show, or that it is not known.
+void note_hidden_buckets(Capture& capture, const std::string& alias,
+                         const std::set<std::string>& shown, const ServerBuckets& server);
 
 Capture minio_objects(const Target& target, const wire::ExecConfig& mc, const std::string& alias);
 

@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -231,6 +232,65 @@ TEST_CASE("minio: a restricted user is shown its own buckets, and refused the ot
   // `ls` does not tell an alias that it does not know from an empty server.
   CHECK(recorded("ls-unknown-alias-recursive-summarize") ==
         recorded("ls-recursive-empty-server-summarize"));
+}
+
+TEST_CASE("minio: the number of buckets, as a real server's administrator is told it") {
+  CHECK(bucket_count(recorded("admin-info")) == 0);
+  CHECK(bucket_count(R"({"status":"success","info":{"buckets":{"count":4}}})") == 4);
+  for (const std::string& none :
+       {std::string(), error, recorded("alias-list-default"), std::string("{}"),
+        std::string(
+            R"({"status":"error","error":"Access Denied.","info":{"buckets":{"count":0}}})"),
+        std::string(R"({"status":"success","info":{"buckets":{"count":0,"error":"no usage"}}})"),
+        std::string(R"({"status":"success","info":{"buckets":{}}})")}) {
+    CAPTURE(none);
+    CHECK(bucket_count(none) == std::nullopt);
+  }
+}
+
+TEST_CASE("minio: which directories of a server's data are buckets") {
+  for (const char* good : {"abc", "my.bucket-1", "Old_Name"}) {
+    CAPTURE(good);
+    CHECK(valid_bucket(good));
+  }
+  for (const char* bad : {"", "ab", ".minio.sys", "lost+found", "minio", "a/b", "-abc", "abc."}) {
+    CAPTURE(bad);
+    CHECK_FALSE(valid_bucket(bad));
+  }
+}
+
+TEST_CASE("minio: the buckets that the credentials do not show") {
+  const std::set<std::string> shown{"a-one", "b-two"};
+  const auto noted = [&](const ServerBuckets& server) {
+    Capture capture;
+    note_hidden_buckets(capture, "backup", shown, server);
+    REQUIRE(capture.warnings.size() == capture.incomplete.size());
+    for (std::size_t i = 0; i < capture.warnings.size(); ++i) {
+      CHECK(capture.warnings[i] == "not in the backup: " + capture.incomplete[i]);
+    }
+    return std::pair(capture.incomplete, capture.follow_ups);
+  };
+  const Names none;
+  const std::set<std::string> all{"a-one", "b-two", "photos", "zoo"};
+  const auto [hidden, unknown] = noted({all, {}});
+  CHECK(hidden == Names{"bucket photos: the credentials of alias backup do not show it",
+                        "bucket zoo: the credentials of alias backup do not show it"});
+  CHECK(unknown == none);
+  CHECK(noted({shown, {}}) == std::pair(none, none));
+  CHECK(noted({std::set<std::string>(), {}}) == std::pair(none, none));
+  CHECK(noted({{}, 2}) == std::pair(none, none));
+  CHECK(noted({{}, 5}).first ==
+        Names{"3 of 5 buckets, as the server last counted them: the credentials of alias backup do "
+              "not show them"});
+  // What the directories say is of now, a count of the last scan.
+  CHECK(noted({shown, 5}) == std::pair(none, none));
+  const std::vector<std::optional<std::uint64_t>> too_few{std::nullopt, 0, 1};
+  for (const std::optional<std::uint64_t>& count : too_few) {
+    const auto [nothing, follow_ups] = noted({{}, count});
+    CHECK(nothing == none);
+    REQUIRE(follow_ups.size() == 1);
+    CHECK(follow_ups[0].starts_with("it is not known whether the credentials of alias backup"));
+  }
 }
 
 TEST_CASE("minio: which etags are the content's MD5") {

@@ -10,7 +10,7 @@
 #include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/base/time.hpp"
-#include "bba/classes/capture.hpp"
+#include "bba/service/capture.hpp"
 #include "bba/pipe/compress.hpp"
 
 namespace bba::cli {

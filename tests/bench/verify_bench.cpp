@@ -11,10 +11,10 @@
 #include <string>
 
 #include "bba/base/text.hpp"
-#include "bba/ops/capture_part.hpp"
-#include "bba/ops/seal.hpp"
-#include "bba/ops/sql_found.hpp"
-#include "bba/ops/verify.hpp"
+#include "bba/capture/capture_part.hpp"
+#include "bba/store/manifest_checksum.hpp"
+#include "services/postgres/dump_found.hpp"
+#include "bba/commands/verify/verify.hpp"
 #include "bba/pipe/check.hpp"
 #include "bba/pipe/tar.hpp"
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <string>
 
-#include "bba/ops/session.hpp"
+#include "bba/run/session.hpp"
 
 namespace bba::cli {
 

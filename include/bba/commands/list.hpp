@@ -1,0 +1,42 @@
+// `list`: what is in the backup directory, without reading the artifacts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bba/run/session.hpp"
+#include "bba/store/catalogue.hpp"
+
+namespace bba::ops {
+
+struct ListedSet {
+  std::string module;
+  std::string module_class;
+  std::string strategy;
+  std::optional<std::string> fallback;  // as in the manifest, and so is `incomplete`
+  std::uint64_t changed_while_read = 0;
+  std::vector<std::string> incomplete;
+  Timestamp started{};
+  std::string manifest_file;
+  std::vector<std::string> artifacts;
+  std::uint64_t bytes = 0;          // as stored
+  std::uint64_t content_bytes = 0;  // uncompressed
+  std::string proof;                // verified (as it was taken), drilled, failed, or broken
+  std::string broken;               // what is missing, edited, or of another size
+  std::string failed;               // what its last drill did not bring back
+};
+
+struct Listing {
+  std::vector<ListedSet> sets;  // by module, newest first
+  std::vector<store::Orphan> orphans;
+};
+
+// `module` empty: all of them.
+Listing list(const Session& session, const std::string& module);
+
+std::string list_text(const Listing& listing, Timestamp at);
+Json list_json(const Listing& listing, Timestamp at);
+
+}  // namespace bba::ops

@@ -1,0 +1,37 @@
+// From a module id to the Capture that would back it up: finds the container, chooses the class,
+// asks the service what it is. Reads only. `plan` shows what this returns, `backup` executes it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bba/service/capture.hpp"
+#include "bba/run/session.hpp"
+
+namespace bba::ops {
+
+// What the operator asks for, for one module; empty means "as configured".
+struct Wish {
+  std::string module;
+  std::optional<std::string> container;
+  std::optional<char> module_class;
+  std::optional<std::string> consistency;
+  std::vector<std::string> paths;
+};
+
+// The modules that a backup of `module` must take: itself, or for a sidecar-bound one those that
+// its backup_ref_modules name. Throws Error{config} for an id that is none, a stateless module, a
+// cycle.
+std::vector<std::string> modules_to_back_up(const Session& session, const Wish& wish);
+
+classes::Capture make_capture(Session& session, const Wish& wish);
+
+// About how many bytes the capture will read; nullopt where nobody knows before.
+std::optional<std::uint64_t> expected_bytes(const classes::Capture& capture);
+
+// The plan for people, and as JSON.
+std::string plan_text(const classes::Capture& capture, const Session& session);
+Json plan_json(const classes::Capture& capture, const Session& session);
+
+}  // namespace bba::ops

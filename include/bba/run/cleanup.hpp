@@ -1,0 +1,59 @@
+// What the run owes the world: a container that it paused, an exec that it started, a scratch
+// container. Each debt is in the journal before it is made, and a guard process pays what is left
+// of them should this process die, SIGKILL included.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "bba/docker/engine.hpp"
+#include "bba/run/session.hpp"
+#include "bba/store/journal.hpp"
+
+namespace bba::ops {
+
+// What a container that is stopped is given to end by itself, before the engine kills it.
+inline constexpr std::chrono::seconds stop_grace{30};
+
+// Pays one debt: unpauses, starts, ends the exec, removes. A container that is gone owes nothing.
+// Throws where it cannot be paid now. False where nobody can tell yet: a scratch container that is
+// owed by its name, as nobody saw it made, and is not there. The engine makes it to its end without
+// a client, and shows it last of all, once its image's content is in its volumes.
+bool pay(docker::Engine& engine, const store::JournalEntry& entry);
+
+class Debts {
+ public:
+  Debts(const std::string& state_directory, const std::string& host);
+  Debts(const Debts&) = delete;
+  Debts& operator=(const Debts&) = delete;
+
+  // Before the deed. The first one starts the guard.
+  void owe(const store::JournalEntry& entry);
+  // After it was undone.
+  void settle(const store::JournalEntry& entry);
+  bool owes(const store::JournalEntry& entry) const;
+
+ private:
+  std::string state_directory_;
+  store::Journal journal_;
+  bool guarded_ = false;
+};
+
+struct Recovered {
+  std::vector<std::string> done;    // "paused: kuma"
+  std::vector<std::string> failed;  // "paused: kuma: no such socket"
+  // "scratch: bba-drill-...": not there, and it may still be made. It stays in its journal for the
+  // next who looks, for an hour.
+  std::vector<std::string> waiting;
+};
+// Pays what dead runs left behind, each debt to the engine that its journal names. `stop` may be
+// null.
+Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Limits& limits,
+                        const Stop* stop);
+// The same for all in the state directory. Where a guard is just paying, waits for it to end, so
+// that nobody takes a container for the operator's own that is about to be unpaused; throws
+// Error{busy} where that takes long.
+Recovered recover(Session& session);
+
+}  // namespace bba::ops

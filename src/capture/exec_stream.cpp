@@ -1,0 +1,112 @@
+#include "bba/base/text.hpp"
+#include "services/vault/server.hpp"
+#include "bba/capture/capture_part.hpp"
+#include "bba/docker/exec_end.hpp"
+#include "bba/pipe/pump.hpp"
+#include "services/redis/save.hpp"
+#include "bba/docker/secrets.hpp"
+#include "services/postgres/dump_found.hpp"
+#include "bba/pipe/check.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+// Ends the program of an exec whose stream has failed: the engine would let it run on.
+void end_program(const CaptureContext& context, const store::JournalEntry& debt) {
+  docker::Limits patient;
+  patient.silence = std::chrono::seconds(20);
+  docker::Engine engine = context.session.engine.unstoppable(patient);
+  try {
+    if (end_exec(engine, debt.id)) {
+      context.debts.settle(debt);
+      return;
+    }
+    context.session.reporter.warning(debt.name + " may still run: its process is not on this host");
+  } catch (const Error& error) {
+    // The first failure is what the operator must see; this debt stays in the journal.
+    context.session.reporter.warning(debt.name + " may still run: " + error.what());
+  }
+}
+
+}  // namespace
+
+void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, pipe::Stage& next,
+                 const Moved& moved) {
+  Session& session = context.session;
+  const wire::Container& container = context.capture.target.container;
+  const std::string& program = config.argv.front();
+  FrameStage frames(next);
+
+  const std::string exec = session.engine.create_exec(container.id, config);
+  const store::JournalEntry debt{store::Debt::exec, exec, program + " in " + container.name};
+  context.debts.owe(debt);
+  try {
+    docker::Body body = session.engine.start_exec(exec);
+    pump([&] { return body.read(); }, frames, moved);
+    body.close();
+    const auto exit_code = session.engine.exit_code(exec, std::chrono::seconds(10));
+    if (!exit_code) {
+      throw Error(ErrorKind::capture, "its exit status is not known: the output cannot be trusted",
+                  "try again; if it stays so, look at the engine's log");
+    }
+    context.debts.settle(debt);
+    if (*exit_code != 0) {
+      const bool not_started = *exit_code == 126 || *exit_code == 127;
+      // A program that cannot be started says so on stdout.
+      const std::string words = without_secrets(
+          last_words(not_started && frames.stderr_tail().empty() ? frames.stdout_head()
+                                                                 : frames.stderr_tail()),
+          config.env);
+      throw Error(ErrorKind::capture,
+                  fmt::format("{} exit code {}{}{}",
+                              not_started ? "it could not be started:" : "it ended with",
+                              *exit_code, words.empty() ? "" : ": ", words),
+                  not_started ? "is the program in the image, and in PATH?" : "");
+    }
+    frames.finish();
+  } catch (Error& error) {
+    if (context.debts.owes(debt)) end_program(context, debt);
+    if (error.kind() == ErrorKind::artifact || error.kind() == ErrorKind::engine) {
+      error.with_kind(ErrorKind::capture);
+    }
+    // The program's own words tell more than "the stream ended".
+    const std::string words = without_secrets(last_words(frames.stderr_tail()), config.env);
+    if (error.hint().empty() && !words.empty() &&
+        std::string_view(error.what()).find(printable(words)) == std::string_view::npos) {
+      error.with_hint(program + " said: " + printable(words));
+    }
+    error.in(program);
+    throw;
+  } catch (...) {
+    if (context.debts.owes(debt)) end_program(context, debt);
+    throw;
+  }
+}
+
+PartFindings capture_dump(const CaptureContext& context, const classes::ExecDump& dump,
+                          ArtifactTail& tail, const Moved& moved) {
+  if (dump.format == classes::ExecDump::Format::sql) {
+    pipe::SqlTailCheck check;
+    TeeStage tee{&check, &tail.count};
+    stream_exec(context, dump.exec, tee, moved);
+    return {sql_found(check), {}};
+  }
+  pipe::SnapshotCheck check;
+  TeeStage tee{&check, &tail.count};
+  try {
+    stream_exec(context, dump.exec, tee, moved);
+  } catch (Error& error) {
+    if (context.capture.if_refused && classes::is_not_raft(error.what())) {
+      throw Refused("no snapshot, as its storage is not raft");
+    }
+    const std::string hint =
+        classes::snapshot_hint(error.what(), context.capture.target.module, dump.exec.argv.front());
+    if (!hint.empty()) error.with_hint(hint);
+    throw;
+  }
+  return {{{"index", check.index()}, {"term", check.term()}, {"state_bytes", check.state_bytes()}},
+          {}};
+}
+
+}  // namespace bba::ops

@@ -1,0 +1,146 @@
+#include "bba/commands/backup.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "bba/base/text.hpp"
+#include "bba/service/mounted_archive.hpp"
+#include "bba/run/cleanup.hpp"
+#include "bba/capture/execute.hpp"
+#include "services/redis/save.hpp"
+#include "bba/store/lock.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+// The second that names the set. Two runs of a module cannot be in the same one, as names are never
+// reused.
+Timestamp free_second(const Session& session, const store::BackupDirectory& directory,
+                      const std::vector<std::string>& modules) {
+  const auto taken = [&](Timestamp time) {
+    return std::any_of(modules.begin(), modules.end(), [&](const std::string& module) {
+      return directory.contains(store::manifest_name(module, time));
+    });
+  };
+  for (;;) {
+    const Timestamp time = now();
+    if (!taken(time)) return time;
+    session.stop.throw_if_requested();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+void warn_of_little_room(Session& session, const store::BackupDirectory& directory,
+                         const classes::Capture& capture) {
+  const auto expected = expected_bytes(capture);
+  const std::uint64_t room = directory.free_bytes();
+  if (expected && *expected > room) {
+    session.reporter.warning(
+        fmt::format("{} has {} free, and about {} will be read: it fits only if it compresses well",
+                    directory.path(), format_bytes(room), format_bytes(*expected)));
+  }
+}
+
+struct Executed {
+  CapturedSet set;
+  std::size_t told;  // how many of its warnings the operator has seen
+};
+
+Executed execute_or_fall_back(Session& session, Debts& debts, const classes::Capture& capture,
+                              const store::BackupDirectory& directory,
+                              pipe::Compression compression, Timestamp started) {
+  try {
+    return {execute(session, debts, capture, directory, compression, started),
+            capture.warnings.size()};
+  } catch (const Refused& refused) {
+    if (!capture.if_refused) throw;
+    const classes::Capture otherwise = classes::as_fallback(*capture.if_refused, refused.what());
+    for (const std::string& warning : otherwise.warnings) {
+      const auto& known = capture.warnings;
+      if (std::find(known.begin(), known.end(), warning) != known.end()) continue;
+      session.reporter.warning(capture.target.module + ": " + warning);
+    }
+    return {execute(session, debts, otherwise, directory, compression, started),
+            otherwise.warnings.size()};
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> needs_hand_of(const store::Manifest& manifest) {
+  std::vector<std::string> lines;
+  if (manifest.fallback) {
+    lines.push_back(
+        fmt::format("{}: the set is a fallback: {}", manifest.module, *manifest.fallback));
+  }
+  for (const std::string& lacked : manifest.incomplete) {
+    lines.push_back(fmt::format("{}: not in the set: {}", manifest.module, lacked));
+  }
+  return lines;
+}
+
+bool recover_first(Session& session) {
+  const Recovered recovered = recover(session);
+  for (const std::string& done : recovered.done) {
+    session.reporter.warning("an earlier run was killed; put right what it left: " + done);
+  }
+  for (const std::string& failed : recovered.failed) {
+    session.reporter.warning(
+        "an earlier run was killed, and what it left could not be put right: " + failed);
+  }
+  for (const std::string& waiting : recovered.waiting) {
+    session.reporter.note("an earlier run was killed, and the engine may still be making what it " +
+                          ("asked for; it is looked for again the next time: " + waiting));
+  }
+  return !recovered.failed.empty();
+}
+
+BackupResult backup(Session& session, const Wish& wish, pipe::Compression compression) {
+  BackupResult result;
+  const std::vector<std::string> modules = modules_to_back_up(session, wish);
+  std::vector<store::ModuleLock> locks;
+  std::vector<std::string> in_lock_order = modules;
+  std::sort(in_lock_order.begin(), in_lock_order.end());
+  for (const std::string& module : in_lock_order) {
+    locks.emplace_back(session.settings.state_dir, module);
+  }
+  if (recover_first(session)) {
+    result.needs_hand.push_back("an earlier run left something: see `backup-before-apply recover`");
+  }
+
+  std::vector<classes::Capture> captures;
+  for (const std::string& module : modules) {
+    Wish one = wish;
+    one.module = module;
+    captures.push_back(make_capture(session, one));
+    for (const std::string& warning : captures.back().warnings) {
+      session.reporter.warning(module + ": " + warning);
+    }
+  }
+
+  const auto directory = store::BackupDirectory::open_or_create(session.settings.backup_dir);
+  Debts debts(session.settings.state_dir, session.settings.host);
+  const Timestamp started = free_second(session, directory, modules);
+  std::vector<CapturedSet> sets;
+  for (const classes::Capture& capture : captures) {
+    warn_of_little_room(session, directory, capture);
+    Executed executed = with_context("backing up " + capture.target.module, [&] {
+      return execute_or_fall_back(session, debts, capture, directory, compression, started);
+    });
+    sets.push_back(std::move(executed.set));
+    const CapturedSet& set = sets.back();
+    for (std::size_t i = executed.told; i < set.manifest.warnings.size(); ++i) {
+      session.reporter.warning(capture.target.module + ": " + set.manifest.warnings[i]);
+    }
+    result.needs_hand.insert(result.needs_hand.end(), set.needs_hand.begin(), set.needs_hand.end());
+    const std::vector<std::string> known = needs_hand_of(set.manifest);
+    result.needs_hand.insert(result.needs_hand.end(), known.begin(), known.end());
+  }
+  session.stop.throw_if_requested();
+  publish(sets, directory);
+  for (CapturedSet& set : sets) result.sets.push_back(std::move(set.manifest));
+  return result;
+}
+
+}  // namespace bba::ops

@@ -1,0 +1,253 @@
+#include "bba/commands/drill.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "bba/base/module_id.hpp"
+#include "bba/base/text.hpp"
+#include "bba/commands/backup.hpp"
+#include "bba/restore/scratch.hpp"
+#include "bba/store/proof.hpp"
+#include "bba/commands/verify/verify.hpp"
+#include "bba/store/lock.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+constexpr int receipt_schema = 1;
+
+struct Chosen {
+  store::BackupDirectory directory;
+  store::BackupSet set;
+};
+
+const store::BackupSet* set_called(const store::Catalogue& catalogue, const std::string& manifest) {
+  const auto found =
+      std::find_if(catalogue.sets.begin(), catalogue.sets.end(),
+                   [&](const store::BackupSet& one) { return one.manifest_file == manifest; });
+  return found == catalogue.sets.end() ? nullptr : &*found;
+}
+
+// What stands in the place of a manifest that cannot be read, or in that of an artifact without
+// one.
+std::string orphaned(const store::Catalogue& catalogue, const std::string& file) {
+  for (const store::Orphan& orphan : catalogue.orphans) {
+    if (orphan.file == file) return orphan.file + ": " + orphan.why;
+  }
+  return {};
+}
+
+Chosen by_file(const FileReference& reference) {
+  const auto name = store::parse_name(reference.file);
+  if (!name) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{} is not called like an artifact or a manifest", reference.file),
+                "give the path of <module>-<time>.<suffix> or <module>-<time>.manifest.json, or a "
+                "module id");
+  }
+  auto directory = store::BackupDirectory::open_copy(reference.directory);
+  const store::Catalogue catalogue = store::read_catalogue(directory, name->module);
+  const std::string manifest = store::manifest_name(name->module, name->time);
+  if (const store::BackupSet* set = set_called(catalogue, manifest)) {
+    if (!belongs_to(*set, reference.file)) throw no_manifest(*name, reference.file);
+    return {std::move(directory), *set};
+  }
+  for (const std::string& file : {manifest, reference.file}) {
+    if (const std::string why = orphaned(catalogue, file); !why.empty()) {
+      throw Error(ErrorKind::artifact, why,
+                  "take a new backup: backup-before-apply " + name->module);
+    }
+  }
+  throw Error(ErrorKind::storage,
+              fmt::format("{}/{}: there is no such file", reference.directory, reference.file));
+}
+
+Chosen newest_of(const Session& session, const std::string& module) {
+  if (!valid_module_id(module)) {
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' is neither a module id nor a file that is there", module));
+  }
+  auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+  const store::Catalogue catalogue = store::read_catalogue(directory, module);
+  for (const store::Orphan& orphan : catalogue.orphans) {
+    const auto parsed = store::parse_name(orphan.file);
+    const bool hides_newer =
+        parsed && parsed->rest == "manifest.json" &&
+        (catalogue.sets.empty() || parsed->time > catalogue.sets.front().manifest.started);
+    if (hides_newer) {
+      throw Error(ErrorKind::artifact,
+                  fmt::format("the newest manifest, {}: {}", orphan.file, orphan.why),
+                  "name the set that you mean, or take a new backup");
+    }
+  }
+  if (catalogue.sets.empty()) {
+    throw Error(ErrorKind::config,
+                fmt::format("there is no backup of module {} in {}", module, directory.path()),
+                "take one with: backup-before-apply " + module);
+  }
+  return {std::move(directory), catalogue.sets.front()};
+}
+
+Chosen choose(const Session& session, const std::string& reference) {
+  const auto file = file_reference(session, reference);
+  return file ? by_file(*file) : newest_of(session, reference);
+}
+
+// ---- the container and its image
+
+// The container that was backed up or, where it was made anew since, its namesake.
+wire::Container live_container(Session& session, const store::ContainerRecord& record) {
+  if (auto container = session.engine.find(record.id)) return *std::move(container);
+  if (auto container = session.engine.find(record.name)) return *std::move(container);
+  throw Error(ErrorKind::container,
+              fmt::format("container {}, which was backed up, is not on this engine", record.name),
+              "a drill takes the entrypoint, the command and the environment from it: create it "
+              "again (it need not run), or drill on the host where it lives");
+}
+
+std::string image_of(Session& session, const store::ContainerRecord& record) {
+  for (const std::string& image : {record.image_id, record.image_digest}) {
+    if (image.empty()) continue;
+    try {
+      return session.engine.inspect_image(image).id;
+    } catch (const docker::ApiError& error) {
+      if (error.status() != 404) throw;
+    }
+  }
+  throw Error(ErrorKind::container,
+              fmt::format("the image that was backed up, {} ({}), is not on this engine",
+                          record.image, record.image_id),
+              record.image_digest.empty() ? "" : "docker pull " + record.image_digest);
+}
+
+bool needs_scratch(const store::Manifest& manifest) {
+  return std::any_of(manifest.artifacts.begin(), manifest.artifacts.end(),
+                     [](const auto& record) { return record.kind != "raft-snapshot"; });
+}
+
+// ---- the receipt
+
+PartReport drill_part(const DrillContext& context, const store::ArtifactRecord& record) {
+  if (record.kind == "sql") return drill_sql(context, record);
+  if (record.kind == "rdb-directory") return drill_rdb(context, record);
+  if (record.kind == "objects") return drill_objects(context, record);
+  if (record.kind == "raft-snapshot") return drill_snapshot(record);
+  return drill_archive(context, record);
+}
+
+// Where there was one before it is replaced as a whole.
+void write_receipt(const store::BackupDirectory& directory, const std::string& name,
+                   const Json& receipt) {
+  constexpr unsigned mode = 0600;
+  const std::string text = pretty_json(receipt);
+  if (directory.contains(name)) {
+    store::replace_file(directory.fd(), directory.path() + '/' + name, text, mode);
+    return;
+  }
+  store::ArtifactFile file(directory);
+  file.write(as_bytes(text));
+  file.sync();
+  file.publish(name);
+  directory.sync();
+}
+
+// What a drill that disproves a set leaves: whatever an earlier one said, nobody is told any longer
+// that the set is good.
+void write_failure(Session& session, const Chosen& chosen, const std::string& name,
+                   const Json& receipt) {
+  withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
+  try {
+    chosen.directory.remove(name);
+    write_receipt(chosen.directory, name, receipt);
+  } catch (const Error& error) {
+    session.reporter.warning(
+        fmt::format("the drill failed, and its receipt could not be written: {}", error.what()));
+  }
+}
+
+void require_whole(Session& session, const Chosen& chosen) {
+  const SetVerdict verdict = verify_set(session, chosen.directory, chosen.set);
+  if (verdict.good()) return;
+  withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
+  throw Error(ErrorKind::artifact, verdict.first_broken(),
+              "it does not pass verify, so it was not restored: take a new backup");
+}
+
+}  // namespace
+
+Drill drill(Session& session, const DrillRequest& request) {
+  const auto began = std::chrono::steady_clock::now();
+  const Chosen chosen = choose(session, request.reference);
+  const store::Manifest& manifest = chosen.set.manifest;
+  const store::ModuleLock lock(session.settings.state_dir, manifest.module);
+  Drill drill;
+  if (recover_first(session)) {
+    drill.needs_hand.push_back("an earlier run left something: see `backup-before-apply recover`");
+  }
+  require_whole(session, chosen);
+
+  wire::Container live;
+  std::string image = manifest.container.image_id;
+  if (needs_scratch(manifest)) {
+    require_room(session, manifest);
+    live = live_container(session, manifest.container);
+    image = image_of(session, manifest.container);
+    if (live.image != image) {
+      session.reporter.note(fmt::format(
+          "container {} has another image by now: the one that was backed up is used", live.name));
+    }
+  }
+  Debts debts(session.settings.state_dir, session.settings.host);
+  const DrillContext context{session, debts, chosen.directory, manifest,
+                             live,    image, request.memory,   drill.needs_hand};
+  const std::string receipt = store::receipt_name(manifest.module, manifest.started);
+  drill.receipt = {{"schema", receipt_schema},
+                   {"module", manifest.module},
+                   {"class", manifest.module_class},
+                   {"manifest", chosen.set.manifest_file},
+                   {"manifest_sha256", manifest_sha256(chosen.set)},
+                   {"finished", nullptr},
+                   {"seconds", nullptr},
+                   {"tool_version", BBA_VERSION},
+                   {"container", manifest.container.name},
+                   {"image", manifest.container.image},
+                   {"image_id", image},
+                   {"passed", false},
+                   {"compared", Json::array()},
+                   {"not_proven", Json::array()}};
+  const auto ended = [&](bool passed) {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    drill.receipt["passed"] = passed;
+    drill.receipt["finished"] = format_rfc3339(now());
+    drill.receipt["seconds"] = took.count();
+  };
+  for (const store::ArtifactRecord& record : manifest.artifacts) {
+    try {
+      PartReport report = drill_part(context, record);
+      Json one = {{"file", record.file}, {"kind", record.kind}};
+      one.update(report.compared);
+      drill.receipt["compared"].push_back(std::move(one));
+      for (const std::string& line : report.lines) drill.lines.push_back(record.file + ": " + line);
+      for (const std::string& line : report.not_proven) {
+        drill.receipt["not_proven"].push_back(record.file + ": " + line);
+      }
+    } catch (Error& error) {
+      session.reporter.progress_end();
+      error.in(record.file);
+      if (error.kind() == ErrorKind::artifact) {
+        ended(false);
+        drill.receipt["error"] = error.what();
+        write_failure(session, chosen, receipt, drill.receipt);
+      }
+      throw;
+    }
+  }
+  session.stop.throw_if_requested();
+  ended(true);
+  write_receipt(chosen.directory, receipt, drill.receipt);
+  publish_proof(session, chosen.directory, chosen.set.manifest_file);
+  return drill;
+}
+
+}  // namespace bba::ops

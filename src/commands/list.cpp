@@ -1,0 +1,149 @@
+#include "bba/commands/list.hpp"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "bba/base/module_id.hpp"
+#include "bba/base/text.hpp"
+#include "bba/store/proof.hpp"
+#include "bba/store/manifest_checksum.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+std::string fault_of(const store::BackupDirectory& directory, const store::BackupSet& set) {
+  if (const std::string fault = seal_fault(set.manifest_text); !fault.empty()) {
+    return set.manifest_file + ": " + fault;
+  }
+  if (!set.missing.empty()) return set.missing.front() + " is missing";
+  for (const store::ArtifactRecord& artifact : set.manifest.artifacts) {
+    struct stat status {};
+    if (::fstatat(directory.fd(), artifact.file.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        static_cast<std::uint64_t>(status.st_size) != artifact.bytes) {
+      return fmt::format("{} has {} bytes, not {}", artifact.file, status.st_size, artifact.bytes);
+    }
+  }
+  return {};
+}
+
+ListedSet listed(const store::BackupDirectory& directory, const store::BackupSet& set) {
+  ListedSet row;
+  row.module = set.manifest.module;
+  row.module_class = set.manifest.module_class;
+  row.strategy = set.manifest.strategy;
+  row.fallback = set.manifest.fallback;
+  row.changed_while_read = changed_while_read(set.manifest);
+  row.incomplete = set.manifest.incomplete;
+  row.started = set.manifest.started;
+  row.manifest_file = set.manifest_file;
+  for (const store::ArtifactRecord& artifact : set.manifest.artifacts) {
+    row.artifacts.push_back(artifact.file);
+    row.bytes += artifact.bytes;
+  }
+  row.content_bytes = content_bytes(set.manifest);
+  row.broken = fault_of(directory, set);
+  row.failed = failed_drill(set).value_or("");
+  row.proof = !row.broken.empty()   ? "broken"
+              : !row.failed.empty() ? "failed"
+                                    : name(proof_level(set));
+  return row;
+}
+
+// How much smaller the artifacts are than what they hold; nothing is as large as nothing.
+double ratio(const ListedSet& row) {
+  if (row.content_bytes == 0) return 1;
+  return static_cast<double>(row.bytes) / static_cast<double>(row.content_bytes);
+}
+
+std::string age_text(Timestamp at, Timestamp started) {
+  return started > at ? "in the future" : format_duration(at - started);
+}
+
+// What to know of a set, a line each below its row.
+std::vector<std::string> remarks(const ListedSet& row) {
+  std::vector<std::string> lines;
+  if (!row.broken.empty()) lines.push_back("broken: " + row.broken);
+  if (!row.failed.empty()) lines.push_back("failed: " + row.failed);
+  if (row.fallback) lines.push_back("fallback: " + *row.fallback);
+  if (row.changed_while_read > 0) {
+    lines.push_back(
+        fmt::format("changed: {} entries changed while they were read", row.changed_while_read));
+  }
+  for (const std::string& lacked : row.incomplete) lines.push_back("incomplete: " + lacked);
+  return lines;
+}
+
+}  // namespace
+
+Listing list(const Session& session, const std::string& module) {
+  if (!module.empty() && !valid_module_id(module)) {
+    throw Error(ErrorKind::config, fmt::format("'{}' is no module id", module));
+  }
+  const auto directory = store::BackupDirectory::open_copy(session.settings.backup_dir);
+  store::Catalogue catalogue = store::read_catalogue(directory, module);
+  Listing listing;
+  for (const store::BackupSet& set : catalogue.sets) {
+    listing.sets.push_back(listed(directory, set));
+  }
+  listing.orphans = std::move(catalogue.orphans);
+  return listing;
+}
+
+std::string list_text(const Listing& listing, Timestamp at) {
+  std::size_t module_width = std::string_view("MODULE").size();
+  std::size_t age_width = std::string_view("AGE").size();
+  for (const ListedSet& row : listing.sets) {
+    module_width = std::max(module_width, row.module.size());
+    age_width = std::max(age_width, age_text(at, row.started).size());
+  }
+  std::string text;
+  if (!listing.sets.empty()) {
+    text = fmt::format("{:<{}}  {:<20}  {:<5}  {:>10}  {:>5}  {:<8}  {:<{}}  {}\n", "MODULE",
+                       module_width, "TIME", "CLASS", "SIZE", "RATIO", "PROOF", "AGE", age_width,
+                       "STRATEGY");
+  }
+  for (const ListedSet& row : listing.sets) {
+    text += fmt::format("{:<{}}  {:<20}  {:<5}  {:>10}  {:>5.2f}  {:<8}  {:<{}}  {}\n", row.module,
+                        module_width, format_rfc3339(row.started), row.module_class,
+                        format_bytes(row.bytes), ratio(row), row.proof, age_text(at, row.started),
+                        age_width, printable(row.strategy));
+    for (const std::string& remark : remarks(row)) {
+      text += fmt::format("{:<{}}  {}\n", "", module_width, printable(remark));
+    }
+  }
+  for (const store::Orphan& orphan : listing.orphans) {
+    text += fmt::format("orphan  {}  {}\n", printable(orphan.file), printable(orphan.why));
+  }
+  return text;
+}
+
+Json list_json(const Listing& listing, Timestamp at) {
+  Json sets = Json::array();
+  for (const ListedSet& row : listing.sets) {
+    sets.push_back({{"module", row.module},
+                    {"class", row.module_class},
+                    {"strategy", row.strategy},
+                    {"fallback", row.fallback ? Json(*row.fallback) : Json()},
+                    {"changed_while_read", row.changed_while_read},
+                    {"incomplete", row.incomplete},
+                    {"started", format_rfc3339(row.started)},
+                    {"age_seconds", (at - row.started).count()},
+                    {"bytes", row.bytes},
+                    {"content_bytes", row.content_bytes},
+                    {"ratio", ratio(row)},
+                    {"proof", row.proof},
+                    {"broken", row.broken},
+                    {"failed", row.failed},
+                    {"manifest", row.manifest_file},
+                    {"artifacts", row.artifacts}});
+  }
+  Json orphans = Json::array();
+  for (const store::Orphan& orphan : listing.orphans) {
+    orphans.push_back({{"file", orphan.file}, {"why", orphan.why}});
+  }
+  return {{"sets", std::move(sets)}, {"orphans", std::move(orphans)}};
+}
+
+}  // namespace bba::ops

@@ -1,0 +1,338 @@
+#include "bba/commands/plan.hpp"
+
+#include <algorithm>
+
+#include "bba/base/module_id.hpp"
+#include "bba/base/path.hpp"
+#include "bba/base/text.hpp"
+#include "bba/conf/platform.hpp"
+#include "bba/tree/tar_against_walk.hpp"
+#include "bba/services/registry.hpp"
+#include "bba/run/target.hpp"
+#include "bba/store/artifact_file.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+using classes::Capture;
+using classes::Consistency;
+using classes::Target;
+
+void require_valid_id(const std::string& id) {
+  if (valid_module_id(id)) return;
+  throw Error(
+      ErrorKind::config, fmt::format("'{}' is no module id", id),
+      "a module id is the name of a directory below <platform-root>/modules: lower-case letters, "
+      "digits, '.', '_' and '-'");
+}
+
+void collect(const Session& session, const std::string& id, std::vector<std::string>& path,
+             std::vector<std::string>& found) {
+  require_valid_id(id);
+  if (std::find(path.begin(), path.end(), id) != path.end()) {
+    throw Error(
+        ErrorKind::config,
+        fmt::format("backup_ref_modules goes round in a circle: {} -> {}", join(path, " -> "), id));
+  }
+  path.push_back(id);
+  const auto module = conf::load_module(session.settings.platform_root, id);
+  if (module && module->statefulness == conf::Statefulness::stateless) {
+    throw Error(
+        ErrorKind::config, fmt::format("module {} is stateless: there is nothing to back up", id),
+        "where that is wrong, correct spec.runtime.statefulness in its module.yaml, or choose a "
+        "class with --class");
+  }
+  if (module && module->statefulness == conf::Statefulness::sidecar_bound) {
+    if (module->backup_ref_modules.empty()) {
+      throw Error(ErrorKind::config,
+                  fmt::format("module {} is sidecar-bound and names no module to back up", id),
+                  "set spec.release.backup_ref_modules in its module.yaml");
+    }
+    for (const std::string& other : module->backup_ref_modules) {
+      collect(session, other, path, found);
+    }
+  } else if (std::find(found.begin(), found.end(), id) == found.end()) {
+    found.push_back(id);
+  }
+  path.pop_back();
+}
+
+LookupClues clues_of(const Session& session, const Wish& wish) {
+  LookupClues clues;
+  if (!wish.container) {
+    return ops::clues_of(session.settings.config, session.settings.platform_root, wish.module);
+  }
+  clues.module = wish.module;
+  clues.option = wish.container;
+  return clues;
+}
+
+// Where the platform's files say another host than the one that the engine is on.
+std::optional<std::string> host_warning(Session& session, const std::string& module) {
+  std::string said;
+  try {
+    const auto known = conf::load_module(session.settings.platform_root, module);
+    if (known) said = known->host;
+  } catch (const Error& error) {
+    // Only a class that was asked for comes this far with a file that cannot be read.
+    return error.what();
+  }
+  if (said.empty()) return std::nullopt;
+  std::string here = session.engine.info().name;
+  if (here.empty()) here = host_name();
+  if (same_host(said, here)) return std::nullopt;
+  return fmt::format("module.yaml says that {} lives on {}, and this is {}", module, said, here);
+}
+
+// `warnings` gets what the operator should know of the platform's files.
+Target find_target(Session& session, const Wish& wish,
+                   const std::vector<wire::ContainerSummary>& all,
+                   std::vector<std::string>& warnings) {
+  Target target;
+  target.module = wish.module;
+  target.settings = module_settings(session.settings.config, wish.module);
+  if (!wish.paths.empty()) target.settings.paths = wish.paths;
+  target.operator_env = lent_variables(target.settings, session.settings.environment);
+
+  const LookupClues clues = clues_of(session, wish);
+  FoundContainer found;
+  try {
+    found = find_container(clues, all);
+  } catch (Error& error) {
+    if (!clues.unread.empty() || !passed_over(clues, all).empty()) throw;
+    const std::vector<std::string> ids = conf::module_ids(session.settings.platform_root);
+    if (!ids.empty() && std::find(ids.begin(), ids.end(), wish.module) == ids.end()) {
+      const std::vector<std::string> close = nearest(wish.module, ids, 5);
+      if (!close.empty())
+        error.with_hint("no such module; did you mean " + join(close, ", ") + "?");
+    }
+    throw;
+  }
+  for (const std::string& file : clues.unread) {
+    warnings.push_back("not read when the container was looked for: " + file);
+  }
+  if (auto warning = host_warning(session, wish.module)) warnings.push_back(std::move(*warning));
+  target.found_by = found.step;
+  target.container = session.engine.inspect(found.container.id);
+  resolve_sources(target.container.mounts);
+
+  if (wish.module_class) {
+    target.module_class = *wish.module_class;
+    target.rule = "asked for with --class";
+  } else {
+    const conf::ClassChoice choice =
+        class_of(session.settings.config, wish.module, target.container.config_image);
+    target.module_class = choice.module_class;
+    target.rule = choice.why;
+  }
+  return target;
+}
+
+// This program writes there while it archives, and each set would hold all the earlier ones.
+void leave_out_own(Capture& capture, const std::string& own, std::string_view what) {
+  const std::string directory = resolved(own);
+  for (classes::Part& part : capture.parts) {
+    std::string left_out;
+    if (auto* archive = std::get_if<classes::PathArchive>(&part.what)) {
+      const std::string& host = archive->host_path;
+      if (host.empty() || !lies_within(directory, host)) continue;
+      ArchiveRules rules;
+      rules.path = archive->path;
+      rules.nested = archive->nested;
+      std::string below = directory == host ? "*" : directory.substr(host.size());
+      if (below.starts_with('/')) below.erase(0, 1);
+      if (rules.excluded(below)) continue;  // in a mount inside of this one
+      left_out = rules.in_container(below);
+      archive->excludes.push_back(left_out);
+    } else if (auto* project = std::get_if<classes::HostDirectory>(&part.what)) {
+      if (directory == project->path || !lies_within(directory, project->path)) continue;
+      left_out = directory;
+      project->excludes.push_back(left_out);
+    } else {
+      continue;
+    }
+    capture.warnings.push_back(fmt::format("{} is left out of the archive of {}: it is {}",
+                                           left_out, part.source(), what));
+  }
+}
+
+void measure_parts(Capture& capture, const Stop& stop) {
+  for (classes::Part& part : capture.parts) {
+    if (const auto* archive = std::get_if<classes::PathArchive>(&part.what)) {
+      if (archive->host_path.empty()) continue;
+      ArchiveRules rules;
+      rules.path = archive->path;
+      rules.host_path = archive->host_path;
+      rules.excludes = archive->excludes;
+      rules.nested = archive->nested;
+      part.expected_bytes = measure(rules, stop);
+    }
+  }
+}
+
+Consistency wanted_consistency(const Session& session, const Wish& wish, const Target& target) {
+  const std::string text = wish.consistency.value_or(
+      target.settings.consistency.value_or(session.settings.config.consistency));
+  const auto consistency = classes::consistency_by_name(text);
+  if (!consistency) {
+    throw Error(ErrorKind::usage, fmt::format("'{}' is no consistency", text),
+                "use auto, pause, stop or live");
+  }
+  return *consistency;
+}
+
+}  // namespace
+
+std::vector<std::string> modules_to_back_up(const Session& session, const Wish& wish) {
+  require_valid_id(wish.module);
+  if (wish.module_class)
+    return {wish.module};  // a class that is asked for overrides what the module is
+  std::vector<std::string> path;
+  std::vector<std::string> found;
+  collect(session, wish.module, path, found);
+  // One container's data would go out under the names of them all.
+  if (found.size() > 1 && (wish.container || !wish.paths.empty())) {
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{} is of one container, and {} is backed up with {}",
+                    wish.container ? "--container" : "--path", wish.module, join(found, ", ")),
+        "back them up one by one, or set modules.<id>.container in the configuration");
+  }
+  return found;
+}
+
+Capture make_capture(Session& session, const Wish& wish) {
+  require_valid_id(wish.module);
+  std::vector<wire::ContainerSummary> all = session.engine.list();
+  for (wire::ContainerSummary& one : all) resolve_sources(one.mounts);
+  std::vector<std::string> warnings;
+  const Target target = find_target(session, wish, all, warnings);
+  const Consistency wanted = wanted_consistency(session, wish, target);
+  Capture capture = ask_service(session, target, all, wanted);
+  const auto complete = [&](Capture& one) {
+    one.warnings.insert(one.warnings.begin(), warnings.begin(), warnings.end());
+    leave_out_own(one, session.settings.backup_dir, "the backup directory");
+    leave_out_own(one, session.settings.state_dir, "the directory of locks and journals");
+  };
+  complete(capture);
+  if (capture.if_refused) {
+    Capture otherwise = *capture.if_refused;
+    complete(otherwise);
+    capture.if_refused = std::make_shared<const Capture>(std::move(otherwise));
+  }
+  measure_parts(capture, session.stop);
+  return capture;
+}
+
+std::optional<std::uint64_t> expected_bytes(const Capture& capture) {
+  std::uint64_t sum = 0;
+  for (const classes::Part& part : capture.parts) {
+    if (!part.expected_bytes) return std::nullopt;
+    sum += *part.expected_bytes;
+  }
+  return sum;
+}
+
+std::string plan_text(const Capture& capture, const Session& session) {
+  const wire::Container& container = capture.target.container;
+  std::string text;
+  const auto line = [&](std::string_view key, std::string_view value) {
+    text += fmt::format("{:<12} {}\n", key, value);
+  };
+  line("module", capture.target.module);
+  line("class", fmt::format("{}: {}", capture.target.module_class, capture.target.rule));
+  line("container", fmt::format("{} ({}), found by {}", container.name, container.state,
+                                capture.target.found_by));
+  line("image", container.config_image);
+  line("strategy", capture.strategy);
+  if (capture.fallback) line("fallback", *capture.fallback);
+  line("consistency",
+       fmt::format("{}: {}", classes::name(capture.consistency), capture.consistency_reason));
+  for (const classes::Quiesced& one : capture.quiesce) {
+    line("", fmt::format("{} is {} meanwhile", one.name,
+                         capture.consistency == Consistency::stop ? "stopped" : "paused"));
+  }
+  for (const classes::MountChoice& choice : capture.mounts) {
+    line(choice.taken ? "take" : "leave out",
+         fmt::format("{} ({} {}): {}", choice.mount.destination, choice.mount.type,
+                     choice.mount.name.empty() ? choice.mount.source : choice.mount.name,
+                     choice.why));
+  }
+  for (const classes::Part& part : capture.parts) {
+    line(
+        "artifact",
+        fmt::format(
+            "{}{}: {}{}", part.kind(), part.name.empty() ? "" : " " + part.name, part.source(),
+            part.expected_bytes ? ", about " + format_bytes(*part.expected_bytes) : std::string()));
+  }
+  if (const Json* databases = member(capture.facts, "databases")) {
+    for (const Json& one : *databases) {
+      line("database", fmt::format("{} ({})", string_member(one, "name").value_or(""),
+                                   format_bytes(size_member(one, "bytes").value_or(0))));
+    }
+  }
+  try {
+    const auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+    line("goes to",
+         fmt::format("{} ({} free)", directory.path(), format_bytes(directory.free_bytes())));
+  } catch (const Error&) {
+    line("goes to", session.settings.backup_dir + " (not there yet)");
+  }
+  for (const std::string& request : classes::requests(capture)) line("request", request);
+  if (capture.if_refused) {
+    for (const std::string& request : classes::requests(*capture.if_refused)) {
+      line("if refused", request);
+    }
+  }
+  for (const std::string& missing : capture.incomplete) line("incomplete", missing);
+  for (const std::string& warning : capture.warnings) line("warning", warning);
+  for (const std::string& follow_up : capture.follow_ups) line("follow-up", follow_up);
+  return text;
+}
+
+Json plan_json(const Capture& capture, const Session& session) {
+  const wire::Container& container = capture.target.container;
+  Json json = {{"module", capture.target.module},
+               {"class", std::string(1, capture.target.module_class)},
+               {"rule", capture.target.rule},
+               {"container",
+                {{"id", container.id},
+                 {"name", container.name},
+                 {"state", container.state},
+                 {"image", container.config_image},
+                 {"found_by", capture.target.found_by}}},
+               {"strategy", capture.strategy},
+               {"fallback", capture.fallback ? Json(*capture.fallback) : Json()},
+               {"consistency", classes::name(capture.consistency)},
+               {"consistency_reason", capture.consistency_reason}};
+  Json& quiesce = json["quiesce"] = Json::array();
+  for (const auto& one : capture.quiesce) quiesce.push_back({{"id", one.id}, {"name", one.name}});
+  Json& mounts = json["mounts"] = Json::array();
+  for (const auto& choice : capture.mounts) {
+    mounts.push_back({{"type", choice.mount.type},
+                      {"name", choice.mount.name},
+                      {"source", choice.mount.source},
+                      {"destination", choice.mount.destination},
+                      {"taken", choice.taken},
+                      {"why", choice.why}});
+  }
+  Json& artifacts = json["artifacts"] = Json::array();
+  for (const auto& part : capture.parts) {
+    artifacts.push_back(
+        {{"part", part.name},
+         {"kind", part.kind()},
+         {"source", part.source()},
+         {"expected_bytes", part.expected_bytes ? Json(*part.expected_bytes) : Json()}});
+  }
+  json["facts"] = capture.facts;
+  json["backup_dir"] = session.settings.backup_dir;
+  json["requests"] = classes::requests(capture);
+  if (capture.if_refused) json["requests_if_refused"] = classes::requests(*capture.if_refused);
+  json["incomplete"] = capture.incomplete;
+  json["warnings"] = capture.warnings;
+  json["follow_ups"] = capture.follow_ups;
+  return json;
+}
+
+}  // namespace bba::ops

@@ -1,0 +1,214 @@
+#include "bba/run/cleanup.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <sys/stat.h>
+#include <thread>
+
+#include "bba/base/text.hpp"
+#include "bba/docker/exec_end.hpp"
+#include "bba/run/guard.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+void unpause(docker::Engine& engine, const std::string& id) {
+  // A pause may still be under way in the engine when its client dies, so "not paused" is believed
+  // only after a while.
+  constexpr int looks = 5;
+  for (int look = 0; look < looks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(100ms);
+    const wire::Container container = engine.inspect(id);
+    if (!container.running) return;
+    if (!container.paused) continue;
+    engine.unpause(id);
+    return;
+  }
+}
+
+void start_again(docker::Engine& engine, const std::string& id) {
+  // The engine goes on stopping a container whose client has died, so "it runs" is believed only
+  // when the time has passed that the container was given to end.
+  const auto patience = std::chrono::steady_clock::now() + stop_grace + 5s;
+  for (;;) {
+    if (!engine.inspect(id).running) return engine.start(id);
+    if (std::chrono::steady_clock::now() > patience) return;
+    std::this_thread::sleep_for(200ms);
+  }
+}
+
+bool was_seen_made(const store::JournalEntry& scratch) {
+  return scratch.id != scratch.name;
+}
+
+bool remove_scratch(docker::Engine& engine, const store::JournalEntry& scratch) {
+  // Most of those that a dead client left in the making are there within this time.
+  constexpr int most_looks = 8;
+  const int looks = was_seen_made(scratch) ? 1 : most_looks;
+  for (int look = 0; look < looks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(250ms);
+    if (!engine.find(scratch.id)) continue;
+    engine.remove_container(scratch.id);
+    return true;
+  }
+  return was_seen_made(scratch);
+}
+
+// How long an engine may go on making a container whose client has gone: it copies what its image
+// has in the places of its volumes.
+constexpr std::chrono::hours longest_making{1};
+
+bool may_still_be_made(const store::Leftover& leftover) {
+  struct stat status {};
+  if (::fstat(leftover.lock.get(), &status) != 0) return true;
+  const auto written = std::chrono::system_clock::from_time_t(status.st_mtime);
+  return std::chrono::system_clock::now() - written < longest_making;
+}
+
+bool pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
+  switch (entry.debt) {
+    case store::Debt::paused:
+      unpause(engine, entry.id);
+      return true;
+    case store::Debt::stopped:
+      start_again(engine, entry.id);
+      return true;
+    case store::Debt::exec:
+      if (!end_exec(engine, entry.id)) {
+        throw Error(ErrorKind::engine,
+                    fmt::format("{} may still run: its process is not on this host", entry.name));
+      }
+      return true;
+    case store::Debt::scratch:
+      return remove_scratch(engine, entry);
+  }
+  throw Error(ErrorKind::internal, "a debt of no kind");
+}
+
+// Why nothing can be paid to that engine now; empty where it answers.
+std::string trouble_with(const std::string& host, const docker::Limits& limits, const Stop* stop) {
+  try {
+    docker::Engine(docker::socket_path(host), limits, stop).version();
+    return {};
+  } catch (const Error& error) {
+    if (stop != nullptr) stop->throw_if_requested();
+    return error.what();
+  }
+}
+
+// The engine says 404, too, of a container that is there and cannot be started, as its network is
+// gone.
+bool is_gone(docker::Engine& engine, const store::JournalEntry& entry) {
+  if (entry.debt != store::Debt::paused && entry.debt != store::Debt::stopped) return true;
+  try {
+    engine.inspect(entry.id);
+    return false;
+  } catch (const docker::ApiError& error) {
+    return error.status() == 404;
+  }
+}
+
+}  // namespace
+
+bool pay(docker::Engine& engine, const store::JournalEntry& entry) {
+  // The engine may be busy with the very request that this run broke off, so a refusal is tried
+  // again.
+  constexpr int tries = 4;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return pay_once(engine, entry);
+    } catch (const docker::ApiError& error) {
+      if (error.status() == 404 && is_gone(engine, entry)) return true;  // and with it the debt
+      if (attempt == tries) throw;
+    } catch (const Error&) {
+      if (attempt == tries) throw;
+    }
+    std::this_thread::sleep_for(attempt * 250ms);
+  }
+}
+
+Debts::Debts(const std::string& state_directory, const std::string& host)
+    : state_directory_(state_directory), journal_(state_directory, host) {}
+
+void Debts::owe(const store::JournalEntry& entry) {
+  if (!guarded_) {
+    start_guard(state_directory_, journal_.path());
+    guarded_ = true;
+  }
+  journal_.owe(entry);
+}
+
+void Debts::settle(const store::JournalEntry& entry) {
+  journal_.settle(entry);
+}
+
+bool Debts::owes(const store::JournalEntry& entry) const {
+  const auto& open = journal_.open();
+  return std::find(open.begin(), open.end(), entry) != open.end();
+}
+
+Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Limits& limits,
+                        const Stop* stop) {
+  Recovered recovered;
+  for (const store::Leftover& leftover : leftovers) {
+    if (!leftover.trouble.empty()) {
+      recovered.failed.push_back(leftover.trouble +
+                                 ": this journal cannot be read; look for what its run has left "
+                                 "(docker ps --filter status=paused), then remove it");
+      continue;
+    }
+    // Another engine knows nothing of these containers: its 404 would settle what is still owed.
+    const std::string trouble = trouble_with(leftover.host, limits, stop);
+    bool all_paid = true;
+    for (const store::JournalEntry& entry : leftover.debts) {
+      const std::string what = fmt::format("{}: {}", store::name(entry.debt), entry.name);
+      try {
+        if (!trouble.empty()) throw Error(ErrorKind::engine, trouble);
+        docker::Engine engine(docker::socket_path(leftover.host), limits, stop);
+        if (pay(engine, entry) || !may_still_be_made(leftover)) {
+          recovered.done.push_back(what);
+        } else {
+          all_paid = false;
+          recovered.waiting.push_back(what);
+        }
+      } catch (const Error& error) {
+        if (stop != nullptr) stop->throw_if_requested();
+        all_paid = false;
+        recovered.failed.push_back(what + ": " + error.what());
+      }
+    }
+    try {
+      if (all_paid) store::forget(leftover);
+    } catch (const Error& error) {
+      recovered.failed.emplace_back(error.what());
+    }
+  }
+  return recovered;
+}
+
+Recovered recover(Session& session) {
+  const auto patience = std::chrono::steady_clock::now() + 10s;
+  for (bool told = false;; told = true) {
+    std::vector<std::string> being_paid;
+    std::vector<store::Leftover> leftovers =
+        store::leftovers(session.settings.state_dir, &being_paid);
+    if (being_paid.empty()) {
+      return pay_leftovers(std::move(leftovers), session.settings.limits, &session.stop);
+    }
+    if (std::chrono::steady_clock::now() > patience) {
+      throw Error(ErrorKind::busy,
+                  "a guard is still putting right what a killed run left: " + being_paid.front(),
+                  "try again in a minute; does the engine that the file names answer?");
+    }
+    if (!told) {
+      session.reporter.note("waiting for the guard of a killed run, which is putting things right");
+    }
+    session.stop.throw_if_requested();
+    std::this_thread::sleep_for(100ms);
+  }
+}
+
+}  // namespace bba::ops

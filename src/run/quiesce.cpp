@@ -1,0 +1,141 @@
+#include "bba/run/quiesce.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <thread>
+
+#include "bba/base/text.hpp"
+#include "bba/store/lock.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Held {
+  store::JournalEntry entry;
+  Clock::time_point since;
+};
+
+// Two runs may need the same container still (a shared volume): the second waits until the first
+// has let go of it, so that neither takes the other's pause for the operator's.
+store::ModuleLock lock_container(Session& session, const classes::Quiesced& container) {
+  const auto patience = Clock::now() + std::chrono::minutes(30);
+  for (bool told = false;; told = true) {
+    try {
+      return {session.settings.state_dir, "container-" + container.id.substr(0, 12)};
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::busy || Clock::now() > patience) throw;
+      if (!told) session.reporter.note("waiting for another run to let go of " + container.name);
+    }
+    session.stop.throw_if_requested();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+// The freezer of cgroup v1 gives up where a container's processes come and go while the machine is
+// busy: runc says "unable to freeze", has thawed it again, and can mostly freeze it a moment later.
+void pause(Session& session, const std::string& id) {
+  constexpr int tries = 5;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return session.engine.pause(id);
+    } catch (const docker::ApiError& error) {
+      if (error.status() != 500 || attempt == tries) throw;
+    }
+    session.stop.throw_if_requested();
+    std::this_thread::sleep_for(attempt * std::chrono::milliseconds(100));
+    if (session.engine.inspect(id).paused) return;
+  }
+}
+
+// Pauses or stops one container. False where it is still already: it stays as it is.
+bool hold(Session& session, Debts& debts, const store::JournalEntry& entry, bool stops) {
+  const wire::Container now = session.engine.inspect(entry.id);
+  if (!now.running || now.paused) return false;
+  if (stops && now.auto_remove) {
+    throw Error(ErrorKind::container,
+                entry.name +
+                    " was started with --rm: the engine removes it, and its volumes "
+                    "without a name, when it stops",
+                "pause it instead: --consistency pause");
+  }
+  debts.owe(entry);
+  try {
+    stops ? session.engine.stop(entry.id, stop_grace) : pause(session, entry.id);
+  } catch (const docker::ApiError& error) {
+    // Refused outright: somebody else was quicker, and it is theirs to undo.
+    if (error.status() == 409) debts.settle(entry);
+    throw;
+  }
+  return true;
+}
+
+}  // namespace
+
+Quieted while_quiet(Session& session, Debts& debts, const classes::Capture& capture,
+                    const std::function<void()>& action) {
+  const bool stops = capture.consistency == classes::Consistency::stop;
+  std::vector<classes::Quiesced> in_lock_order = capture.quiesce;
+  std::sort(in_lock_order.begin(), in_lock_order.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::vector<store::ModuleLock> locks;
+  for (const classes::Quiesced& one : in_lock_order) {
+    locks.push_back(lock_container(session, one));
+  }
+
+  // A run that was killed since this one began may have paused one of them: that is no pause of the
+  // operator's, and its guard is about to end it.
+  Quieted quieted;
+  const Recovered recovered = recover(session);
+  for (const std::string& done : recovered.done) {
+    session.reporter.warning("another run was killed; put right what it left: " + done);
+  }
+  for (const std::string& failed : recovered.failed) {
+    session.reporter.warning("another run was killed, and this is left: " + failed);
+    quieted.needs_hand.push_back(failed);
+  }
+
+  std::vector<Held> held;
+  std::exception_ptr failure;
+  try {
+    for (const classes::Quiesced& one : capture.quiesce) {
+      with_context(fmt::format("{} {}", stops ? "stopping" : "pausing", one.name), [&] {
+        const Held next{{stops ? store::Debt::stopped : store::Debt::paused, one.id, one.name},
+                        Clock::now()};
+        // Noted first: a pause whose answer never came may have happened.
+        held.push_back(next);
+        if (!hold(session, debts, next.entry, stops)) held.pop_back();
+      });
+    }
+    action();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+
+  // A request to stop must not stop this.
+  docker::Limits patient;
+  patient.silence = std::chrono::seconds(30);
+  docker::Engine engine = session.engine.unstoppable(patient);
+  for (auto one = held.rbegin(); one != held.rend(); ++one) {
+    if (!debts.owes(one->entry)) continue;
+    try {
+      pay(engine, one->entry);
+      debts.settle(one->entry);
+      quieted.records.insert(quieted.records.begin(),
+                             {one->entry.name, one->entry.id,
+                              std::chrono::duration<double>(Clock::now() - one->since).count()});
+    } catch (const Error& error) {
+      const std::string what = fmt::format("{} could not be {}: {}", one->entry.name,
+                                           stops ? "started" : "unpaused", error.what());
+      quieted.needs_hand.push_back(what);
+      session.reporter.warning(what + "; run `backup-before-apply recover`");
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+  return quieted;
+}
+
+}  // namespace bba::ops

@@ -1,0 +1,96 @@
+// Class D, MinIO: every object through mc inside the container. Source: minio/mc cmd/ls-main.go,
+// cmd/cat-main.go and its documents of `mc ls`, `mc cat` and MC_HOST_<alias>.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "bba/service/mounts.hpp"
+
+namespace bba::classes {
+
+// Whether mc takes it for an alias: a letter, then letters, digits, '-' and '_'.
+bool valid_alias(std::string_view alias);
+
+// mc with the alias's credentials in Env: the operator's MC_HOST_<alias>, else the container's root
+// user. `user` and `password` with _FILE variants already read.
+wire::ExecConfig minio_client(const Target& target, const std::string& alias,
+                              const std::map<std::string, std::string>& operator_environment,
+                              const std::optional<std::string>& user,
+                              const std::optional<std::string>& password);
+
+// Why mc does not know the alias, from its answer to `mc alias list --json ALIAS`; nullopt where it
+// knows it. `ls` does not tell: of an alias that it does not know it lists nothing and succeeds, as
+// of an empty server. The answer holds the alias's secret key, so nothing of it is repeated but the
+// words of an error.
+std::optional<std::string> alias_unknown_because(std::string_view answer, std::string_view alias);
+
+struct ObjectEntry {
+  std::string key;  // below the alias: "bucket/path/to/object"; ends in '/' for a bucket
+  std::uint64_t size = 0;
+  std::int64_t mtime = 0;  // seconds since 1970
+  std::string etag;
+  bool is_folder = false;
+};
+// One value of `mc ls --json`. nullopt where it is none; an error object throws Error{capture} with
+// its message, and what lies in a directory of the container's Error{config}: mc takes a word that
+// is no alias for a path.
+std::optional<ObjectEntry> parse_object_line(std::string_view line);
+
+// Takes a listing as it comes, in pieces of any size: a JSON value a line, but for errors, which mc
+// prints over several.
+class ObjectListing {
+ public:
+  // How it ends: anywhere, or with the totals that --summarize adds, which have to be those of what
+  // was listed.
+  enum class End { anywhere, totals };
+
+  ObjectListing(End end, std::function<void(const ObjectEntry&)> use)
+      : end_(end), use_(std::move(use)) {}
+  // Both throw Error{capture} at what is no listing, or not all of it.
+  void add(std::string_view text);
+  void end();
+
+ private:
+  void take_line();
+  void compare_totals() const;
+
+  struct Totals {
+    std::uint64_t objects = 0;
+    std::uint64_t bytes = 0;
+    bool operator==(const Totals&) const = default;
+  };
+  static std::optional<Totals> totals_in(const Json& value);
+
+  End end_;
+  std::function<void(const ObjectEntry&)> use_;
+  std::string value_;
+  Totals listed_;
+  std::optional<Totals> said_;  // by mc, at the end
+};
+
+// An etag that is the MD5 of the content: 32 hex digits.
+bool is_md5(std::string_view etag);
+// Keys that cannot be a path in a tar: NUL, an empty, `.` or `..` component. The reason, or empty.
+std::string bad_key(std::string_view key);
+
+// Whether a directory of a server's data with this name is a bucket, and not one of the server's
+// own or of its file system.
+bool valid_bucket(std::string_view name);
+// From the answer to `mc admin info --json ALIAS`, which needs an administrator's key; nullopt
+// where it does not say. The server counted at its last scan, which may be a while ago.
+std::optional<std::uint64_t> bucket_count(std::string_view answer);
+
+// Who may see some buckets only is told of no others. What is known of those that the server has:
+struct ServerBuckets {
+  std::optional<std::set<std::string>> directories;  // in its data, where this host can read that
+  std::optional<std::uint64_t> count;                // bucket_count
+};
+// Puts into the capture what the credentials do not show, or that it is not known.
+void note_hidden_buckets(Capture& capture, const std::string& alias,
+                         const std::set<std::string>& shown, const ServerBuckets& server);
+
+Capture minio_objects(const Target& target, const wire::ExecConfig& mc, const std::string& alias);
+
+}  // namespace bba::classes

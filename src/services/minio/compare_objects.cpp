@@ -1,0 +1,237 @@
+// Class D: the objects come back as files, their content is what the server's listing promised, and
+// where the image has the client beside the server a fresh server takes them.
+#include <algorithm>
+#include <map>
+
+#include "bba/base/text.hpp"
+#include "client.hpp"
+#include "bba/restore/scratch.hpp"
+#include "bba/restore/artifact_source.hpp"
+#include "bba/docker/secrets.hpp"
+#include "bba/capture/stages.hpp"
+#include "bba/pipe/digest.hpp"
+#include "bba/pipe/tar.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+constexpr std::string_view top = "objects/";
+constexpr const char* alias = "drill";
+// It serves an empty directory at once, or it never will: one of several servers waits for the
+// rest.
+constexpr auto server_patience = std::chrono::seconds(60);
+
+// The listing again, from the content. The etag of a plain object is the MD5 of its content;
+// `others` has those that are none.
+class Relisting : public pipe::TarVisitor {
+ public:
+  explicit Relisting(const Json& others) : others_(others) {}
+  bool entry(const pipe::TarEntry& entry) override {
+    entry_ = entry;
+    return true;
+  }
+  void data(const Chunk& chunk) override { content_.update(chunk.bytes()); }
+  void entry_end() override {
+    const std::string md5 = content_.hex();
+    const std::string key = entry_.path.substr(std::min(top.size(), entry_.path.size()));
+    const std::string bucket = key.substr(0, key.find('/'));
+    if (entry_.type != pipe::TarType::file) {
+      if (!bucket.empty()) buckets_.emplace(bucket, false);
+      return;
+    }
+    buckets_[bucket] = true;
+    const std::string etag = string_member(others_, key).value_or(md5);
+    listing_.update(as_bytes(fmt::format("{} {} {}\n", etag, entry_.size, key)));
+    sizes_.update(as_bytes(fmt::format("{} {}\n", entry_.size, key)));
+  }
+  // Of etags, sizes and keys; of sizes and keys.
+  std::string listing() { return listing_.hex(); }
+  std::string sizes() { return sizes_.hex(); }
+  // Whether they hold something.
+  const std::map<std::string, bool>& buckets() const { return buckets_; }
+
+ private:
+  const Json& others_;
+  pipe::TarEntry entry_;
+  pipe::Hasher content_{pipe::DigestKind::md5};
+  pipe::Hasher listing_, sizes_;
+  std::map<std::string, bool> buckets_;
+};
+
+class ListingStage : public pipe::Stage {
+ public:
+  explicit ListingStage(classes::ObjectListing& listing) : listing_(listing) {}
+  void write(const Chunk& chunk) override { listing_.add(chunk.text()); }
+  void finish() override { listing_.end(); }
+
+ private:
+  classes::ObjectListing& listing_;
+};
+
+class ObjectServer {
+ public:
+  ObjectServer(const DrillContext& context, const std::string& scratch)
+      : context_(context), scratch_(scratch), engine_(patient_engine(context)) {}
+
+  // Why there is none; empty where it serves.
+  std::string start() {
+    std::string no_client;
+    try {
+      start_scratch(
+          context_, scratch_,
+          [&] {
+            if (client_.argv.empty()) client_ = client();
+            no_client = why_no_client();
+            return !no_client.empty() || run({"ls", alias}).exit_code == 0;
+          },
+          server_patience);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::capture) throw;
+      return error.what();
+    }
+    return no_client;
+  }
+
+  void take(const std::string& directory, const std::map<std::string, bool>& buckets) {
+    for (const auto& [bucket, has_objects] : buckets) {
+      context_.session.reporter.note("uploading bucket " + bucket);
+      const std::string place = fmt::format("{}/{}", alias, bucket);
+      must({"mb", place});
+      if (has_objects) {
+        must({"cp", "--recursive", fmt::format("{}/{}/", directory, bucket), place + "/"});
+      }
+    }
+  }
+
+  // Sizes and keys, as Relisting has them.
+  std::string sizes() {
+    pipe::Hasher hasher;
+    classes::ObjectListing listing(
+        classes::ObjectListing::End::totals, [&](const classes::ObjectEntry& object) {
+          if (object.is_folder) return;
+          hasher.update(as_bytes(fmt::format("{} {}\n", object.size, object.key)));
+        });
+    ListingStage stage(listing);
+    FrameStage frames(stage);
+    const std::string exec = engine_.create_exec(
+        scratch_, command({"ls", "--recursive", "--summarize", "--json", alias}));
+    docker::Body body = engine_.start_exec(exec);
+    while (const std::optional<Chunk> chunk = body.read()) frames.write(*chunk);
+    frames.finish();
+    return hasher.hex();
+  }
+
+ private:
+  wire::ExecConfig client() const {
+    classes::Target target;
+    target.container = context_.session.engine.inspect(scratch_);
+    const auto secret = [&](const std::vector<std::string>& names) {
+      return scratch_secret(context_, scratch_, names);
+    };
+    return classes::minio_client(
+        target, alias, {}, secret({"MINIO_ROOT_USER", "MINIO_ACCESS_KEY"}).value_or("minioadmin"),
+        secret({"MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"}).value_or("minioadmin"));
+  }
+
+  // Where mc does not know the alias it would take it for a directory, and put everything there.
+  std::string why_no_client() {
+    const docker::ExecResult known = run({"alias", "list", "--json", alias});
+    if (known.exit_code == 126 || known.exit_code == 127) return "its image has no mc";
+    const auto unknown = classes::alias_unknown_because(known.out, alias);
+    if (!unknown) return {};
+    return "its mc does not know the alias that it was lent: " +
+           without_secrets(*unknown, client_.env);
+  }
+
+  wire::ExecConfig command(const std::vector<std::string>& words) const {
+    wire::ExecConfig exec = client_;
+    exec.argv.insert(exec.argv.end(), words.begin(), words.end());
+    return exec;
+  }
+
+  docker::ExecResult run(const std::vector<std::string>& words) {
+    return engine_.run(scratch_, command(words));
+  }
+
+  void must(const std::vector<std::string>& words) {
+    const docker::ExecResult result = run(words);
+    if (result.exit_code == 0) return;
+    throw Error(ErrorKind::capture,
+                fmt::format("the scratch server did not take its objects: mc {}: {}", words.front(),
+                            trimmed(without_secrets(result.err.empty() ? result.out : result.err,
+                                                    client_.env))
+                                .substr(0, 300)));
+  }
+
+  const DrillContext& context_;
+  const std::string& scratch_;
+  docker::Engine engine_;
+  wire::ExecConfig client_;
+};
+
+// What the content says of the listing that was taken.
+void compare_listing(const store::ArtifactRecord& record, const Json& others, Relisting& relisting,
+                     PartReport& report) {
+  const std::uint64_t objects = size_member(record.found, "objects").value_or(0);
+  const auto listing = string_member(record.found, "listing_sha256");
+  const std::uint64_t without_md5 = size_member(record.found, "other_etags").value_or(0);
+  report.compared["objects"] = objects;
+  if (!listing || without_md5 != others.size()) {
+    report.not_proven.push_back(
+        "that their content is what the server listed: the manifest does not have the etags of all "
+        "objects");
+    return;
+  }
+  if (without_md5 > 0) {
+    report.not_proven.push_back(fmt::format(
+        "that the content of {} objects is what the server listed: their etags are no MD5",
+        without_md5));
+  }
+  if (relisting.listing() != *listing) {
+    throw Error(
+        ErrorKind::artifact,
+        "its objects are not those that the server listed: an etag, a size or a key differs");
+  }
+  const std::uint64_t etags = objects - std::min(objects, without_md5);
+  report.compared["etags"] = etags;
+  report.lines.push_back(fmt::format("the etags of {} objects are those of the listing", etags));
+}
+
+}  // namespace
+
+PartReport drill_objects(const DrillContext& context, const store::ArtifactRecord& record) {
+  const RestorePlace place = place_of(record);
+  ScratchSpec spec;
+  spec.volumes = data_volumes(context.live);
+  spec.volumes.push_back({place.volume});
+  const Json none = Json::object();
+  const Json* others = member(record.found, "other_etags_by_key");
+  Relisting relisting(others == nullptr ? none : *others);
+  ArtifactSource(context.session.stop, context.directory, record, [&](pipe::Stage& next) {
+    return std::make_unique<pipe::TarReader>(relisting, &next);
+  }).drain();
+
+  PartReport report;
+  with_scratch(context, spec, [&](const std::string& scratch) {
+    lend_configuration(context, scratch);
+    report = restore_archive(context, scratch, place, record);
+    compare_listing(record, others == nullptr ? none : *others, relisting, report);
+    ObjectServer server(context, scratch);
+    if (const std::string why = server.start(); !why.empty()) {
+      report.not_proven.push_back("that a server takes them: " + why);
+      return;
+    }
+    server.take(place.path, relisting.buckets());
+    if (server.sizes() != relisting.sizes()) {
+      throw Error(ErrorKind::artifact,
+                  "a fresh server that took the objects does not list the same keys and sizes");
+    }
+    report.compared["buckets"] = relisting.buckets().size();
+    report.lines.push_back(fmt::format(
+        "a fresh server took them, in {} buckets, and lists the same", relisting.buckets().size()));
+  });
+  return report;
+}
+
+}  // namespace bba::ops

@@ -1,0 +1,46 @@
+#include "bba/store/manifest_checksum.hpp"
+
+#include <algorithm>
+
+#include "bba/base/error.hpp"
+#include "bba/base/text.hpp"
+#include "bba/pipe/digest.hpp"
+
+namespace bba::ops {
+
+namespace {
+
+constexpr std::size_t digits = 64;
+constexpr std::string_view before_sum = "  \"sha256\": \"";
+constexpr std::string_view after_sum = "\"\n}\n";
+constexpr std::size_t seal_size = before_sum.size() + digits + after_sum.size();
+
+std::string sha256_of(std::string_view text) {
+  pipe::Hasher hasher;
+  hasher.update(as_bytes(text));
+  return hasher.hex();
+}
+
+}  // namespace
+
+std::string sealed_text(const Json& manifest) {
+  constexpr std::string_view end = "\n}\n";
+  std::string text = pretty_json(manifest);
+  if (!text.ends_with(end)) throw Error(ErrorKind::internal, "a manifest is an object of lines");
+  text.replace(text.size() - end.size(), end.size(), ",\n");
+  const std::string sum = sha256_of(text);
+  return text.append(before_sum).append(sum).append(after_sum);
+}
+
+std::string seal_fault(std::string_view file) {
+  const std::string_view seal = file.substr(file.size() - std::min(file.size(), seal_size));
+  if (seal.size() < seal_size || !seal.starts_with(before_sum) || !seal.ends_with(after_sum)) {
+    return "it does not end with its own sha256: it was edited";
+  }
+  const std::string_view said = seal.substr(before_sum.size(), digits);
+  const std::string sum = sha256_of(file.substr(0, file.size() - seal_size));
+  if (sum == said) return {};
+  return fmt::format("it was edited: the sha256 of its text is {}, and it says {}", sum, said);
+}
+
+}  // namespace bba::ops

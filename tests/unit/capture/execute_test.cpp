@@ -1,0 +1,230 @@
+#include "bba/capture/execute.hpp"
+
+#include <cerrno>
+#include <filesystem>
+#include <sys/syscall.h>
+
+#include <doctest/doctest.h>
+
+#include "bba/base/text.hpp"
+#include "bba/capture/capture_part.hpp"
+#include "bba/commands/verify/verify.hpp"
+#include "fake_engine.hpp"
+#include "unit/commands/sets.hpp"
+#include "unit/store/support.hpp"
+
+namespace bba::ops {
+namespace {
+
+using namespace test;
+using bba::test::answer;
+using bba::test::FakeEngine;
+using bba::test::frame;
+using bba::test::send;
+using bba::test::stream_header;
+using Lines = std::vector<std::string>;
+
+// A server whose pg_dumpall an engine runs.
+struct Dump {
+  FakeEngine fake;
+  World world{fake.socket_path()};
+  Debts debts{world.state(), fake.host()};
+  store::BackupDirectory directory = store::BackupDirectory::open_existing(world.backups());
+  classes::Capture capture;
+  std::string text = sql_content().bytes;
+
+  Dump() {
+    capture.target.module = "db";
+    capture.target.module_class = 'A';
+    capture.target.rule = "a test";
+    wire::Container& container = capture.target.container;
+    container.id = "c0ffee";
+    container.name = "db-1";
+    container.image = "sha256:aaaa";
+    container.config_image = "postgres:15";
+    container.running = true;
+    container.labels = {{"com.docker.compose.project", "core"},
+                        {"com.docker.compose.service", "db"}};
+    capture.strategy = "pg_dumpall";
+    capture.warnings = {"a warning"};
+    classes::ExecDump dump;
+    dump.exec.argv = {"pg_dumpall", "-w"};
+    capture.parts.push_back({"", dump});
+    fake.on("POST /containers/c0ffee/exec", {send(answer(201, R"({"Id":"e1"})"))});
+  }
+  void prints(const std::string& out, const std::string& err, int exit_code) {
+    fake.on("POST /exec/e1/start", {send(stream_header), send(frame(1, out)), send(frame(2, err))});
+    fake.on("GET /exec/e1/json", {send(answer(200, dump_json(Json{{"ID", "e1"},
+                                                                  {"Running", false},
+                                                                  {"ExitCode", exit_code},
+                                                                  {"Pid", 0},
+                                                                  {"ContainerID", "c0ffee"}})))});
+  }
+  CapturedSet run(pipe::Compression compression = pipe::Compression::gzip) {
+    return execute(world.session, debts, capture, directory, compression, noon);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a dump becomes a set that has no name until it is published, and then passes verify") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  dump.fake.on(
+      "GET /images/sha256%3Aaaaa/json",
+      {send(answer(200, R"({"Id":"sha256:aaaa","RepoDigests":["postgres@sha256:bbbb"]})"))});
+  std::vector<CapturedSet> sets;
+  sets.push_back(dump.run());
+  CHECK(names_in(dump.world.backups()) == Lines{});
+  CHECK_FALSE(dump.debts.owes({store::Debt::exec, "e1", "pg_dumpall in db-1"}));
+
+  const store::Manifest& manifest = sets[0].manifest;
+  CHECK(manifest.module == "db");
+  CHECK(manifest.module_class == "A");
+  CHECK(manifest.container.image_digest == "postgres@sha256:bbbb");
+  CHECK(manifest.container.compose["service"] == "db");
+  CHECK(manifest.consistency.mode == "live");
+  CHECK(manifest.warnings == Lines{"a warning"});
+  REQUIRE(manifest.artifacts.size() == 1);
+  const store::ArtifactRecord& record = manifest.artifacts[0];
+  CHECK(record.file == "db-20261123T120000Z.sql.gz");
+  CHECK(record.uncompressed_bytes == dump.text.size());
+  CHECK(record.restore.size() == 2);
+
+  publish(sets, dump.directory);
+  CHECK(names_in(dump.world.backups()) ==
+        Lines{"db-20261123T120000Z.manifest.json", "db-20261123T120000Z.sql.gz"});
+  const std::string stored = read_file(dump.world.path(record.file));
+  CHECK(stored.size() == record.bytes);
+  CHECK(sha256_of(stored) == record.sha256);
+  CHECK(verify(dump.world.session, "db").first_broken() == "");
+}
+
+TEST_CASE("what a Redis holds in its memory alone is in no set of its files") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  // Whatever else was captured: it is neither an RDB nor an append-only file.
+  dump.capture.target.module_class = 'B';
+  dump.capture.fallback = "no BGSAVE, as the container is exited";
+  try {
+    dump.run();
+    FAIL("it passed for a backup");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::capture);
+    CHECK(contains(error.what(), "no BGSAVE, as the container is exited: "));
+    CHECK(contains(error.what(), "neither an RDB nor an append-only file"));
+    CHECK(contains(error.hint(), "--class E"));
+  }
+}
+
+TEST_CASE("a clock that is set back while a set is taken does not spoil it") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  // The run began when the clock was ahead.
+  const Timestamp ahead = now() + std::chrono::hours(1);
+  std::vector<CapturedSet> sets;
+  sets.push_back(execute(dump.world.session, dump.debts, dump.capture, dump.directory,
+                         pipe::Compression::gzip, ahead));
+  CHECK(sets[0].manifest.finished == ahead);
+  publish(sets, dump.directory);
+  const std::string file = store::manifest_name("db", ahead);
+  CHECK(verify(dump.world.session, dump.world.path(file)).first_broken() == "");
+}
+
+TEST_CASE("an image that was removed under its container has no digest, and that is no error") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  CHECK(dump.run(pipe::Compression::zstd).manifest.container.image_digest == "");
+}
+
+TEST_CASE("what is not proven whole is no set, and nothing is owed for it") {
+  Dump dump;
+  SUBCASE("the program fails, in its own words") {
+    dump.prints(dump.text, "pg_dumpall: error: out of memory", 1);
+    const Thrown error = thrown_by([&] { dump.run(); });
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(contains(error.message, "exit code 1: pg_dumpall: error: out of memory"));
+  }
+  SUBCASE("half a dump and exit code 0") {
+    dump.prints(dump.text.substr(0, dump.text.size() / 2), "", 0);
+    CHECK(thrown_by([&] { dump.run(); }).kind == ErrorKind::capture);
+  }
+  SUBCASE("a program that could not start, and said so where its output should be") {
+    dump.prints("OCI runtime exec failed: not found", "", 126);
+    const Thrown error = thrown_by([&] { dump.run(); });
+    CHECK(contains(error.message, "it could not be started"));
+    CHECK(contains(error.message, "OCI runtime exec failed: not found"));
+  }
+  CHECK_FALSE(dump.debts.owes({store::Debt::exec, "e1", "pg_dumpall in db-1"}));
+  CHECK(names_in(dump.world.backups()) == Lines{});
+}
+
+TEST_CASE("sets that were taken as one name each other") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  std::vector<CapturedSet> sets;
+  sets.push_back(dump.run());
+  dump.capture.target.module = "web";
+  sets.push_back(dump.run());
+  publish(sets, dump.directory);
+  CHECK(sets[0].manifest.members == Lines{"web-20261123T120000Z.manifest.json"});
+  CHECK(sets[1].manifest.members == Lines{"db-20261123T120000Z.manifest.json"});
+  CHECK(names_in(dump.world.backups()).size() == 4);
+  CHECK(verify(dump.world.session, "db").first_broken() == "");
+  CHECK(verify(dump.world.session, "web").first_broken() == "");
+}
+
+TEST_CASE("where one name of several cannot be had, none is left") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  std::vector<CapturedSet> sets;
+  sets.push_back(dump.run());
+  dump.capture.target.module = "web";
+  sets.push_back(dump.run());
+  std::string taken;
+  SUBCASE("the last artifact's") {
+    taken = "web-20261123T120000Z.sql.gz";
+  }
+  SUBCASE("the last manifest's") {
+    taken = "web-20261123T120000Z.manifest.json";
+  }
+  write_file(dump.world.path(taken), "somebody else's");
+  const Thrown error = thrown_by([&] { publish(sets, dump.directory); });
+  CHECK(error.kind == ErrorKind::storage);
+  CHECK(contains(error.message, "publishing: "));
+  CHECK(names_in(dump.world.backups()) == Lines{taken});
+  CHECK(read_file(dump.world.path(taken)) == "somebody else's");
+}
+
+TEST_CASE("a time limit ends the reading of a directory of this host, files or none") {
+  World world;
+  Debts debts(world.state(), "unix:///nonexistent/engine.sock");
+  const auto backups = store::BackupDirectory::open_existing(world.backups());
+  const classes::Capture capture;
+  const CaptureContext context{world.session, debts, capture, backups, pipe::Compression::gzip};
+  const std::string project = world.temp / "project";
+  std::filesystem::create_directories(project + "/empty");
+  world.stop.set_time_limit(std::chrono::seconds(0));
+  ArtifactTail tail(backups, pipe::Compression::gzip);
+  CHECK(thrown_by([&] {
+          capture_directory(context, {project, {}}, tail, [](std::size_t) {});
+        }).kind == ErrorKind::timeout);
+}
+
+TEST_CASE("where the names cannot be taken back either, the first failure is what is told") {
+  Dump dump;
+  dump.prints(dump.text, "", 0);
+  std::vector<CapturedSet> sets;
+  sets.push_back(dump.run());
+  dump.capture.target.module = "web";
+  sets.push_back(dump.run());
+  write_file(dump.world.path("web-20261123T120000Z.sql.gz"), "somebody else's");
+  const std::string told = ::test::in_child([&]() -> std::string {
+    ::test::fail_system_call(SYS_unlinkat, EIO);
+    return thrown_by([&] { publish(sets, dump.directory); }).message;
+  });
+  CHECK(told.starts_with("publishing: "));
+  CHECK(contains(told, "web-20261123T120000Z.sql.gz: a file of this name exists already"));
+}
+
+}  // namespace bba::ops

@@ -1,0 +1,272 @@
+#include "bba/commands/plan.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <doctest/doctest.h>
+
+#include "bba/base/text.hpp"
+#include "fake_engine.hpp"
+#include "unit/commands/sets.hpp"
+
+namespace bba::ops {
+namespace {
+
+using namespace test;
+using bba::test::answer;
+using bba::test::FakeEngine;
+using bba::test::send;
+using Lines = std::vector<std::string>;
+
+// An engine with one container, called `kuma`, that has one volume.
+struct PlanWorld {
+  FakeEngine fake;
+  World world{fake.socket_path()};
+
+  // The volume lies at `source` below the world's directory.
+  explicit PlanWorld(const std::string& source = "volume") {
+    const std::string data = world.temp / source;
+    std::filesystem::create_directories(data);
+    write_file(data + "/kuma.db", std::string(5000, 'x'));
+    const Json mounts = Json::array({{{"Type", "volume"},
+                                      {"Name", "kuma-data"},
+                                      {"Source", data},
+                                      {"Destination", "/app/data"},
+                                      {"RW", true}}});
+    fake.on("GET /containers/json",
+            {send(answer(200, dump_json(Json::array({{{"Id", "c0ffee"},
+                                                      {"Names", {"/kuma"}},
+                                                      {"Image", "img:1"},
+                                                      {"State", "running"},
+                                                      {"Mounts", mounts}}}))))});
+    fake.on("GET /containers/c0ffee/json",
+            {send(answer(200, dump_json(Json{{"Id", "c0ffee"},
+                                             {"Name", "/kuma"},
+                                             {"Image", "sha256:aaaa"},
+                                             {"State", {{"Status", "running"}, {"Running", true}}},
+                                             {"Config", {{"Image", "img:1"}}},
+                                             {"Mounts", mounts}})))});
+    fake.on("GET /info", {send(answer(200, R"({"Name":"core-1"})"))});
+  }
+
+  void file(const std::string& name, const std::string& content) {
+    const std::string path = world.temp / ("platform/" + name);
+    std::filesystem::create_directories(path.substr(0, path.rfind('/')));
+    write_file(path, content);
+  }
+  void module(const std::string& id, const std::string& runtime, const Lines& references = {}) {
+    file("modules/" + id + "/module.yaml", "spec:\n  runtime: {" + runtime +
+                                               "}\n  release: {backup_ref_modules: [" +
+                                               join(references, ", ") + "]}\n");
+  }
+  classes::Capture capture(const Wish& wish) { return make_capture(world.session, wish); }
+  Lines members(const std::string& id, std::optional<char> module_class = {}) {
+    Wish wish;
+    wish.module = id;
+    wish.module_class = module_class;
+    return modules_to_back_up(world.session, wish);
+  }
+};
+
+Wish wish_for(const std::string& module) {
+  Wish wish;
+  wish.module = module;
+  return wish;
+}
+
+bool any_has(const Lines& lines, const std::string& part) {
+  return std::any_of(lines.begin(), lines.end(),
+                     [&](const std::string& line) { return contains(line, part); });
+}
+
+}  // namespace
+
+TEST_CASE("a plan says where everything comes from, and reads only") {
+  PlanWorld plan;
+  const classes::Capture capture = plan.capture(wish_for("kuma"));
+  const Json json = plan_json(capture, plan.world.session);
+  CHECK(json["module"] == "kuma");
+  CHECK(json["class"] == "E");
+  CHECK(json["container"]["found_by"] == "the name kuma");
+  CHECK(json["mounts"][0]["destination"] == "/app/data");
+  CHECK(json["mounts"][0]["taken"] == true);
+  CHECK(json["artifacts"][0]["expected_bytes"].get<std::uint64_t>() >= 5000);
+  CHECK(json["requests"] == Json{"POST /containers/kuma/pause",
+                                 "GET /containers/kuma/archive?path=%2Fapp%2Fdata",
+                                 "POST /containers/kuma/unpause"});
+  const std::string text = plan_text(capture, plan.world.session);
+  for (const Json& request : json["requests"]) {
+    CHECK(contains(text, "request      " + request.get<std::string>() + "\n"));
+  }
+  CHECK(contains(text, "kuma is paused meanwhile"));
+  for (const auto& seen : plan.fake.requests()) CHECK(seen.method == "GET");
+  CHECK_FALSE(std::filesystem::exists(plan.world.state()));
+}
+
+TEST_CASE("a source that is reached through a link is read where it leads") {
+  PlanWorld plan("disk/volume");
+  const std::string disk = plan.world.temp / "disk";
+  std::filesystem::rename(disk, disk + "1");
+  std::filesystem::create_directory_symlink("disk1", disk);
+  const classes::Capture capture = plan.capture(wish_for("kuma"));
+  REQUIRE(capture.parts.size() == 1);
+  const auto& archive = std::get<classes::PathArchive>(capture.parts[0].what);
+  CHECK(archive.host_path == std::filesystem::canonical(disk + "1/volume"));
+  CHECK(capture.parts[0].expected_bytes >= 5000);
+}
+
+TEST_CASE("paths stand in for the mounts that they do not touch") {
+  PlanWorld plan;
+  Wish wish = wish_for("kuma");
+  wish.paths = {"/srv/state"};
+  const Json json = plan_json(plan.capture(wish), plan.world.session);
+  CHECK(json["mounts"][0]["taken"] == false);
+  CHECK(json["mounts"][0]["why"] == "paths are archived instead");
+  REQUIRE(json["artifacts"].size() == 1);
+  CHECK(json["artifacts"][0]["source"] == "/srv/state");
+}
+
+TEST_CASE("backups and journals that lie in what is archived are left out of it") {
+  // The volume is the world's directory, with the backup directory in it.
+  PlanWorld plan("");
+  write_file(plan.world.backups() + "/earlier.tar", std::string(100'000, 'x'));
+  const classes::Capture capture = plan.capture(wish_for("kuma"));
+  CHECK(std::get<classes::PathArchive>(capture.parts[0].what).excludes ==
+        Lines{"/app/data/backups", "/app/data/state"});
+  CHECK(capture.parts[0].expected_bytes < 100'000);
+  CHECK(any_has(capture.warnings,
+                "/app/data/backups is left out of the archive of /app/data: it is the backup "
+                "directory"));
+  CHECK(contains(plan_text(capture, plan.world.session), "/app/data/backups is left out"));
+
+  PlanWorld itself("backups");
+  const classes::Capture same = itself.capture(wish_for("kuma"));
+  CHECK(std::get<classes::PathArchive>(same.parts[0].what).excludes == Lines{"/app/data/*"});
+  CHECK(PlanWorld("backups/other").capture(wish_for("kuma")).warnings == Lines{});
+
+  PlanWorld project;
+  conf::ModuleSettings& settings = project.world.session.settings.config.modules["kuma"];
+  settings.module_class = 'G';
+  settings.compose_root = project.world.temp / "";
+  const classes::Capture compose = project.capture(wish_for("kuma"));
+  const auto& directory = std::get<classes::HostDirectory>(compose.parts.at(0).what);
+  CHECK(directory.excludes ==
+        Lines{project.world.temp / "volume", project.world.backups(), project.world.state()});
+  CHECK(
+      any_has(compose.warnings, project.world.backups() + " is left out of the archive of host:"));
+}
+
+TEST_CASE("one broken compose stack is a warning for a module that is found without it") {
+  PlanWorld plan;
+  plan.file("compose/core/compose.yaml", "services:\n  db: [\n");
+  plan.file("compose/apps/compose.yaml", "services:\n  uptime:\n    container_name: kuma\n");
+  const classes::Capture found = plan.capture(wish_for("kuma"));
+  REQUIRE(found.warnings.size() == 1);
+  CHECK(contains(found.warnings[0], "compose/core/compose.yaml:3:1"));
+  // The stack that can be read still decides.
+  CHECK(plan.capture(wish_for("uptime")).target.found_by ==
+        "container_name kuma in the compose files");
+
+  const Thrown none = thrown_by([&] { plan.capture(wish_for("db")); });
+  CHECK(none.kind == ErrorKind::container);
+  CHECK(contains(none.hint, "compose/core/compose.yaml:3:1"));
+
+  // Who names the container needs no file.
+  Wish named = wish_for("db");
+  named.container = "kuma";
+  CHECK(plan.capture(named).warnings == Lines{});
+  plan.world.session.settings.config.modules["db"].container = "kuma";
+  CHECK(plan.capture(wish_for("db")).warnings == Lines{});
+}
+
+TEST_CASE("a module that lives on another host is a warning") {
+  PlanWorld plan;
+  plan.module("kuma", "statefulness: stateful, host: core-2");
+  const Lines warnings = plan.capture(wish_for("kuma")).warnings;
+  CHECK(any_has(warnings, "module.yaml says that kuma lives on core-2, and this is core-1"));
+  plan.module("kuma", "statefulness: stateful, host: CORE-1.example.org");
+  CHECK(plan.capture(wish_for("kuma")).warnings == Lines{});
+}
+
+TEST_CASE("which modules one wish means") {
+  PlanWorld plan;
+  plan.module("minio", "statefulness: stateful");
+  plan.module("db", "statefulness: stateful");
+  plan.module("web", "statefulness: stateless");
+  plan.module("init", "statefulness: sidecar-bound", {"minio"});
+  plan.module("both", "statefulness: sidecar-bound", {"db", "init", "minio"});
+  plan.module("none", "statefulness: sidecar-bound");
+  plan.module("round", "statefulness: sidecar-bound", {"about"});
+  plan.module("about", "statefulness: sidecar-bound", {"round"});
+  CHECK(plan.members("minio") == Lines{"minio"});
+  CHECK(plan.members("unknown") == Lines{"unknown"});
+  CHECK(plan.members("init") == Lines{"minio"});
+  CHECK(plan.members("both") == Lines{"db", "minio"});
+  // A class that is asked for overrides what the module is.
+  CHECK(plan.members("web", 'E') == Lines{"web"});
+  CHECK(plan.members("init", 'E') == Lines{"init"});
+
+  const auto refused = [&](const std::string& id) {
+    const Thrown error = thrown_by([&] { plan.members(id); });
+    CHECK(error.kind == ErrorKind::config);
+    return error.message + " | " + error.hint;
+  };
+  CHECK(contains(refused("web"), "stateless"));
+  CHECK(contains(refused("web"), "--class"));
+  CHECK(contains(refused("none"), "backup_ref_modules"));
+  CHECK(contains(refused("round"), "round -> about -> round"));
+  for (const std::string id : {"", "..", "a/b", "/etc", "Web", "a..b"}) {
+    CHECK(contains(refused(id), "is no module id"));
+  }
+}
+
+TEST_CASE("a module that nobody knows is answered with the names of those that are known") {
+  PlanWorld plan;
+  plan.module("postgres", "statefulness: stateful");
+  const Thrown error = thrown_by([&] { plan.capture(wish_for("postgers")); });
+  CHECK(error.kind == ErrorKind::container);
+  CHECK(error.hint == "no such module; did you mean postgres?");
+}
+
+TEST_CASE("a container that was passed over is told before modules of nearly that name") {
+  PlanWorld plan;
+  plan.module("postgres", "statefulness: stateful");
+  plan.fake.on(
+      "GET /containers/json",
+      {send(answer(200, dump_json(Json::array(
+                            {{{"Id", "c0ffee"},
+                              {"Names", {"/lab-ledger-postgers-1"}},
+                              {"Image", "img:1"},
+                              {"State", "running"},
+                              {"Labels",
+                               {{"com.docker.compose.project", "lab"},
+                                {"com.docker.compose.service", "ledger-postgers"}}}}}))))});
+  plan.world.session.engine.list();  // takes the answer that this world begins with
+  const Thrown error = thrown_by([&] { plan.capture(wish_for("postgers")); });
+  CHECK(error.kind == ErrorKind::container);
+  CHECK(contains(error.hint,
+                 "passed over, being of another compose service: "
+                 "lab-ledger-postgers-1 (ledger-postgers); where"));
+}
+
+TEST_CASE("one container is not backed up under the names of several modules") {
+  PlanWorld plan;
+  plan.module("app", "statefulness: sidecar-bound", {"db", "cache"});
+  plan.module("app2", "statefulness: sidecar-bound", {"db"});
+  for (const std::string id : {"db", "cache"}) plan.module(id, "statefulness: stateful");
+  const auto refused = [&](const Wish& wish) {
+    return thrown_by([&] { modules_to_back_up(plan.world.session, wish); });
+  };
+  Wish wish = wish_for("app");
+  CHECK_FALSE(refused(wish).kind.has_value());
+  wish.container = "kuma";
+  CHECK(refused(wish).kind == ErrorKind::usage);
+  CHECK(contains(refused(wish).message, "app is backed up with db, cache"));
+  wish.container.reset();
+  wish.paths = {"/data"};
+  CHECK(refused(wish).kind == ErrorKind::usage);
+  wish.module = "app2";
+  CHECK_FALSE(refused(wish).kind.has_value());
+}
+
+}  // namespace bba::ops

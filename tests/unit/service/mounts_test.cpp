@@ -1,0 +1,235 @@
+// Which mounts are taken, what their parts are called, and who else writes to them.
+#include "bba/service/mounts.hpp"
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "bba/base/text.hpp"
+#include "unit/service/support.hpp"
+
+using namespace bba;
+using namespace bba::classes;
+using test::bind_mount;
+using test::left_out;
+using test::names_of;
+using test::summary;
+using test::taken;
+using test::volume;
+using Names = std::vector<std::string>;
+
+TEST_CASE("mounts: what is data and what is not, each for its reason") {
+  struct Case {
+    wire::Mount mount;
+    SourceKind source;
+    bool taken;
+    std::string why;
+  };
+  const std::vector<Case> cases{
+      {volume("v", "/data"), SourceKind::directory, true, "a volume"},
+      {volume("v", "/data", false), SourceKind::directory, true, "a volume, though read-only here"},
+      {volume("v", "/data"), SourceKind::unreachable, true, "a volume"},
+      {volume("v", "/dev/shm-like"), SourceKind::directory, true, "a volume"},
+      {bind_mount("/srv/x", "/data"), SourceKind::directory, true, "a writable bind"},
+      {bind_mount("/srv/x.db", "/x.db"), SourceKind::file, true, "a writable bind"},
+      {bind_mount("/srv/x", "/data"), SourceKind::unreachable, true, "a writable bind"},
+      {bind_mount("/srv/x", "/data", false), SourceKind::directory, false,
+       "a read-only bind: this container does not change it"},
+      {bind_mount("/var/run/docker.sock", "/var/run/docker.sock"), SourceKind::other, false,
+       "the Docker Engine's socket"},
+      {bind_mount("/run/user/1000/docker.sock", "/d.sock"), SourceKind::unreachable, false,
+       "the Docker Engine's socket"},
+      {bind_mount("/run/x.sock", "/x.sock"), SourceKind::other, false,
+       "a socket or a device, not data"},
+      {bind_mount("/proc", "/host/proc"), SourceKind::directory, false,
+       "a view of the kernel (/proc)"},
+      {bind_mount("/sys/fs/cgroup", "/x"), SourceKind::directory, false,
+       "a view of the kernel (/sys)"},
+      {bind_mount("/dev", "/dev"), SourceKind::directory, false, "a view of the kernel (/dev)"},
+      {bind_mount("/srv/x", "/proc/x"), SourceKind::directory, false,
+       "a view of the kernel (/proc)"},
+      {bind_mount("/devel", "/system"), SourceKind::directory, true, "a writable bind"},
+      {{"tmpfs", "", "", "/tmp", true},
+       SourceKind::unreachable,
+       false,
+       "tmpfs: gone with the container anyway"},
+      {{"npipe", "", "x", "/x", true},
+       SourceKind::other,
+       false,
+       "type npipe: holds no data of this host"},
+      {{"cluster", "c", "", "/x", true},
+       SourceKind::unreachable,
+       false,
+       "type cluster: holds no data of this host"},
+  };
+  for (const Case& one : cases) {
+    CAPTURE(one.mount.source);
+    CAPTURE(one.mount.destination);
+    const auto choices = choose_mounts({one.mount}, {one.source});
+    REQUIRE(choices.size() == 1);
+    CHECK(choices[0].taken == one.taken);
+    CHECK(choices[0].why == one.why);
+  }
+}
+
+TEST_CASE("mounts: by destination, whatever the engine's order") {
+  const auto choices =
+      choose_mounts({volume("b", "/b"), bind_mount("/x", "/c"), volume("a", "/a")},
+                    {SourceKind::directory, SourceKind::other, SourceKind::directory});
+  REQUIRE(choices.size() == 3);
+  CHECK(choices[0].mount.name == "a");
+  CHECK(choices[1].mount.name == "b");
+  CHECK(choices[2].mount.source == "/x");
+  CHECK_FALSE(choices[2].taken);  // each kept its own source's kind
+}
+
+TEST_CASE("mounts: names of parts") {
+  CHECK(part_name("/var/lib/data", {}) == "var-lib-data");
+  CHECK(part_name("/data/", {}) == "data");
+  CHECK(part_name("/", {}) == "root");
+  CHECK(part_name("", {}) == "root");
+  CHECK(part_name("/a b//c", {}) == "a-b-c");
+  CHECK(part_name("/.hidden/..", {}) == "hidden");
+  CHECK(part_name("/\xC3\xA4", {}) == "root");
+  CHECK(part_name("/snake_case/X9", {}) == "snake_case-X9");
+  CHECK(part_name("/data", {"data"}) == "data-2");
+  CHECK(part_name("/data", {"data", "data-2"}) == "data-3");
+  CHECK(part_name("/" + std::string(500, 'x'), {}).size() == 80);
+  const std::string longest(80, 'x');
+  CHECK(part_name("/" + std::string(500, 'x'), {longest}) == longest + "-2");
+}
+
+TEST_CASE("mounts: one part without a name, several each with its own") {
+  const Target target = test::target("kuma");
+  const auto one = archive_parts(
+      target, {taken(volume("v", "/app/data")), left_out(bind_mount("/etc/x", "/etc/x"))});
+  REQUIRE(one.size() == 1);
+  CHECK(one[0].name == "");
+  const auto& archive = std::get<PathArchive>(one[0].what);
+  CHECK(archive.path == "/app/data");
+  CHECK(archive.host_path == "/volumes/v/_data");
+  CHECK(archive.nested.empty());
+
+  const auto two = archive_parts(
+      target, {taken(volume("a", "/a b")), taken(volume("c", "/a-b")), taken(volume("d", "/d"))});
+  REQUIRE(two.size() == 3);
+  CHECK(two[0].name == "a-b");
+  CHECK(two[1].name == "a-b-2");
+  CHECK(two[2].name == "d");
+  CHECK(archive_parts(target, {left_out(volume("v", "/v"))}).empty());
+}
+
+TEST_CASE("mounts: what is mounted inside of another is no part of it, taken or not") {
+  const auto parts =
+      archive_parts(test::target("x"),
+                    {taken(volume("a", "/data")), taken(volume("b", "/data/deep/b")),
+                     left_out(bind_mount("/etc/x", "/data/x")), taken(volume("c", "/database"))});
+  REQUIRE(parts.size() == 3);
+  CHECK(std::get<PathArchive>(parts[0].what).nested == Names{"/data/deep/b", "/data/x"});
+  CHECK(std::get<PathArchive>(parts[1].what).nested.empty());
+  CHECK(std::get<PathArchive>(parts[2].what).nested.empty());
+}
+
+TEST_CASE("mounts: configured paths stand in for the mounts, and are found on the host") {
+  Target target = test::target("x");
+  target.settings.paths = {"/data/sub", "/opt/own", "/data/deep/b/c"};
+  target.settings.excludes = {"*/cache"};
+  const auto parts = archive_parts(
+      target, {taken(volume("a", "/data")), left_out(bind_mount("/srv/b", "/data/deep/b")),
+               left_out({"tmpfs", "", "", "/opt", true})});
+  REQUIRE(parts.size() == 3);
+  const auto& sub = std::get<PathArchive>(parts[0].what);
+  CHECK(sub.host_path == "/volumes/a/_data/sub");
+  CHECK(sub.excludes == Names{"*/cache"});
+  CHECK(sub.nested.empty());
+  CHECK(std::get<PathArchive>(parts[1].what).host_path == "");  // in the container's own layer
+  CHECK(std::get<PathArchive>(parts[2].what).host_path == "/srv/b/c");  // the innermost mount's
+  CHECK(parts[0].name == "data-sub");
+  target.settings.paths = {"/data"};
+  const auto whole = archive_parts(target, {taken(volume("a", "/data"))});
+  REQUIRE(whole.size() == 1);
+  CHECK(std::get<PathArchive>(whole[0].what).host_path == "/volumes/a/_data");
+  CHECK(whole[0].name == "");
+}
+
+TEST_CASE("mounts: with paths, a mount counts where a path lies in it or above it") {
+  const std::vector<MountChoice> all{
+      taken(volume("data", "/data")),          taken(volume("git", "/data/git")),
+      taken(volume("deep", "/data/git/deep")), left_out({"tmpfs", "", "", "/data/tmp", true}),
+      taken(volume("other", "/other")),        left_out(bind_mount("/srv/conf", "/conf"))};
+  const auto narrowed = [&](std::vector<std::string> paths) {
+    std::vector<MountChoice> mounts = all;
+    narrow_to_paths(paths, mounts, "paths are archived instead");
+    std::string said = join(paths, " ") + ":";
+    for (const MountChoice& one : mounts) {
+      if (one.taken) said += " " + one.mount.destination;
+      if (!one.taken && one.why != "a test") CHECK(one.why == "paths are archived instead");
+    }
+    return said;
+  };
+  // What is mounted below a path is in no archive of it, so it gets one of its own.
+  CHECK(narrowed({"/data"}) == "/data /data/git /data/git/deep: /data /data/git /data/git/deep");
+  CHECK(narrowed({"/data/git", "/data/git"}) ==
+        "/data/git /data/git/deep: /data/git /data/git/deep");
+  CHECK(narrowed({"/data/file", "/other/x"}) == "/data/file /other/x: /data /other");
+  CHECK(narrowed({"/srv"}) == "/srv:");
+  CHECK(narrowed({"/"}) ==
+        "/ /data /data/git /data/git/deep /other: /data /data/git /data/git/deep /other");
+  // It was asked for, though it would be left out otherwise.
+  CHECK(narrowed({"/conf/x"}) == "/conf/x: /conf");
+}
+
+TEST_CASE("mounts: who shares a volume is held still with the target, which comes first") {
+  const std::vector<wire::ContainerSummary> all{
+      summary("other", {volume("w", "/w")}), summary("worker", {volume("v", "/elsewhere")}),
+      summary("app", {volume("v", "/data")}), summary("asleep", {volume("v", "/data")}, "paused"),
+      summary("gone", {volume("v", "/data")}, "exited")};
+  CHECK(names_of(sharing_containers(all, "id-of-app", {taken(volume("v", "/data"))})) ==
+        Names{"app", "worker", "asleep"});
+}
+
+TEST_CASE("mounts: only who can write, and only what is archived") {
+  const std::vector<wire::ContainerSummary> all{
+      summary("app", {volume("v", "/data"), volume("w", "/w")}),
+      summary("reader", {volume("v", "/data", false)}),
+      summary("exporter", {bind_mount("/", "/host", false)}),
+      summary("w-writer", {volume("w", "/w")})};
+  CHECK(names_of(sharing_containers(all, "id-of-app",
+                                    {taken(volume("v", "/data")), left_out(volume("w", "/w"))})) ==
+        Names{"app"});
+}
+
+TEST_CASE("mounts: a target that does not run is not held still, but its sharers are") {
+  const std::vector<wire::ContainerSummary> all{summary("app", {volume("v", "/data")}, "exited"),
+                                                summary("worker", {volume("v", "/data")})};
+  CHECK(names_of(sharing_containers(all, "id-of-app", {taken(volume("v", "/data"))})) ==
+        Names{"worker"});
+}
+
+TEST_CASE("mounts: binds share where one source lies within the other") {
+  const auto shares = [](const std::string& ours, const std::string& theirs) {
+    const std::vector<wire::ContainerSummary> all{summary("app", {bind_mount(ours, "/data")}),
+                                                  summary("other", {bind_mount(theirs, "/x")})};
+    return sharing_containers(all, "id-of-app", {taken(bind_mount(ours, "/data"))}).size() == 2;
+  };
+  CHECK(shares("/srv/app", "/srv/app"));
+  CHECK(shares("/srv/app", "/srv/app/sub"));
+  CHECK(shares("/srv/app/sub", "/srv/app"));
+  CHECK(shares("/srv/app", "/"));
+  CHECK_FALSE(shares("/srv/app", "/srv/app2"));
+  CHECK_FALSE(shares("/srv/app2", "/srv/app"));
+  CHECK_FALSE(shares("/srv/app", "/srv/other"));
+}
+
+TEST_CASE("mounts: a bind of a volume's directory shares the volume, anonymous ones do not meet") {
+  const std::vector<wire::ContainerSummary> all{
+      summary("app", {volume("v", "/data")}), summary("binder", {bind_mount("/volumes/v", "/x")}),
+      summary("nameless", {{"volume", "", "", "/y", true}}),
+      summary("tmp", {{"tmpfs", "", "", "/volumes/v/_data", true}})};
+  CHECK(names_of(sharing_containers(all, "id-of-app", {taken(volume("v", "/data"))})) ==
+        Names{"app", "binder"});
+  CHECK(names_of(sharing_containers(all, "id-of-app",
+                                    {taken({"volume", "", "", "/data", true})})) == Names{"app"});
+}

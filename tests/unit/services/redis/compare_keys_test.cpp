@@ -1,0 +1,75 @@
+#include "services/redis/compare_keys.hpp"
+
+#include <doctest/doctest.h>
+
+namespace bba::ops {
+namespace {
+
+Json counts(unsigned keys, unsigned expires = 0) {
+  return {{"keys", keys}, {"expires", expires}};
+}
+
+Json around(unsigned before, unsigned after, unsigned expires = 0) {
+  Json json = Json::object();
+  json["db0"] = {{"before", counts(before, expires)}, {"after", counts(after, expires)}};
+  return json;
+}
+
+Json restored(unsigned keys, unsigned expires = 0) {
+  Json json = Json::object();
+  json["db0"] = counts(keys, expires);
+  return json;
+}
+
+}  // namespace
+
+TEST_CASE("a server that nobody writes to has exactly the keys that it had") {
+  CHECK(compare_keys(around(17, 17), restored(17)).lost.empty());
+  CHECK(compare_keys(around(17, 17), restored(17)).not_proven.empty());
+  CHECK(compare_keys(around(17, 17), restored(16)).lost ==
+        "db0 has 16 keys without a time to live after restoring, and the server had 17");
+  CHECK(compare_keys(around(17, 17), restored(18)).lost ==
+        "db0 has 18 keys without a time to live after restoring, and the server had 17");
+  CHECK(compare_keys(around(17, 17), Json::object()).lost ==
+        "db0 has 0 keys without a time to live after restoring, and the server had 17");
+  CHECK(compare_keys(Json::object(), Json::object()).lost.empty());
+  CHECK(compare_keys(Json::object(), restored(1)).lost ==
+        "db0 has 1 keys after restoring, and the server had 0");
+}
+
+TEST_CASE("keys that expire may be gone, no other") {
+  const KeyVerdict verdict = compare_keys(around(17, 17, 3), restored(15, 1));
+  CHECK(verdict.lost.empty());
+  CHECK(verdict.not_proven ==
+        std::vector<std::string>{
+            "db0: 2 of 3 keys with a time to live are gone: that it had run out"});
+  CHECK(compare_keys(around(17, 17, 3), restored(14)).lost.empty());
+  CHECK(compare_keys(around(17, 17, 3), restored(13)).lost ==
+        "db0 has 13 keys without a time to live after restoring, and the server had 14");
+  CHECK(compare_keys(around(2, 2, 5), Json::object()).lost.empty());
+}
+
+TEST_CASE("a key that lasts is missing, however many of those that expire are there") {
+  CHECK(compare_keys(around(17, 17, 3), restored(15, 3)).lost ==
+        "db0 has 12 keys without a time to live after restoring, and the server had 14");
+  CHECK(compare_keys(around(17, 17, 3), restored(17, 2)).lost ==
+        "db0 has 15 keys without a time to live after restoring, and the server had 14");
+  CHECK(compare_keys(around(17, 17, 3), restored(18, 4)).lost ==
+        "db0 has 18 keys after restoring, and the server had 17");
+  CHECK_FALSE(compare_keys(around(20, 30, 10), restored(18, 10)).lost.empty());
+  CHECK(compare_keys(around(20, 30, 10), restored(18, 5)).lost.empty());
+}
+
+TEST_CASE("a busy server: anything between its two moments, and the receipt says so") {
+  for (const unsigned keys : {10U, 15U, 20U}) {
+    for (const Json& moments : {around(10, 20), around(20, 10)}) {
+      const KeyVerdict verdict = compare_keys(moments, restored(keys));
+      CHECK(verdict.lost.empty());
+      CHECK(verdict.not_proven.size() == 1);
+    }
+  }
+  CHECK_FALSE(compare_keys(around(10, 20), restored(9)).lost.empty());
+  CHECK_FALSE(compare_keys(around(10, 20), restored(21)).lost.empty());
+}
+
+}  // namespace bba::ops

@@ -16,6 +16,11 @@ std::optional<std::string> normal_path(std::string_view path) {
   return normal.empty() ? "/" : normal;
 }
 
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
+}
+
 bool lies_within(std::string_view path, std::string_view parent) {
   if (parent == "/") return path.starts_with('/');
   return path.starts_with(parent) && (path.size() == parent.size() || path[parent.size()] == '/');

@@ -1,14 +1,11 @@
 #include "bba/base/text.hpp"
-#include "services/vault/server.hpp"
-#include "bba/capture/capture_part.hpp"
 #include "bba/docker/exec_end.hpp"
-#include "bba/pipe/pump.hpp"
-#include "services/redis/save.hpp"
+#include "bba/docker/frame_stage.hpp"
 #include "bba/docker/secrets.hpp"
-#include "services/postgres/dump_found.hpp"
-#include "bba/pipe/check.hpp"
+#include "bba/pipe/pump.hpp"
+#include "parts.hpp"
 
-namespace bba::ops {
+namespace bba::capture {
 
 namespace {
 
@@ -18,7 +15,7 @@ void end_program(const CaptureContext& context, const store::JournalEntry& debt)
   patient.silence = std::chrono::seconds(20);
   docker::Engine engine = context.session.engine.unstoppable(patient);
   try {
-    if (end_exec(engine, debt.id)) {
+    if (docker::end_exec(engine, debt.id)) {
       context.debts.settle(debt);
       return;
     }
@@ -32,11 +29,11 @@ void end_program(const CaptureContext& context, const store::JournalEntry& debt)
 }  // namespace
 
 void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, pipe::Stage& next,
-                 const Moved& moved) {
-  Session& session = context.session;
+                 const ProgressFn& moved) {
+  run::Session& session = context.session;
   const wire::Container& container = context.capture.target.container;
   const std::string& program = config.argv.front();
-  FrameStage frames(next);
+  docker::FrameStage frames(next);
 
   const std::string exec = session.engine.create_exec(container.id, config);
   const store::JournalEntry debt{store::Debt::exec, exec, program + " in " + container.name};
@@ -54,9 +51,9 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
     if (*exit_code != 0) {
       const bool not_started = *exit_code == 126 || *exit_code == 127;
       // A program that cannot be started says so on stdout.
-      const std::string words = without_secrets(
-          last_words(not_started && frames.stderr_tail().empty() ? frames.stdout_head()
-                                                                 : frames.stderr_tail()),
+      const std::string words = docker::without_secrets(
+          docker::last_words(not_started && frames.stderr_tail().empty() ? frames.stdout_head()
+                                                                         : frames.stderr_tail()),
           config.env);
       throw Error(ErrorKind::capture,
                   fmt::format("{} exit code {}{}{}",
@@ -71,7 +68,8 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
       error.with_kind(ErrorKind::capture);
     }
     // The program's own words tell more than "the stream ended".
-    const std::string words = without_secrets(last_words(frames.stderr_tail()), config.env);
+    const std::string words =
+        docker::without_secrets(docker::last_words(frames.stderr_tail()), config.env);
     if (error.hint().empty() && !words.empty() &&
         std::string_view(error.what()).find(printable(words)) == std::string_view::npos) {
       error.with_hint(program + " said: " + printable(words));
@@ -84,29 +82,18 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
   }
 }
 
-PartFindings capture_dump(const CaptureContext& context, const classes::ExecDump& dump,
-                          ArtifactTail& tail, const Moved& moved) {
-  if (dump.format == classes::ExecDump::Format::sql) {
-    pipe::SqlTailCheck check;
-    TeeStage tee{&check, &tail.count};
-    stream_exec(context, dump.exec, tee, moved);
-    return {sql_found(check), {}};
-  }
-  pipe::SnapshotCheck check;
-  TeeStage tee{&check, &tail.count};
+service::PartFindings capture_dump(const CaptureContext& context, const service::Part& part,
+                                   const service::ExecDump& dump, ArtifactTail& tail,
+                                   const ProgressFn& moved) {
+  const auto check = part.kind->content_check(Json::object());
+  pipe::TeeStage tee{&check->stage(), &tail.count};
   try {
     stream_exec(context, dump.exec, tee, moved);
   } catch (Error& error) {
-    if (context.capture.if_refused && classes::is_not_raft(error.what())) {
-      throw Refused("no snapshot, as its storage is not raft");
-    }
-    const std::string hint =
-        classes::snapshot_hint(error.what(), context.capture.target.module, dump.exec.argv.front());
-    if (!hint.empty()) error.with_hint(hint);
+    context.capture.service->explain(error, context.capture);
     throw;
   }
-  return {{{"index", check.index()}, {"term", check.term()}, {"state_bytes", check.state_bytes()}},
-          {}};
+  return {check->found()};
 }
 
-}  // namespace bba::ops
+}  // namespace bba::capture

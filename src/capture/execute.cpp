@@ -4,12 +4,12 @@
 #include <chrono>
 
 #include "bba/base/text.hpp"
-#include "bba/capture/capture_part.hpp"
+#include "bba/run/host_name.hpp"
 #include "bba/run/quiesce.hpp"
-#include "services/redis/save.hpp"
-#include "bba/run/target.hpp"
+#include "bba/service/restore_steps.hpp"
+#include "parts.hpp"
 
-namespace bba::ops {
+namespace bba::capture {
 
 namespace {
 
@@ -19,12 +19,7 @@ struct CapturedPart {
   std::vector<std::string> warnings;
 };
 
-std::string suffix(const std::string& kind, pipe::Compression compression) {
-  if (kind == "raft-snapshot") return "snap";
-  return (kind == "sql" ? "sql" : "tar") + std::string(pipe::file_suffix(compression));
-}
-
-Moved progress_of(const CaptureContext& context, const classes::Part& part) {
+ProgressFn progress_of(const CaptureContext& context, const service::Part& part) {
   Progress progress{context.capture.target.module + ": " + part.label(), 0, part.expected_bytes};
   return [&reporter = context.session.reporter, progress](std::size_t bytes) mutable {
     progress.bytes += bytes;
@@ -32,48 +27,70 @@ Moved progress_of(const CaptureContext& context, const classes::Part& part) {
   };
 }
 
-PartFindings capture_bytes(const CaptureContext& context, const classes::Part& part,
-                           ArtifactTail& tail) {
-  const Moved moved = progress_of(context, part);
-  if (const auto* dump = std::get_if<classes::ExecDump>(&part.what)) {
-    return capture_dump(context, *dump, tail, moved);
-  }
-  if (const auto* archive = std::get_if<classes::PathArchive>(&part.what)) {
-    return capture_archive(context, *archive, tail, moved);
-  }
-  if (const auto* directory = std::get_if<classes::HostDirectory>(&part.what)) {
-    return capture_directory(context, *directory, tail, moved);
-  }
-  return capture_objects(context, std::get<classes::ObjectMirror>(part.what), tail, moved);
+service::PartContext part_context(const CaptureContext& context) {
+  return {context.session.engine,
+          context.session.reporter,
+          context.session.stop,
+          context.capture,
+          context.directory,
+          [&context](const wire::ExecConfig& program, pipe::Stage& next, const ProgressFn& moved) {
+            stream_exec(context, program, next, moved);
+          }};
 }
 
-CapturedPart capture_part(const CaptureContext& context, const classes::Part& part,
+service::PartFindings capture_bytes(const CaptureContext& context, const service::Part& part,
+                                    ArtifactTail& tail) {
+  const ProgressFn moved = progress_of(context, part);
+  if (const auto* dump = std::get_if<service::ExecDump>(&part.what)) {
+    return capture_dump(context, part, *dump, tail, moved);
+  }
+  if (const auto* archive = std::get_if<service::PathArchive>(&part.what)) {
+    return capture_archive(context, part, *archive, tail, moved);
+  }
+  if (const auto* directory = std::get_if<service::HostDirectory>(&part.what)) {
+    return capture_directory(context, *directory, tail, moved);
+  }
+  return context.capture.service->stream_part(
+      part_context(context), std::get<service::ServicePart>(part.what), tail.count, moved);
+}
+
+CapturedPart capture_part(const CaptureContext& context, const service::Part& part,
                           Timestamp started) {
-  const std::string kind = part.kind();
-  // A raft snapshot is compressed already.
   const pipe::Compression compression =
-      kind == "raft-snapshot" ? pipe::Compression::none : context.compression;
+      part.kind->compressible() ? context.compression : pipe::Compression::none;
   ArtifactTail tail(context.directory, compression);
-  PartFindings findings = capture_bytes(context, part, tail);
+  service::PartFindings findings = capture_bytes(context, part, tail);
 
   store::ArtifactRecord record;
   record.part = part.name;
-  record.file = store::artifact_name(context.capture.target.module, started, part.name,
-                                     suffix(kind, compression));
-  // The data directory of a server that has never saved holds no RDB: it is a plain archive.
-  record.kind =
-      kind == "rdb-directory" && member(findings.found, "rdb_file") == nullptr ? "tar" : kind;
+  record.file = store::artifact_name(
+      context.capture.target.module, started, part.name,
+      std::string(part.kind->suffix()) + std::string(pipe::file_suffix(compression)));
+  record.kind = part.kind->settled_name(findings.found);
   record.compression = pipe::name(compression);
   record.source = part.source();
   record.bytes = tail.digest.bytes();
   record.sha256 = tail.digest.sha256();
   record.uncompressed_bytes = tail.count.bytes();
   record.found = std::move(findings.found);
-  record.restore = classes::restore_commands(context.capture, part, record.file);
+  record.left_out = part.left_out();
   return {std::move(record), std::move(tail.file), std::move(findings.warnings)};
 }
 
-store::ContainerRecord container_record(Session& session, const classes::Capture& capture) {
+// What restores the set by hand, of all artifacts together: what stops is stopped once.
+void add_restore_commands(store::Manifest& manifest, const service::Capture& capture) {
+  std::vector<service::Restore> restores;
+  for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) {
+    restores.push_back(capture.parts[i].kind->restore(manifest, manifest.artifacts[i]));
+  }
+  auto commands =
+      service::shell_commands(capture.target.container.name, manifest.artifacts, restores);
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    manifest.artifacts[i].restore = std::move(commands[i]);
+  }
+}
+
+store::ContainerRecord container_record(run::Session& session, const service::Capture& capture) {
   const wire::Container& container = capture.target.container;
   store::ContainerRecord record;
   record.id = container.id;
@@ -99,58 +116,24 @@ store::ContainerRecord container_record(Session& session, const classes::Capture
   return record;
 }
 
-// The RDB that the server has saved is in one of the artifacts, and with it what it has to hold.
-void note_keys(Session& session, const classes::Capture& capture, const RedisSaved& saved,
-               std::vector<store::ArtifactRecord>& artifacts) {
-  for (store::ArtifactRecord& artifact : artifacts) {
-    const auto written = string_member(artifact.found, "rdb_written");
-    if (!written) continue;
-    artifact.found["keyspace"] =
-        keyspace_of(session, capture.target.container.id, *capture.save_first, saved,
-                    parse_rfc3339(*written).value_or(Timestamp()));
-    return;
-  }
-  throw Error(ErrorKind::capture, "the server has saved, and its RDB is not in what was archived",
-              fmt::format("set modules.{}.paths to the server's directory in the configuration, or "
-                          "take its files as they are with --class E",
-                          capture.target.module));
-}
-
-// Without either of them the directory holds nothing of what the server knows, however many other
-// files it has.
-void require_redis_data(const classes::Capture& capture,
-                        const std::vector<store::ArtifactRecord>& artifacts) {
-  for (const store::ArtifactRecord& artifact : artifacts) {
-    const Json* aof = member(artifact.found, "aof_files");
-    if (member(artifact.found, "rdb_file") != nullptr || (aof != nullptr && *aof != 0)) return;
-  }
-  Error error(ErrorKind::capture,
-              "the directory holds neither an RDB nor an append-only file: what the server knows "
-              "is in its memory alone",
-              "where its directory is another, name it with --path; `--class E` takes the files as "
-              "they are");
-  if (capture.fallback) error.in(*capture.fallback);
-  throw error;
-}
-
-std::string consistency_mode(const classes::Capture& capture) {
+std::string consistency_mode(const service::Capture& capture) {
   const wire::Container& container = capture.target.container;
   if (!container.running) return "stopped";
   if (container.paused) return "paused";
-  return std::string(classes::name(capture.consistency));
+  return std::string(name(capture.consistency));
 }
 
 }  // namespace
 
-ArtifactTail::ArtifactTail(const store::BackupDirectory& directory, pipe::Compression compression)
+ArtifactTail::ArtifactTail(const store::OwnedDirectory& directory, pipe::Compression compression)
     : file(directory),
       to_file(file),
       digest(&to_file),
       compressor(pipe::make_compressor(compression, digest)),
       count(*compressor) {}
 
-CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capture,
-                    const store::BackupDirectory& directory, pipe::Compression compression,
+CapturedSet execute(run::Session& session, run::Debts& debts, const service::Capture& capture,
+                    const store::OwnedDirectory& directory, pipe::Compression compression,
                     Timestamp started) {
   const CaptureContext context{session, debts, capture, directory, compression};
   CapturedSet set;
@@ -162,7 +145,7 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
   manifest.strategy = capture.strategy;
   manifest.fallback = capture.fallback;
   manifest.started = started;
-  manifest.host = host_name();
+  manifest.host = run::host_name();
   const wire::Version version = session.engine.version();
   manifest.engine = {{"version", version.version}, {"api_version", version.api_version}};
   manifest.container = container_record(session, capture);
@@ -171,21 +154,16 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
   manifest.warnings = capture.warnings;
   manifest.follow_ups = capture.follow_ups;
 
-  std::optional<RedisSaved> saved;
-  if (capture.save_first) {
-    saved = with_context("BGSAVE", [&] {
-      return save_redis(session, capture.target.container.id, *capture.save_first);
-    });
-  }
-  const Quieted quieted = while_quiet(session, debts, capture, [&] {
-    for (const classes::Part& part : capture.parts) {
+  const service::PartContext service_context = part_context(context);
+  const Json before = capture.service->before_parts(service_context);
+  const run::Quieted quieted = run::while_quiet(session, debts, capture, [&] {
+    for (const service::Part& part : capture.parts) {
       CapturedPart captured = capture_part(context, part, started);
       session.reporter.progress_end();
       if (!captured.file.unnamed()) {
         manifest.warnings.push_back(
             "the filesystem of the backup directory has no unnamed files (O_TMPFILE): a dot-file "
-            "was "
-            "used");
+            "was used");
       }
       manifest.warnings.insert(manifest.warnings.end(), captured.warnings.begin(),
                                captured.warnings.end());
@@ -193,20 +171,14 @@ CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capt
       set.files.push_back(std::move(captured.file));
     }
   });
-  if (saved) {
-    note_keys(session, capture, *saved, manifest.artifacts);
-  } else if (capture.target.module_class == 'B') {
-    require_redis_data(capture, manifest.artifacts);
-  }
+  capture.service->after_parts(service_context, before, manifest.artifacts);
+  add_restore_commands(manifest, capture);
   manifest.consistency.mode = consistency_mode(capture);
   manifest.consistency.paused = quieted.records;
   set.needs_hand = quieted.needs_hand;
-  for (const std::string& one : capture.incomplete) {
-    set.needs_hand.push_back("not in the backup: " + one);
-  }
   // The host's clock may have been set back meanwhile.
   manifest.finished = std::max(now(), started);
   return set;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::capture

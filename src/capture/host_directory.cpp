@@ -8,19 +8,20 @@
 #include <unistd.h>
 
 #include "bba/base/text.hpp"
-#include "bba/capture/capture_part.hpp"
-#include "bba/tree/tar_against_walk.hpp"
 #include "bba/pipe/tar.hpp"
+#include "bba/tree/archive_counts.hpp"
+#include "bba/tree/host_walk.hpp"
+#include "parts.hpp"
 
-namespace bba::ops {
+namespace bba::capture {
 
 namespace {
 
-pipe::TarEntry tar_entry(const HostEntry& host, const std::string& base) {
+pipe::TarEntry tar_entry(const tree::HostEntry& host, const std::string& base) {
   const struct stat& status = host.status;
   pipe::TarEntry entry;
   entry.path = host.path.empty() ? base : base + "/" + host.path;
-  entry.type = tar_type(status.st_mode);
+  entry.type = tree::tar_type(status.st_mode);
   entry.mode = status.st_mode & 07777;
   entry.uid = status.st_uid;
   entry.gid = status.st_gid;
@@ -34,7 +35,7 @@ pipe::TarEntry tar_entry(const HostEntry& host, const std::string& base) {
 
 // Copies a file's content, which must be what `expected` says before and after.
 void copy_content(const std::string& path, const struct stat& expected, pipe::TarWriter& tar,
-                  const Moved& moved, const Stop& stop) {
+                  const ProgressFn& moved, const Stop& stop) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   if (!file) throw system_error(ErrorKind::capture, path, errno);
   std::array<std::byte, 256 * 1024> buffer{};
@@ -64,26 +65,26 @@ void copy_content(const std::string& path, const struct stat& expected, pipe::Ta
 
 }  // namespace
 
-PartFindings capture_directory(const CaptureContext& context,
-                               const classes::HostDirectory& directory, ArtifactTail& tail,
-                               const Moved& moved) {
+service::PartFindings capture_directory(const CaptureContext& context,
+                                        const service::HostDirectory& directory, ArtifactTail& tail,
+                                        const ProgressFn& moved) {
   const std::string base = directory.path.substr(directory.path.find_last_of('/') + 1);
   const auto skip = [&](const std::string& below) {
     const std::string path = directory.path + "/" + below;
     return std::any_of(directory.excludes.begin(), directory.excludes.end(),
                        [&](const std::string& pattern) { return glob_match(pattern, path); });
   };
-  ArchiveCounts counts;
+  tree::ArchiveCounts counts;
   std::map<std::pair<dev_t, ino_t>, std::string> first_names;
   pipe::TarWriter tar(tail.count);
-  HostWalk walk(directory.path, skip, [](const std::string&) { return false; });
-  while (const std::optional<HostEntry> host = walk.next()) {
+  tree::HostWalk walk(directory.path, skip, [](const std::string&) { return false; });
+  while (const std::optional<tree::HostEntry> host = walk.next()) {
     context.session.stop.throw_if_requested();
     const struct stat& status = host->status;
     if (host->path.empty() && !S_ISDIR(status.st_mode)) {
       throw Error(ErrorKind::capture,
                   fmt::format("{} is a {}, not the directory that it was", directory.path,
-                              type_name(tar_type(status.st_mode))));
+                              tree::type_name(tree::tar_type(status.st_mode))));
     }
     if (S_ISSOCK(status.st_mode)) {
       ++counts.sockets;
@@ -111,7 +112,7 @@ PartFindings capture_directory(const CaptureContext& context,
   }
   tar.finish();
   tail.count.finish();
-  return {found_json(counts), archive_warnings(directory.path, counts)};
+  return {tree::found_json(counts), tree::archive_warnings(directory.path, counts)};
 }
 
-}  // namespace bba::ops
+}  // namespace bba::capture

@@ -1,14 +1,14 @@
 #include "bba/base/text.hpp"
-#include "bba/capture/capture_part.hpp"
-#include "bba/tree/tar_against_walk.hpp"
 #include "bba/pipe/pump.hpp"
+#include "bba/tree/tar_against_walk.hpp"
+#include "parts.hpp"
 
-namespace bba::ops {
+namespace bba::capture {
 
 namespace {
 
 // Where this host sees a path of the container.
-std::string host_path(const classes::Capture& capture, const classes::PathArchive& archive) {
+std::string host_path(const service::Capture& capture, const service::PathArchive& archive) {
   if (!archive.host_path.empty()) return archive.host_path;
   if (capture.target.container.pid <= 0) {
     throw Error(ErrorKind::container,
@@ -20,7 +20,7 @@ std::string host_path(const classes::Capture& capture, const classes::PathArchiv
   return fmt::format("/proc/{}/root{}", capture.target.container.pid, archive.path);
 }
 
-bool engine_remaps_users(Session& session) {
+bool engine_remaps_users(run::Session& session) {
   for (const std::string& option : session.engine.info().security_options) {
     if (option.find("name=userns") != option.npos || option.find("name=rootless") != option.npos) {
       return true;
@@ -31,26 +31,26 @@ bool engine_remaps_users(Session& session) {
 
 }  // namespace
 
-PartFindings capture_archive(const CaptureContext& context, const classes::PathArchive& archive,
-                             ArtifactTail& tail, const Moved& moved) {
-  Session& session = context.session;
-  ArchiveRules rules;
+service::PartFindings capture_archive(const CaptureContext& context, const service::Part& part,
+                                      const service::PathArchive& archive, ArtifactTail& tail,
+                                      const ProgressFn& moved) {
+  run::Session& session = context.session;
+  tree::ArchiveRules rules;
   rules.path = archive.path;
   rules.host_path = host_path(context.capture, archive);
   rules.excludes = archive.excludes;
   rules.nested = archive.nested;
-  rules.rdb_file = archive.rdb_file;
-  rules.rdb_required = archive.rdb_required;
   rules.compare_owners = !engine_remaps_users(session);
-  rules.live = context.capture.consistency == classes::Consistency::live;
+  rules.live = context.capture.consistency == service::Consistency::live;
   rules.started = now();
 
-  ArchiveCheck check(std::move(rules));
+  const std::unique_ptr<tree::FileCheck> files = part.kind->file_check(archive);
+  tree::ArchiveCheck check(std::move(rules), files.get());
   pipe::TarReader reader(check, &tail.count);
   try {
     docker::Body body =
         session.engine.get_archive(context.capture.target.container.id, archive.path);
-    pump([&] { return body.read(); }, reader, moved);
+    pipe::pump([&] { return body.read(); }, reader, moved);
     reader.finish();
     check.finish();
   } catch (Error& error) {
@@ -60,27 +60,14 @@ PartFindings capture_archive(const CaptureContext& context, const classes::PathA
     error.in("archive of " + archive.path);
     throw;
   }
-  Json found = found_json(check.counts());
-  if (!archive.rdb_file.empty()) found["aof_files"] = check.aof_files();
-  const std::string written = format_rfc3339(Timestamp(std::chrono::seconds(check.rdb_written())));
-  if (check.rdb_seen()) {
-    found["rdb_file"] = archive.rdb_file;
-    found["rdb_version"] = check.rdb_version();
-    found["rdb_written"] = written;
+  service::PartFindings findings{tree::found_json(check.counts()),
+                                 tree::archive_warnings(archive.path, check.counts())};
+  if (files) {
+    files->add_found(findings.found);
+    const std::vector<std::string> more = files->warnings();
+    findings.warnings.insert(findings.warnings.end(), more.begin(), more.end());
   }
-  std::vector<std::string> warnings = archive_warnings(archive.path, check.counts());
-  if (check.rdb_seen() && !context.capture.save_first && context.capture.target.container.running) {
-    warnings.push_back(fmt::format(
-        "{} was saved by the server at {}: what it got since then is in this backup only where it "
-        "keeps an append-only file",
-        archive.rdb_file, written));
-  }
-  if (check.rdb_checksum_off()) {
-    warnings.push_back(
-        fmt::format("{} has no checksum (rdbchecksum no): damage inside of it would not be seen",
-                    archive.rdb_file));
-  }
-  return {std::move(found), std::move(warnings)};
+  return findings;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::capture

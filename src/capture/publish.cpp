@@ -4,20 +4,20 @@
 #include "bba/capture/execute.hpp"
 #include "bba/store/manifest_checksum.hpp"
 
-namespace bba::ops {
+namespace bba::capture {
 
 namespace {
 
-store::ArtifactFile manifest_file(const store::BackupDirectory& directory,
+store::ArtifactFile manifest_file(const store::OwnedDirectory& directory,
                                   const store::Manifest& manifest) {
   store::ArtifactFile file(directory);
-  file.write(as_bytes(sealed_text(store::to_json(manifest))));
+  file.write(as_bytes(store::sealed_text(store::to_json(manifest))));
   file.sync();
   return file;
 }
 
 void give_names(std::vector<CapturedSet>& sets, const std::vector<std::string>& manifests,
-                const store::BackupDirectory& directory) {
+                const store::OwnedDirectory& directory) {
   std::vector<std::string> published;
   try {
     // Written before anything has a name, so that a full disk is met here.
@@ -52,7 +52,7 @@ void give_names(std::vector<CapturedSet>& sets, const std::vector<std::string>& 
 
 }  // namespace
 
-void publish(std::vector<CapturedSet>& sets, const store::BackupDirectory& directory) {
+void publish(std::vector<CapturedSet>& sets, const store::OwnedDirectory& directory) {
   std::vector<std::string> manifests;
   for (const CapturedSet& set : sets) {
     manifests.push_back(store::manifest_name(set.manifest.module, set.manifest.started));
@@ -65,4 +65,4 @@ void publish(std::vector<CapturedSet>& sets, const store::BackupDirectory& direc
   with_context("publishing", [&] { give_names(sets, manifests, directory); });
 }
 
-}  // namespace bba::ops
+}  // namespace bba::capture

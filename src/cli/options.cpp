@@ -10,8 +10,9 @@
 #include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/base/time.hpp"
-#include "bba/service/capture.hpp"
 #include "bba/pipe/compress.hpp"
+#include "bba/service/capture.hpp"
+#include "bba/services/registry.hpp"
 
 namespace bba::cli {
 
@@ -48,7 +49,7 @@ std::string seconds_validator(const std::string& text) {
 }
 
 std::string consistency_validator(const std::string& text) {
-  return classes::consistency_by_name(text) ? std::string()
+  return service::consistency_by_name(text) ? std::string()
                                             : "'" + text + "' is none of auto, pause, stop, live";
 }
 
@@ -60,9 +61,10 @@ std::string compression_validator(const std::string& text) {
 }
 
 std::string class_validator(const std::string& text) {
-  return text.size() == 1 && text[0] >= 'A' && text[0] <= 'G'
+  const std::string letters = services::letters();
+  return text.size() == 1 && letters.find(text) != letters.npos
              ? std::string()
-             : "'" + text + "' is none of the classes A to G";
+             : "'" + text + "' is not a class: use one of " + letters;
 }
 
 // One spelling for each path, or there would be others for the same mount and the same exclude.
@@ -156,7 +158,8 @@ void add_selection(CLI::App& app, Raw& raw) {
   Options& o = raw.options;
   app.add_option("--container", o.container, "The container, instead of looking it up")
       ->type_name("NAME");
-  app.add_option("--class", raw.module_class, "The class A..G, instead of the rules' choice")
+  app.add_option("--class", raw.module_class,
+                 "The class, instead of the rules' choice: " + services::letters())
       ->type_name("CLASS")
       ->check(class_validator);
   app.add_option("--consistency", o.consistency,

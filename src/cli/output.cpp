@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
-
-#include <climits>
 
 namespace bba::cli {
 

@@ -14,15 +14,16 @@
 #include "bba/cli/output.hpp"
 #include "bba/commands/audit/audit_text.hpp"
 #include "bba/commands/backup.hpp"
-#include "bba/run/cleanup.hpp"
 #include "bba/commands/drill.hpp"
 #include "bba/commands/gate/gate.hpp"
-#include "bba/run/guard.hpp"
 #include "bba/commands/list.hpp"
-#include "bba/store/proof.hpp"
 #include "bba/commands/prune/prune.hpp"
-#include "bba/store/manifest_checksum.hpp"
 #include "bba/commands/verify/verify.hpp"
+#include "bba/run/cleanup.hpp"
+#include "bba/run/guard.hpp"
+#include "bba/services/registry.hpp"
+#include "bba/store/manifest_checksum.hpp"
+#include "bba/store/proof.hpp"
 
 extern char** environ;
 
@@ -82,10 +83,10 @@ std::map<std::string, std::string> environment() {
   return variables;
 }
 
-ops::Settings settings_of(const Options& options) {
-  ops::Settings settings;
-  settings.config =
-      conf::load_config(options.config.value_or(default_config), options.config.has_value());
+run::Settings settings_of(const Options& options) {
+  run::Settings settings;
+  settings.config = conf::load_config(options.config.value_or(default_config),
+                                      options.config.has_value(), services::letters());
   const conf::Config& config = settings.config;
   settings.environment = environment();
   settings.platform_root = options.platform_root.value_or(config.platform_root);
@@ -113,7 +114,7 @@ void require_meant(const Options& options, const std::string& platform_root) {
                           options.meant_command, word));
 }
 
-ops::Wish wish_of(const Options& options, const std::string& module) {
+commands::Wish wish_of(const Options& options, const std::string& module) {
   return {module, options.container, options.module_class, options.consistency, options.paths};
 }
 
@@ -126,33 +127,33 @@ void print(const Stop& stop, const std::string& text) {
   if (written == Written::stopped) throw Error(ErrorKind::storage, stop.error().what()).in(what);
 }
 
-int plan(ops::Session& session, const Options& options) {
+int plan(run::Session& session, const Options& options) {
   for (const std::string& asked : options.modules) {
-    for (const std::string& module : ops::modules_to_back_up(session, wish_of(options, asked))) {
-      const auto capture = ops::make_capture(session, wish_of(options, module));
-      print(session.stop, options.json ? pretty_json(ops::plan_json(capture, session))
-                                       : ops::plan_text(capture, session));
+    for (const std::string& module :
+         commands::modules_to_back_up(session, wish_of(options, asked))) {
+      const auto capture = commands::make_capture(session, wish_of(options, module));
+      print(session.stop, options.json ? pretty_json(commands::plan_json(capture, session))
+                                       : commands::plan_text(capture, session));
     }
   }
   return exit_done;
 }
 
-int backup(ops::Session& session, const Options& options) {
+int backup(run::Session& session, const Options& options) {
   if (options.dry_run) return plan(session, options);
   const auto compression =
       pipe::compression_by_name(options.compression.value_or(session.settings.config.compression));
   if (!compression) throw Error(ErrorKind::config, "compression is neither gzip nor zstd");
   bool needs_hand = false;
   for (const std::string& module : options.modules) {
-    const ops::BackupResult result = ops::backup(session, wish_of(options, module), *compression);
+    const commands::BackupResult result =
+        commands::backup(session, wish_of(options, module), *compression);
     needs_hand = needs_hand || !result.needs_hand.empty();
-    const auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+    const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
     for (const store::Manifest& manifest : result.sets) {
-      ops::publish_proof(session, directory,
-                         store::manifest_name(manifest.module, manifest.started));
-      if (options.json) print(session.stop, ops::sealed_text(store::to_json(manifest)));
+      if (options.json) print(session.stop, store::sealed_text(store::to_json(manifest)));
       for (const store::ArtifactRecord& artifact : manifest.artifacts) {
-        if (!options.json) print(session.stop, ops::path_in(directory, artifact.file) + "\n");
+        if (!options.json) print(session.stop, store::path_in(directory, artifact.file) + "\n");
         session.reporter.note(fmt::format("{} from {}, sha256 {}", format_bytes(artifact.bytes),
                                           format_bytes(artifact.uncompressed_bytes),
                                           artifact.sha256.substr(0, 16)));
@@ -165,17 +166,17 @@ int backup(ops::Session& session, const Options& options) {
   return needs_hand ? exit_needs_hand : exit_done;
 }
 
-int audit(ops::Session& session, const Options& options) {
-  const ops::AuditReport report = ops::audit_report(ops::gather_audit(session));
+int audit(run::Session& session, const Options& options) {
+  const commands::AuditReport report = commands::audit_report(commands::gather_audit(session));
   const std::string format = options.format.value_or(options.json ? "json" : "table");
-  print(session.stop, format == "json"       ? pretty_json(ops::audit_json(report))
-                      : format == "markdown" ? ops::audit_markdown(report)
-                                             : ops::audit_table(report));
+  print(session.stop, format == "json"       ? pretty_json(commands::audit_json(report))
+                      : format == "markdown" ? commands::audit_markdown(report)
+                                             : commands::audit_table(report));
   return exit_done;
 }
 
-int recover(ops::Session& session, const Options& options) {
-  const ops::Recovered recovered = ops::recover(session);
+int recover(run::Session& session, const Options& options) {
+  const run::Recovered recovered = run::recover(session);
   if (options.json) {
     print(session.stop, pretty_json(Json{{"done", recovered.done},
                                          {"failed", recovered.failed},
@@ -194,26 +195,26 @@ int recover(ops::Session& session, const Options& options) {
   return all_well ? exit_done : exit_needs_hand;
 }
 
-int verify(ops::Session& session, const Options& options) {
-  ops::Verification all;
+int verify(run::Session& session, const Options& options) {
+  commands::Verification all;
   for (const std::string& reference : options.modules) {
-    ops::Verification one = ops::verify(session, reference);
-    if (!options.json) print(session.stop, ops::verification_text(one));
+    commands::Verification one = commands::verify(session, reference);
+    if (!options.json) print(session.stop, commands::verification_text(one));
     for (const std::string& note : one.notes) session.reporter.note(note);
     std::move(one.sets.begin(), one.sets.end(), std::back_inserter(all.sets));
   }
-  if (options.json) print(session.stop, pretty_json(ops::verification_json(all)));
+  if (options.json) print(session.stop, pretty_json(commands::verification_json(all)));
   if (const std::string broken = all.first_broken(); !broken.empty()) {
-    throw Error(ErrorKind::artifact, broken, ops::advice(all));
+    throw Error(ErrorKind::artifact, broken, commands::advice(all));
   }
   return exit_done;
 }
 
-int drill(ops::Session& session, const Options& options) {
-  ops::DrillRequest request;
+int drill(run::Session& session, const Options& options) {
+  commands::DrillRequest request;
   request.reference = options.modules.front();
   if (options.memory) request.memory = *options.memory;
-  const ops::Drill drill = ops::drill(session, request);
+  const commands::Drill drill = commands::drill(session, request);
   if (options.json) {
     print(session.stop, pretty_json(drill.receipt));
   } else {
@@ -225,21 +226,21 @@ int drill(ops::Session& session, const Options& options) {
   return drill.needs_hand.empty() ? exit_done : exit_needs_hand;
 }
 
-int gate(ops::Session& session, const Options& options) {
-  ops::GateRequest request;
+int gate(run::Session& session, const Options& options) {
+  commands::GateRequest request;
   request.module = options.modules.front();
   if (options.max_age) request.max_age = *options.max_age;
-  if (options.require_proof) request.require = *ops::proof_level_by_name(*options.require_proof);
+  if (options.require_proof) request.require = *store::proof_level_by_name(*options.require_proof);
   request.max_shrink = options.max_shrink.value_or(session.settings.config.max_shrink);
   request.skip_image_check = options.skip_image_check;
   request.accept_fallback = options.accept_fallback;
   request.accept_incomplete = options.accept_incomplete;
   request.reference = options.reference;
-  const ops::GateVerdict verdict = ops::gate(session, request);
+  const commands::GateVerdict verdict = commands::gate(session, request);
   if (options.json) {
-    print(session.stop, pretty_json(ops::gate_json(verdict)));
+    print(session.stop, pretty_json(commands::gate_json(verdict)));
   } else if (verdict.passed()) {
-    print(session.stop, ops::gate_text(verdict));
+    print(session.stop, commands::gate_text(verdict));
   }
   session.reporter.note(verdict.by_proof
                             ? "judged by the public proof: the backup directory may not be read"
@@ -248,14 +249,14 @@ int gate(ops::Session& session, const Options& options) {
   for (std::size_t i = 1; i < verdict.refusals.size(); ++i) {
     session.reporter.warning(verdict.refusals[i].why + ": " + verdict.refusals[i].run);
   }
-  throw ops::gate_error(verdict);
+  throw commands::gate_error(verdict);
 }
 
-int list(ops::Session& session, const Options& options) {
+int list(run::Session& session, const Options& options) {
   const std::string module = options.modules.empty() ? "" : options.modules.front();
-  const ops::Listing listing = ops::list(session, module);
-  print(session.stop, options.json ? pretty_json(ops::list_json(listing, now()))
-                                   : ops::list_text(listing, now()));
+  const commands::Listing listing = commands::list(session, module);
+  print(session.stop, options.json ? pretty_json(commands::list_json(listing, now()))
+                                   : commands::list_text(listing, now()));
   if (listing.sets.empty()) {
     session.reporter.note(fmt::format("no backup{} in {}", module.empty() ? "" : " of " + module,
                                       session.settings.backup_dir));
@@ -269,8 +270,8 @@ int list(ops::Session& session, const Options& options) {
   return exit_done;
 }
 
-int prune(ops::Session& session, const Options& options) {
-  ops::PruneRequest request;
+int prune(run::Session& session, const Options& options) {
+  commands::PruneRequest request;
   if (!options.modules.empty()) request.module = options.modules.front();
   request.keep_last = options.keep_last;
   request.keep_within = options.keep_within;
@@ -278,9 +279,9 @@ int prune(ops::Session& session, const Options& options) {
   request.orphans = options.orphans;
   request.dry_run = options.dry_run;
   request.removed = [&](const std::string& file) { session.reporter.detail("removed " + file); };
-  const ops::Pruning pruning = ops::prune(session, request);
-  print(session.stop,
-        options.json ? pretty_json(ops::pruning_json(pruning)) : ops::pruning_text(pruning));
+  const commands::Pruning pruning = commands::prune(session, request);
+  print(session.stop, options.json ? pretty_json(commands::pruning_json(pruning))
+                                   : commands::pruning_text(pruning));
   return pruning.needs_hand ? exit_needs_hand : exit_done;
 }
 
@@ -290,7 +291,7 @@ bool needs_no_engine(const Options& options) {
          (options.command == "gate" && options.skip_image_check);
 }
 
-int dispatch(ops::Session& session, const Options& options) {
+int dispatch(run::Session& session, const Options& options) {
   if (options.command == "backup") return backup(session, options);
   if (options.command == "plan") return plan(session, options);
   if (options.command == "audit") return audit(session, options);
@@ -309,14 +310,14 @@ int run(const Options& options, Stop& stop, Terminal& terminal) {
     return exit_done;
   }
   raise_descriptor_limit();
-  ops::Settings settings = settings_of(options);
+  run::Settings settings = settings_of(options);
   require_meant(options, settings.platform_root);
   if (const auto limit = options.timeout ? options.timeout : settings.config.timeout) {
     stop.set_time_limit(*limit);
   }
   const std::string host = needs_no_engine(options) ? default_host : settings.host;
   docker::Engine engine(docker::socket_path(host), settings.limits, &stop);
-  ops::Session session{std::move(settings), stop, terminal, std::move(engine)};
+  run::Session session{std::move(settings), stop, terminal, std::move(engine)};
   return dispatch(session, options);
 }
 
@@ -331,7 +332,7 @@ int run(const Options& options, Stop& stop) {
   } catch (const std::bad_alloc&) {
     terminal.error(Error(ErrorKind::internal, "out of memory"));
   } catch (const std::exception& error) {
-    terminal.error(Error(ErrorKind::internal, error.what(), "this is a defect: please report it"));
+    terminal.error(Error(ErrorKind::internal, error.what(), "this is a bug: please report it"));
   }
   return exit_code(ErrorKind::internal);
 }
@@ -343,7 +344,7 @@ int run(int argc, const char* const* argv) {
   ignore_signals_of_writes();
   try {
     const Options options = parse_options(argc, argv);
-    if (!options.guard.empty()) return ops::guard_main(options.guard[0], options.guard[1]);
+    if (!options.guard.empty()) return run::guard_main(options.guard[0], options.guard[1]);
     // Static, as a signal may come until the process is gone.
     static Stop stop;
     install_signal_handlers(stop);

@@ -29,7 +29,7 @@ std::size_t columns(int fd) {
   return size.ws_col;
 }
 
-std::string describe(const ops::Progress& progress, std::chrono::duration<double> elapsed) {
+std::string describe(const Progress& progress, std::chrono::duration<double> elapsed) {
   const double seconds = std::max(elapsed.count(), 0.001);
   const auto rate = static_cast<std::uint64_t>(static_cast<double>(progress.bytes) / seconds);
   std::string text = fmt::format(
@@ -62,7 +62,7 @@ void Terminal::line(const char* color, const std::string& head, const std::strin
   write_text(fd_, clear_live() + whole, stop_);
 }
 
-void Terminal::progress(const ops::Progress& progress) {
+void Terminal::progress(const Progress& progress) {
   if (style_.quiet) return;
   const auto time = Clock::now();
   if (progress.label != label_ || progress.bytes < bytes_) {

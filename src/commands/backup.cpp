@@ -4,19 +4,19 @@
 #include <thread>
 
 #include "bba/base/text.hpp"
-#include "bba/service/mounted_archive.hpp"
-#include "bba/run/cleanup.hpp"
 #include "bba/capture/execute.hpp"
-#include "services/redis/save.hpp"
+#include "bba/run/cleanup.hpp"
+#include "bba/service/service.hpp"
 #include "bba/store/lock.hpp"
+#include "commands/publish_proof.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 namespace {
 
 // The second that names the set. Two runs of a module cannot be in the same one, as names are never
 // reused.
-Timestamp free_second(const Session& session, const store::BackupDirectory& directory,
+Timestamp free_second(const run::Session& session, const store::OwnedDirectory& directory,
                       const std::vector<std::string>& modules) {
   const auto taken = [&](Timestamp time) {
     return std::any_of(modules.begin(), modules.end(), [&](const std::string& module) {
@@ -31,8 +31,8 @@ Timestamp free_second(const Session& session, const store::BackupDirectory& dire
   }
 }
 
-void warn_of_little_room(Session& session, const store::BackupDirectory& directory,
-                         const classes::Capture& capture) {
+void warn_of_little_room(run::Session& session, const store::OwnedDirectory& directory,
+                         const service::Capture& capture) {
   const auto expected = expected_bytes(capture);
   const std::uint64_t room = directory.free_bytes();
   if (expected && *expected > room) {
@@ -43,25 +43,26 @@ void warn_of_little_room(Session& session, const store::BackupDirectory& directo
 }
 
 struct Executed {
-  CapturedSet set;
+  capture::CapturedSet set;
   std::size_t told;  // how many of its warnings the operator has seen
 };
 
-Executed execute_or_fall_back(Session& session, Debts& debts, const classes::Capture& capture,
-                              const store::BackupDirectory& directory,
-                              pipe::Compression compression, Timestamp started) {
+Executed execute_or_fall_back(run::Session& session, run::Debts& debts,
+                              const service::Capture& capture,
+                              const store::OwnedDirectory& directory, pipe::Compression compression,
+                              Timestamp started) {
   try {
-    return {execute(session, debts, capture, directory, compression, started),
+    return {capture::execute(session, debts, capture, directory, compression, started),
             capture.warnings.size()};
-  } catch (const Refused& refused) {
+  } catch (const service::Refused& refused) {
     if (!capture.if_refused) throw;
-    const classes::Capture otherwise = classes::as_fallback(*capture.if_refused, refused.what());
+    const service::Capture otherwise = service::as_fallback(*capture.if_refused, refused.what());
     for (const std::string& warning : otherwise.warnings) {
       const auto& known = capture.warnings;
       if (std::find(known.begin(), known.end(), warning) != known.end()) continue;
       session.reporter.warning(capture.target.module + ": " + warning);
     }
-    return {execute(session, debts, otherwise, directory, compression, started),
+    return {capture::execute(session, debts, otherwise, directory, compression, started),
             otherwise.warnings.size()};
   }
 }
@@ -80,8 +81,8 @@ std::vector<std::string> needs_hand_of(const store::Manifest& manifest) {
   return lines;
 }
 
-bool recover_first(Session& session) {
-  const Recovered recovered = recover(session);
+bool recover_first(run::Session& session) {
+  const run::Recovered recovered = run::recover(session);
   for (const std::string& done : recovered.done) {
     session.reporter.warning("an earlier run was killed; put right what it left: " + done);
   }
@@ -96,7 +97,7 @@ bool recover_first(Session& session) {
   return !recovered.failed.empty();
 }
 
-BackupResult backup(Session& session, const Wish& wish, pipe::Compression compression) {
+BackupResult backup(run::Session& session, const Wish& wish, pipe::Compression compression) {
   BackupResult result;
   const std::vector<std::string> modules = modules_to_back_up(session, wish);
   std::vector<store::ModuleLock> locks;
@@ -109,7 +110,7 @@ BackupResult backup(Session& session, const Wish& wish, pipe::Compression compre
     result.needs_hand.push_back("an earlier run left something: see `backup-before-apply recover`");
   }
 
-  std::vector<classes::Capture> captures;
+  std::vector<service::Capture> captures;
   for (const std::string& module : modules) {
     Wish one = wish;
     one.module = module;
@@ -119,17 +120,17 @@ BackupResult backup(Session& session, const Wish& wish, pipe::Compression compre
     }
   }
 
-  const auto directory = store::BackupDirectory::open_or_create(session.settings.backup_dir);
-  Debts debts(session.settings.state_dir, session.settings.host);
+  const auto directory = store::OwnedDirectory::open_or_create(session.settings.backup_dir);
+  run::Debts debts(session.settings.state_dir, session.settings.host);
   const Timestamp started = free_second(session, directory, modules);
-  std::vector<CapturedSet> sets;
-  for (const classes::Capture& capture : captures) {
+  std::vector<capture::CapturedSet> sets;
+  for (const service::Capture& capture : captures) {
     warn_of_little_room(session, directory, capture);
     Executed executed = with_context("backing up " + capture.target.module, [&] {
       return execute_or_fall_back(session, debts, capture, directory, compression, started);
     });
     sets.push_back(std::move(executed.set));
-    const CapturedSet& set = sets.back();
+    const capture::CapturedSet& set = sets.back();
     for (std::size_t i = executed.told; i < set.manifest.warnings.size(); ++i) {
       session.reporter.warning(capture.target.module + ": " + set.manifest.warnings[i]);
     }
@@ -139,8 +140,8 @@ BackupResult backup(Session& session, const Wish& wish, pipe::Compression compre
   }
   session.stop.throw_if_requested();
   publish(sets, directory);
-  for (CapturedSet& set : sets) result.sets.push_back(std::move(set.manifest));
+  for (capture::CapturedSet& set : sets) result.sets.push_back(std::move(set.manifest));
   return result;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

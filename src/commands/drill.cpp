@@ -6,19 +6,21 @@
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "bba/commands/backup.hpp"
-#include "bba/restore/scratch.hpp"
-#include "bba/store/proof.hpp"
 #include "bba/commands/verify/verify.hpp"
+#include "bba/restore/scratch.hpp"
+#include "bba/services/registry.hpp"
 #include "bba/store/lock.hpp"
+#include "bba/store/proof.hpp"
+#include "commands/publish_proof.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 namespace {
 
 constexpr int receipt_schema = 1;
 
 struct Chosen {
-  store::BackupDirectory directory;
+  store::OwnedDirectory directory;
   store::BackupSet set;
 };
 
@@ -46,7 +48,7 @@ Chosen by_file(const FileReference& reference) {
                 "give the path of <module>-<time>.<suffix> or <module>-<time>.manifest.json, or a "
                 "module id");
   }
-  auto directory = store::BackupDirectory::open_copy(reference.directory);
+  auto directory = store::OwnedDirectory::open_copy(reference.directory);
   const store::Catalogue catalogue = store::read_catalogue(directory, name->module);
   const std::string manifest = store::manifest_name(name->module, name->time);
   if (const store::BackupSet* set = set_called(catalogue, manifest)) {
@@ -63,12 +65,12 @@ Chosen by_file(const FileReference& reference) {
               fmt::format("{}/{}: there is no such file", reference.directory, reference.file));
 }
 
-Chosen newest_of(const Session& session, const std::string& module) {
+Chosen newest_of(const run::Session& session, const std::string& module) {
   if (!valid_module_id(module)) {
     throw Error(ErrorKind::usage,
                 fmt::format("'{}' is neither a module id nor a file that is there", module));
   }
-  auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+  auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
   const store::Catalogue catalogue = store::read_catalogue(directory, module);
   for (const store::Orphan& orphan : catalogue.orphans) {
     const auto parsed = store::parse_name(orphan.file);
@@ -89,7 +91,7 @@ Chosen newest_of(const Session& session, const std::string& module) {
   return {std::move(directory), catalogue.sets.front()};
 }
 
-Chosen choose(const Session& session, const std::string& reference) {
+Chosen choose(const run::Session& session, const std::string& reference) {
   const auto file = file_reference(session, reference);
   return file ? by_file(*file) : newest_of(session, reference);
 }
@@ -97,7 +99,7 @@ Chosen choose(const Session& session, const std::string& reference) {
 // ---- the container and its image
 
 // The container that was backed up or, where it was made anew since, its namesake.
-wire::Container live_container(Session& session, const store::ContainerRecord& record) {
+wire::Container live_container(run::Session& session, const store::ContainerRecord& record) {
   if (auto container = session.engine.find(record.id)) return *std::move(container);
   if (auto container = session.engine.find(record.name)) return *std::move(container);
   throw Error(ErrorKind::container,
@@ -106,7 +108,7 @@ wire::Container live_container(Session& session, const store::ContainerRecord& r
               "again (it need not run), or drill on the host where it lives");
 }
 
-std::string image_of(Session& session, const store::ContainerRecord& record) {
+std::string image_of(run::Session& session, const store::ContainerRecord& record) {
   for (const std::string& image : {record.image_id, record.image_digest}) {
     if (image.empty()) continue;
     try {
@@ -121,23 +123,21 @@ std::string image_of(Session& session, const store::ContainerRecord& record) {
               record.image_digest.empty() ? "" : "docker pull " + record.image_digest);
 }
 
-bool needs_scratch(const store::Manifest& manifest) {
-  return std::any_of(manifest.artifacts.begin(), manifest.artifacts.end(),
-                     [](const auto& record) { return record.kind != "raft-snapshot"; });
+// What a drill of the set restores at once, at most: one artifact after another has a scratch
+// container of its own. nullopt where none needs one.
+std::optional<std::uint64_t> restored_bytes(const store::Manifest& manifest) {
+  std::optional<std::uint64_t> largest;
+  for (const store::ArtifactRecord& record : manifest.artifacts) {
+    if (!services::require_kind(record.kind).needs_target()) continue;
+    largest = std::max(largest.value_or(0), record.uncompressed_bytes);
+  }
+  return largest;
 }
 
 // ---- the receipt
 
-PartReport drill_part(const DrillContext& context, const store::ArtifactRecord& record) {
-  if (record.kind == "sql") return drill_sql(context, record);
-  if (record.kind == "rdb-directory") return drill_rdb(context, record);
-  if (record.kind == "objects") return drill_objects(context, record);
-  if (record.kind == "raft-snapshot") return drill_snapshot(record);
-  return drill_archive(context, record);
-}
-
 // Where there was one before it is replaced as a whole.
-void write_receipt(const store::BackupDirectory& directory, const std::string& name,
+void write_receipt(const store::OwnedDirectory& directory, const std::string& name,
                    const Json& receipt) {
   constexpr unsigned mode = 0600;
   const std::string text = pretty_json(receipt);
@@ -154,7 +154,7 @@ void write_receipt(const store::BackupDirectory& directory, const std::string& n
 
 // What a drill that disproves a set leaves: whatever an earlier one said, nobody is told any longer
 // that the set is good.
-void write_failure(Session& session, const Chosen& chosen, const std::string& name,
+void write_failure(run::Session& session, const Chosen& chosen, const std::string& name,
                    const Json& receipt) {
   withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
   try {
@@ -166,7 +166,7 @@ void write_failure(Session& session, const Chosen& chosen, const std::string& na
   }
 }
 
-void require_whole(Session& session, const Chosen& chosen) {
+void require_whole(run::Session& session, const Chosen& chosen) {
   const SetVerdict verdict = verify_set(session, chosen.directory, chosen.set);
   if (verdict.good()) return;
   withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
@@ -176,7 +176,7 @@ void require_whole(Session& session, const Chosen& chosen) {
 
 }  // namespace
 
-Drill drill(Session& session, const DrillRequest& request) {
+Drill drill(run::Session& session, const DrillRequest& request) {
   const auto began = std::chrono::steady_clock::now();
   const Chosen chosen = choose(session, request.reference);
   const store::Manifest& manifest = chosen.set.manifest;
@@ -189,8 +189,8 @@ Drill drill(Session& session, const DrillRequest& request) {
 
   wire::Container live;
   std::string image = manifest.container.image_id;
-  if (needs_scratch(manifest)) {
-    require_room(session, manifest);
+  if (const auto bytes = restored_bytes(manifest)) {
+    restore::require_room(session, *bytes);
     live = live_container(session, manifest.container);
     image = image_of(session, manifest.container);
     if (live.image != image) {
@@ -198,15 +198,15 @@ Drill drill(Session& session, const DrillRequest& request) {
           "container {} has another image by now: the one that was backed up is used", live.name));
     }
   }
-  Debts debts(session.settings.state_dir, session.settings.host);
-  const DrillContext context{session, debts, chosen.directory, manifest,
-                             live,    image, request.memory,   drill.needs_hand};
+  run::Debts debts(session.settings.state_dir, session.settings.host);
+  const restore::ScratchContext context{session, debts, chosen.directory, manifest,
+                                        live,    image, request.memory,   drill.needs_hand};
   const std::string receipt = store::receipt_name(manifest.module, manifest.started);
   drill.receipt = {{"schema", receipt_schema},
                    {"module", manifest.module},
                    {"class", manifest.module_class},
                    {"manifest", chosen.set.manifest_file},
-                   {"manifest_sha256", manifest_sha256(chosen.set)},
+                   {"manifest_sha256", store::manifest_sha256(chosen.set)},
                    {"finished", nullptr},
                    {"seconds", nullptr},
                    {"tool_version", BBA_VERSION},
@@ -224,7 +224,8 @@ Drill drill(Session& session, const DrillRequest& request) {
   };
   for (const store::ArtifactRecord& record : manifest.artifacts) {
     try {
-      PartReport report = drill_part(context, record);
+      service::PartReport report =
+          restore::drill_artifact(context, services::require_kind(record.kind), record);
       Json one = {{"file", record.file}, {"kind", record.kind}};
       one.update(report.compared);
       drill.receipt["compared"].push_back(std::move(one));
@@ -250,4 +251,4 @@ Drill drill(Session& session, const DrillRequest& request) {
   return drill;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -6,15 +6,15 @@
 
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
-#include "bba/store/proof.hpp"
 #include "bba/store/manifest_checksum.hpp"
+#include "bba/store/proof.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 namespace {
 
-std::string fault_of(const store::BackupDirectory& directory, const store::BackupSet& set) {
-  if (const std::string fault = seal_fault(set.manifest_text); !fault.empty()) {
+std::string fault_of(const store::OwnedDirectory& directory, const store::BackupSet& set) {
+  if (const std::string fault = store::seal_fault(set.manifest_text); !fault.empty()) {
     return set.manifest_file + ": " + fault;
   }
   if (!set.missing.empty()) return set.missing.front() + " is missing";
@@ -28,13 +28,13 @@ std::string fault_of(const store::BackupDirectory& directory, const store::Backu
   return {};
 }
 
-ListedSet listed(const store::BackupDirectory& directory, const store::BackupSet& set) {
+ListedSet listed(const store::OwnedDirectory& directory, const store::BackupSet& set) {
   ListedSet row;
   row.module = set.manifest.module;
   row.module_class = set.manifest.module_class;
   row.strategy = set.manifest.strategy;
   row.fallback = set.manifest.fallback;
-  row.changed_while_read = changed_while_read(set.manifest);
+  row.changed_while_read = store::changed_while_read(set.manifest);
   row.incomplete = set.manifest.incomplete;
   row.started = set.manifest.started;
   row.manifest_file = set.manifest_file;
@@ -42,12 +42,12 @@ ListedSet listed(const store::BackupDirectory& directory, const store::BackupSet
     row.artifacts.push_back(artifact.file);
     row.bytes += artifact.bytes;
   }
-  row.content_bytes = content_bytes(set.manifest);
+  row.content_bytes = store::content_bytes(set.manifest);
   row.broken = fault_of(directory, set);
-  row.failed = failed_drill(set).value_or("");
+  row.failed = store::failed_drill(set).value_or("");
   row.proof = !row.broken.empty()   ? "broken"
               : !row.failed.empty() ? "failed"
-                                    : name(proof_level(set));
+                                    : name(store::proof_level(set));
   return row;
 }
 
@@ -77,11 +77,11 @@ std::vector<std::string> remarks(const ListedSet& row) {
 
 }  // namespace
 
-Listing list(const Session& session, const std::string& module) {
+Listing list(const run::Session& session, const std::string& module) {
   if (!module.empty() && !valid_module_id(module)) {
     throw Error(ErrorKind::config, fmt::format("'{}' is no module id", module));
   }
-  const auto directory = store::BackupDirectory::open_copy(session.settings.backup_dir);
+  const auto directory = store::OwnedDirectory::open_copy(session.settings.backup_dir);
   store::Catalogue catalogue = store::read_catalogue(directory, module);
   Listing listing;
   for (const store::BackupSet& set : catalogue.sets) {
@@ -146,4 +146,4 @@ Json list_json(const Listing& listing, Timestamp at) {
   return {{"sets", std::move(sets)}, {"orphans", std::move(orphans)}};
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

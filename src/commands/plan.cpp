@@ -6,28 +6,27 @@
 #include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/conf/platform.hpp"
-#include "bba/tree/tar_against_walk.hpp"
-#include "bba/services/registry.hpp"
+#include "bba/run/host_name.hpp"
 #include "bba/run/target.hpp"
+#include "bba/service/mounts.hpp"
+#include "bba/services/registry.hpp"
 #include "bba/store/artifact_file.hpp"
+#include "bba/tree/archive_rules.hpp"
+#include "bba/tree/host_path.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 namespace {
-
-using classes::Capture;
-using classes::Consistency;
-using classes::Target;
 
 void require_valid_id(const std::string& id) {
   if (valid_module_id(id)) return;
   throw Error(
-      ErrorKind::config, fmt::format("'{}' is no module id", id),
+      ErrorKind::config, fmt::format("'{}' is not a module id", id),
       "a module id is the name of a directory below <platform-root>/modules: lower-case letters, "
       "digits, '.', '_' and '-'");
 }
 
-void collect(const Session& session, const std::string& id, std::vector<std::string>& path,
+void collect(const run::Session& session, const std::string& id, std::vector<std::string>& path,
              std::vector<std::string>& found) {
   require_valid_id(id);
   if (std::find(path.begin(), path.end(), id) != path.end()) {
@@ -58,10 +57,10 @@ void collect(const Session& session, const std::string& id, std::vector<std::str
   path.pop_back();
 }
 
-LookupClues clues_of(const Session& session, const Wish& wish) {
-  LookupClues clues;
+run::LookupClues clues_of(const run::Session& session, const Wish& wish) {
+  run::LookupClues clues;
   if (!wish.container) {
-    return ops::clues_of(session.settings.config, session.settings.platform_root, wish.module);
+    return run::clues_of(session.settings.config, session.settings.platform_root, wish.module);
   }
   clues.module = wish.module;
   clues.option = wish.container;
@@ -69,7 +68,7 @@ LookupClues clues_of(const Session& session, const Wish& wish) {
 }
 
 // Where the platform's files say another host than the one that the engine is on.
-std::optional<std::string> host_warning(Session& session, const std::string& module) {
+std::optional<std::string> host_warning(run::Session& session, const std::string& module) {
   std::string said;
   try {
     const auto known = conf::load_module(session.settings.platform_root, module);
@@ -80,27 +79,27 @@ std::optional<std::string> host_warning(Session& session, const std::string& mod
   }
   if (said.empty()) return std::nullopt;
   std::string here = session.engine.info().name;
-  if (here.empty()) here = host_name();
-  if (same_host(said, here)) return std::nullopt;
+  if (here.empty()) here = run::host_name();
+  if (run::same_host(said, here)) return std::nullopt;
   return fmt::format("module.yaml says that {} lives on {}, and this is {}", module, said, here);
 }
 
 // `warnings` gets what the operator should know of the platform's files.
-Target find_target(Session& session, const Wish& wish,
-                   const std::vector<wire::ContainerSummary>& all,
-                   std::vector<std::string>& warnings) {
-  Target target;
+service::Target find_target(run::Session& session, const Wish& wish,
+                            const std::vector<wire::ContainerSummary>& all,
+                            std::vector<std::string>& warnings) {
+  service::Target target;
   target.module = wish.module;
-  target.settings = module_settings(session.settings.config, wish.module);
+  target.settings = run::module_settings(session.settings.config, wish.module);
   if (!wish.paths.empty()) target.settings.paths = wish.paths;
-  target.operator_env = lent_variables(target.settings, session.settings.environment);
+  target.operator_env = run::lent_variables(target.settings, session.settings.environment);
 
-  const LookupClues clues = clues_of(session, wish);
-  FoundContainer found;
+  const run::LookupClues clues = clues_of(session, wish);
+  run::FoundContainer found;
   try {
-    found = find_container(clues, all);
+    found = run::find_container(clues, all);
   } catch (Error& error) {
-    if (!clues.unread.empty() || !passed_over(clues, all).empty()) throw;
+    if (!clues.unread.empty() || !run::passed_over(clues, all).empty()) throw;
     const std::vector<std::string> ids = conf::module_ids(session.settings.platform_root);
     if (!ids.empty() && std::find(ids.begin(), ids.end(), wish.module) == ids.end()) {
       const std::vector<std::string> close = nearest(wish.module, ids, 5);
@@ -115,14 +114,14 @@ Target find_target(Session& session, const Wish& wish,
   if (auto warning = host_warning(session, wish.module)) warnings.push_back(std::move(*warning));
   target.found_by = found.step;
   target.container = session.engine.inspect(found.container.id);
-  resolve_sources(target.container.mounts);
+  service::resolve_sources(target.container.mounts);
 
   if (wish.module_class) {
     target.module_class = *wish.module_class;
     target.rule = "asked for with --class";
   } else {
     const conf::ClassChoice choice =
-        class_of(session.settings.config, wish.module, target.container.config_image);
+        services::class_of(session.settings.config, wish.module, target.container.config_image);
     target.module_class = choice.module_class;
     target.rule = choice.why;
   }
@@ -130,14 +129,14 @@ Target find_target(Session& session, const Wish& wish,
 }
 
 // This program writes there while it archives, and each set would hold all the earlier ones.
-void leave_out_own(Capture& capture, const std::string& own, std::string_view what) {
-  const std::string directory = resolved(own);
-  for (classes::Part& part : capture.parts) {
+void leave_out_own(service::Capture& capture, const std::string& own, std::string_view what) {
+  const std::string directory = tree::resolved(own);
+  for (service::Part& part : capture.parts) {
     std::string left_out;
-    if (auto* archive = std::get_if<classes::PathArchive>(&part.what)) {
+    if (auto* archive = std::get_if<service::PathArchive>(&part.what)) {
       const std::string& host = archive->host_path;
       if (host.empty() || !lies_within(directory, host)) continue;
-      ArchiveRules rules;
+      tree::ArchiveRules rules;
       rules.path = archive->path;
       rules.nested = archive->nested;
       std::string below = directory == host ? "*" : directory.substr(host.size());
@@ -145,7 +144,7 @@ void leave_out_own(Capture& capture, const std::string& own, std::string_view wh
       if (rules.excluded(below)) continue;  // in a mount inside of this one
       left_out = rules.in_container(below);
       archive->excludes.push_back(left_out);
-    } else if (auto* project = std::get_if<classes::HostDirectory>(&part.what)) {
+    } else if (auto* project = std::get_if<service::HostDirectory>(&part.what)) {
       if (directory == project->path || !lies_within(directory, project->path)) continue;
       left_out = directory;
       project->excludes.push_back(left_out);
@@ -157,34 +156,48 @@ void leave_out_own(Capture& capture, const std::string& own, std::string_view wh
   }
 }
 
-void measure_parts(Capture& capture, const Stop& stop) {
-  for (classes::Part& part : capture.parts) {
-    if (const auto* archive = std::get_if<classes::PathArchive>(&part.what)) {
+void measure_parts(service::Capture& capture, const Stop& stop) {
+  for (service::Part& part : capture.parts) {
+    if (const auto* archive = std::get_if<service::PathArchive>(&part.what)) {
       if (archive->host_path.empty()) continue;
-      ArchiveRules rules;
+      tree::ArchiveRules rules;
       rules.path = archive->path;
       rules.host_path = archive->host_path;
       rules.excludes = archive->excludes;
       rules.nested = archive->nested;
-      part.expected_bytes = measure(rules, stop);
+      part.expected_bytes = tree::measure(rules, stop);
     }
   }
 }
 
-Consistency wanted_consistency(const Session& session, const Wish& wish, const Target& target) {
+service::Consistency wanted_consistency(const run::Session& session, const Wish& wish,
+                                        const service::Target& target) {
   const std::string text = wish.consistency.value_or(
       target.settings.consistency.value_or(session.settings.config.consistency));
-  const auto consistency = classes::consistency_by_name(text);
+  const auto consistency = service::consistency_by_name(text);
   if (!consistency) {
-    throw Error(ErrorKind::usage, fmt::format("'{}' is no consistency", text),
+    throw Error(ErrorKind::usage, fmt::format("'{}' is not a consistency", text),
                 "use auto, pause, stop or live");
   }
   return *consistency;
 }
 
+// The paths that the operator or the configuration names take the place of the mounts.
+service::Capture ask_service(run::Session& session, const service::Target& asked,
+                             const std::vector<wire::ContainerSummary>& all,
+                             service::Consistency wanted) {
+  service::Target target = asked;
+  std::vector<service::MountChoice> mounts = service::mounts_of(target.container);
+  if (!target.settings.paths.empty()) {
+    service::narrow_to_paths(target.settings.paths, mounts, "paths are archived instead");
+  }
+  return services::plan({session.engine, session.reporter, session.settings.config,
+                         session.settings.environment, target, all, std::move(mounts), wanted});
+}
+
 }  // namespace
 
-std::vector<std::string> modules_to_back_up(const Session& session, const Wish& wish) {
+std::vector<std::string> modules_to_back_up(const run::Session& session, const Wish& wish) {
   require_valid_id(wish.module);
   if (wish.module_class)
     return {wish.module};  // a class that is asked for overrides what the module is
@@ -202,39 +215,39 @@ std::vector<std::string> modules_to_back_up(const Session& session, const Wish& 
   return found;
 }
 
-Capture make_capture(Session& session, const Wish& wish) {
+service::Capture make_capture(run::Session& session, const Wish& wish) {
   require_valid_id(wish.module);
   std::vector<wire::ContainerSummary> all = session.engine.list();
-  for (wire::ContainerSummary& one : all) resolve_sources(one.mounts);
+  for (wire::ContainerSummary& one : all) service::resolve_sources(one.mounts);
   std::vector<std::string> warnings;
-  const Target target = find_target(session, wish, all, warnings);
-  const Consistency wanted = wanted_consistency(session, wish, target);
-  Capture capture = ask_service(session, target, all, wanted);
-  const auto complete = [&](Capture& one) {
+  const service::Target target = find_target(session, wish, all, warnings);
+  const service::Consistency wanted = wanted_consistency(session, wish, target);
+  service::Capture capture = ask_service(session, target, all, wanted);
+  const auto complete = [&](service::Capture& one) {
     one.warnings.insert(one.warnings.begin(), warnings.begin(), warnings.end());
     leave_out_own(one, session.settings.backup_dir, "the backup directory");
     leave_out_own(one, session.settings.state_dir, "the directory of locks and journals");
   };
   complete(capture);
   if (capture.if_refused) {
-    Capture otherwise = *capture.if_refused;
+    service::Capture otherwise = *capture.if_refused;
     complete(otherwise);
-    capture.if_refused = std::make_shared<const Capture>(std::move(otherwise));
+    capture.if_refused = std::make_shared<const service::Capture>(std::move(otherwise));
   }
   measure_parts(capture, session.stop);
   return capture;
 }
 
-std::optional<std::uint64_t> expected_bytes(const Capture& capture) {
+std::optional<std::uint64_t> expected_bytes(const service::Capture& capture) {
   std::uint64_t sum = 0;
-  for (const classes::Part& part : capture.parts) {
+  for (const service::Part& part : capture.parts) {
     if (!part.expected_bytes) return std::nullopt;
     sum += *part.expected_bytes;
   }
   return sum;
 }
 
-std::string plan_text(const Capture& capture, const Session& session) {
+std::string plan_text(const service::Capture& capture, const run::Session& session) {
   const wire::Container& container = capture.target.container;
   std::string text;
   const auto line = [&](std::string_view key, std::string_view value) {
@@ -247,24 +260,23 @@ std::string plan_text(const Capture& capture, const Session& session) {
   line("image", container.config_image);
   line("strategy", capture.strategy);
   if (capture.fallback) line("fallback", *capture.fallback);
-  line("consistency",
-       fmt::format("{}: {}", classes::name(capture.consistency), capture.consistency_reason));
-  for (const classes::Quiesced& one : capture.quiesce) {
+  line("consistency", fmt::format("{}: {}", name(capture.consistency), capture.consistency_reason));
+  for (const service::Quiesced& one : capture.quiesce) {
     line("", fmt::format("{} is {} meanwhile", one.name,
-                         capture.consistency == Consistency::stop ? "stopped" : "paused"));
+                         capture.consistency == service::Consistency::stop ? "stopped" : "paused"));
   }
-  for (const classes::MountChoice& choice : capture.mounts) {
+  for (const service::MountChoice& choice : capture.mounts) {
     line(choice.taken ? "take" : "leave out",
          fmt::format("{} ({} {}): {}", choice.mount.destination, choice.mount.type,
                      choice.mount.name.empty() ? choice.mount.source : choice.mount.name,
                      choice.why));
   }
-  for (const classes::Part& part : capture.parts) {
-    line(
-        "artifact",
-        fmt::format(
-            "{}{}: {}{}", part.kind(), part.name.empty() ? "" : " " + part.name, part.source(),
-            part.expected_bytes ? ", about " + format_bytes(*part.expected_bytes) : std::string()));
+  for (const service::Part& part : capture.parts) {
+    line("artifact",
+         fmt::format("{}{}: {}{}", part.kind->name(), part.name.empty() ? "" : " " + part.name,
+                     part.source(),
+                     part.expected_bytes ? ", about " + format_bytes(*part.expected_bytes)
+                                         : std::string()));
   }
   if (const Json* databases = member(capture.facts, "databases")) {
     for (const Json& one : *databases) {
@@ -273,15 +285,15 @@ std::string plan_text(const Capture& capture, const Session& session) {
     }
   }
   try {
-    const auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+    const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
     line("goes to",
          fmt::format("{} ({} free)", directory.path(), format_bytes(directory.free_bytes())));
   } catch (const Error&) {
     line("goes to", session.settings.backup_dir + " (not there yet)");
   }
-  for (const std::string& request : classes::requests(capture)) line("request", request);
+  for (const std::string& request : service::requests(capture)) line("request", request);
   if (capture.if_refused) {
-    for (const std::string& request : classes::requests(*capture.if_refused)) {
+    for (const std::string& request : service::requests(*capture.if_refused)) {
       line("if refused", request);
     }
   }
@@ -291,7 +303,7 @@ std::string plan_text(const Capture& capture, const Session& session) {
   return text;
 }
 
-Json plan_json(const Capture& capture, const Session& session) {
+Json plan_json(const service::Capture& capture, const run::Session& session) {
   const wire::Container& container = capture.target.container;
   Json json = {{"module", capture.target.module},
                {"class", std::string(1, capture.target.module_class)},
@@ -304,7 +316,7 @@ Json plan_json(const Capture& capture, const Session& session) {
                  {"found_by", capture.target.found_by}}},
                {"strategy", capture.strategy},
                {"fallback", capture.fallback ? Json(*capture.fallback) : Json()},
-               {"consistency", classes::name(capture.consistency)},
+               {"consistency", name(capture.consistency)},
                {"consistency_reason", capture.consistency_reason}};
   Json& quiesce = json["quiesce"] = Json::array();
   for (const auto& one : capture.quiesce) quiesce.push_back({{"id", one.id}, {"name", one.name}});
@@ -321,18 +333,18 @@ Json plan_json(const Capture& capture, const Session& session) {
   for (const auto& part : capture.parts) {
     artifacts.push_back(
         {{"part", part.name},
-         {"kind", part.kind()},
+         {"kind", part.kind->name()},
          {"source", part.source()},
          {"expected_bytes", part.expected_bytes ? Json(*part.expected_bytes) : Json()}});
   }
   json["facts"] = capture.facts;
   json["backup_dir"] = session.settings.backup_dir;
-  json["requests"] = classes::requests(capture);
-  if (capture.if_refused) json["requests_if_refused"] = classes::requests(*capture.if_refused);
+  json["requests"] = service::requests(capture);
+  if (capture.if_refused) json["requests_if_refused"] = service::requests(*capture.if_refused);
   json["incomplete"] = capture.incomplete;
   json["warnings"] = capture.warnings;
   json["follow_ups"] = capture.follow_ups;
   return json;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -1,30 +1,8 @@
-// The class table: which class a module belongs to, and the sentence that says why.
+// Which class a module belongs to, and the sentence that says why.
 #include "bba/base/text.hpp"
 #include "bba/conf/config.hpp"
 
 namespace bba::conf {
-
-const std::vector<ClassRule>& default_class_rules() {
-  // G stands before A and B: agaria-postgres would match *postgres.
-  static const std::vector<ClassRule> rules{
-      {'G', {"agaria-postgres", "agaria-redis"}, {}},
-      {'F', {"karakeep-meilisearch", "searxng"}, {}},
-      {'A',
-       {"postgres", "honcho-postgres", "agent-plane-shadow-postgres", "*postgres"},
-       {"postgres", "*/postgres", "*/postgresql", "*/postgresql-repmgr", "*/postgis",
-        "pgvector/pgvector", "timescale/timescaledb*", "citusdata/citus", "paradedb/paradedb",
-        "tensorchord/pgvecto-rs", "tensorchord/vchord-postgres", "pgautoupgrade/pgautoupgrade"}},
-      {'B',
-       {"redis", "honcho-redis", "infisical-redis", "*redis"},
-       {"redis", "*/redis", "*/valkey", "redis/redis-stack*"}},
-      {'C',
-       {"vault"},
-       {"vault", "*/vault", "*/vault-enterprise", "*/openbao", "*/openbao-ubi",
-        "*/openbao-hsm-ubi"}},
-      {'D', {"minio"}, {"minio", "*/minio"}},
-  };
-  return rules;
-}
 
 std::string image_repository(const std::string& image) {
   std::string_view name = image;
@@ -42,25 +20,24 @@ std::string image_repository(const std::string& image) {
   return std::string(name);
 }
 
-ClassChoice choose_class(const std::vector<ClassRule>& rules, const std::string& module_id,
-                         const std::string& image) {
-  const std::vector<ClassRule>& table = rules.empty() ? default_class_rules() : rules;
-  for (const ClassRule& rule : table) {
+std::optional<ClassChoice> choose_class(const std::vector<ClassRule>& rules,
+                                        const std::string& module_id, const std::string& image) {
+  for (const ClassRule& rule : rules) {
     for (const std::string& pattern : rule.modules) {
       if (!glob_match(pattern, module_id)) continue;
-      return {rule.module_class,
-              fmt::format("module name matches {} (class {})", pattern, rule.module_class)};
+      return ClassChoice{rule.module_class, fmt::format("module name matches {} (class {})",
+                                                        pattern, rule.module_class)};
     }
   }
   const std::string repository = image_repository(image);
-  for (const ClassRule& rule : table) {
+  for (const ClassRule& rule : rules) {
     for (const std::string& pattern : rule.images) {
       if (repository.empty() || !glob_match(pattern, repository)) continue;
-      return {rule.module_class, fmt::format("image {} matches {} (class {})", repository, pattern,
-                                             rule.module_class)};
+      return ClassChoice{rule.module_class, fmt::format("image {} matches {} (class {})",
+                                                        repository, pattern, rule.module_class)};
     }
   }
-  return {'E', "nothing matches: everything else is class E"};
+  return std::nullopt;
 }
 
 }  // namespace bba::conf

@@ -70,7 +70,7 @@ auto list(Reader reader) {
 
 std::string absolute_path(const Node& node) {
   const std::string path = line(node);
-  if (path.front() != '/') throw node.error(fmt::format("\"{}\" is no absolute path", path));
+  if (path.front() != '/') throw node.error(fmt::format("\"{}\" is not an absolute path", path));
   const std::optional<std::string> normal = normal_path(path);
   if (!normal) throw node.error(fmt::format("\"{}\" must not contain \"..\"", path));
   return *normal;
@@ -123,12 +123,18 @@ auto one_of(std::vector<std::string> words) {
   };
 }
 
-char module_class(const Node& node) {
-  const std::string& letter = node.text();
-  if (letter.size() != 1 || letter.front() < 'A' || letter.front() > 'G') {
-    throw node.error(fmt::format("\"{}\" is no class", letter), "one of A, B, C, D, E, F, G");
-  }
-  return letter.front();
+// `known`: the letters of the classes.
+auto module_class(std::string_view known) {
+  return [known](const Node& node) {
+    const std::string& letter = node.text();
+    if (letter.size() != 1 || known.find(letter.front()) == known.npos) {
+      std::vector<std::string> letters;
+      for (const char one : known) letters.emplace_back(1, one);
+      throw node.error(fmt::format("\"{}\" is not a class", letter),
+                       "one of " + join(letters, ", "));
+    }
+    return letter.front();
+  };
 }
 
 auto duration_up_to(std::chrono::seconds most) {
@@ -139,7 +145,7 @@ auto duration_up_to(std::chrono::seconds most) {
     const std::string& text = node.text();
     const std::optional<std::chrono::seconds> span = parse_duration(text);
     if (!span)
-      throw node.error(fmt::format("\"{}\" is no span of time", text),
+      throw node.error(fmt::format("\"{}\" is not a span of time", text),
                        "for example 90s, 15m, 1h30m");
     if (span->count() == 0 || *span > most) {
       throw node.error(fmt::format("\"{}\" is not between 1s and {}", text, format_duration(most)));
@@ -157,7 +163,7 @@ double share(const Node& node) {
     const std::string& text = node.text();
     const std::size_t digits = text.find_first_not_of("0123456789");
     if (digits == 0 || digits > 3 || text.substr(std::min(digits, text.size())) != "%") {
-      throw node.error(fmt::format("\"{}\" is no share", text), "for example 80% or 0.8");
+      throw node.error(fmt::format("\"{}\" is not a share", text), "for example 80% or 0.8");
     }
     value = std::stoi(text.substr(0, digits)) / 100.0;
   }
@@ -165,13 +171,13 @@ double share(const Node& node) {
   return value;
 }
 
-std::vector<ClassRule> class_rules(const Node& node) {
+std::vector<ClassRule> class_rules(const Node& node, std::string_view known) {
   std::vector<ClassRule> rules;
   for (const Node& item : node.items()) {
     const Section section(item, {"class", "modules", "images"});
     if (!item.find("class")) throw item.error("a rule needs a class");
     ClassRule& rule = rules.emplace_back();
-    section.read("class", rule.module_class, module_class);
+    section.read("class", rule.module_class, module_class(known));
     section.read("modules", rule.modules, list(line));
     section.read("images", rule.images, list(line));
     if (rule.modules.empty() && rule.images.empty()) {
@@ -182,11 +188,11 @@ std::vector<ClassRule> class_rules(const Node& node) {
   return rules;
 }
 
-ModuleSettings module_settings(const Node& node) {
+ModuleSettings module_settings(const Node& node, std::string_view known) {
   const Section section(node, {"class", "container", "paths", "excludes", "consistency", "user",
                                "env", "compose_root"});
   ModuleSettings settings;
-  section.read("class", settings.module_class, module_class);
+  section.read("class", settings.module_class, module_class(known));
   section.read("container", settings.container, container_name);
   section.read("paths", settings.paths, list(absolute_path));
   section.read("excludes", settings.excludes, list(line));
@@ -197,18 +203,18 @@ ModuleSettings module_settings(const Node& node) {
   return settings;
 }
 
-std::map<std::string, ModuleSettings> module_map(const Node& node) {
+std::map<std::string, ModuleSettings> module_map(const Node& node, std::string_view known) {
   std::map<std::string, ModuleSettings> modules;
   for (const auto& [key, value] : node.entries()) {
     if (!valid_module_id(key.raw())) {
-      throw key.error(fmt::format("\"{}\" is no module id", key.raw()), module_id_rule);
+      throw key.error(fmt::format("\"{}\" is not a module id", key.raw()), module_id_rule);
     }
-    modules.emplace(key.raw(), module_settings(value));
+    modules.emplace(key.raw(), module_settings(value, known));
   }
   return modules;
 }
 
-Config config_from(const yaml::Document& document) {
+Config config_from(const yaml::Document& document, std::string_view known) {
   Config config;
   const Node root = document.root();
   if (root.is_null()) return config;  // nothing, or all of it commented out
@@ -231,20 +237,23 @@ Config config_from(const yaml::Document& document) {
   section.read("lock_wait_timeout", config.lock_wait_timeout,
                duration_up_to(std::chrono::hours(24 * 24)));
   section.read("max_shrink", config.max_shrink, share);
-  section.read("class_rules", config.class_rules, class_rules);
-  section.read("modules", config.modules, module_map);
+  section.read("class_rules", config.class_rules,
+               [known](const Node& node) { return class_rules(node, known); });
+  section.read("modules", config.modules,
+               [known](const Node& node) { return module_map(node, known); });
   return config;
 }
 
 }  // namespace
 
-Config load_config(const std::string& path, bool must_exist) {
+Config load_config(const std::string& path, bool must_exist, std::string_view classes) {
   if (!must_exist && !exists(path)) return {};
-  return config_from(yaml::read_document(path));
+  return config_from(yaml::read_document(path), classes);
 }
 
-Config parse_config(const std::string& text, const std::string& file_name) {
-  return config_from(yaml::Document(text, file_name));
+Config parse_config(const std::string& text, const std::string& file_name,
+                    std::string_view classes) {
+  return config_from(yaml::Document(text, file_name), classes);
 }
 
 }  // namespace bba::conf

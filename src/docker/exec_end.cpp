@@ -14,7 +14,7 @@
 #include "bba/base/fd.hpp"
 #include "bba/base/text.hpp"
 
-namespace bba::ops {
+namespace bba::docker {
 
 namespace {
 
@@ -196,4 +196,4 @@ docker::ExecResult run_or_end(docker::Engine& engine, const std::string& contain
   }
 }
 
-}  // namespace bba::ops
+}  // namespace bba::docker

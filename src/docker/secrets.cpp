@@ -6,7 +6,7 @@
 
 #include "bba/base/text.hpp"
 
-namespace bba::ops {
+namespace bba::docker {
 
 namespace {
 
@@ -51,4 +51,13 @@ std::string last_words(std::string_view text) {
   return std::string(text);
 }
 
-}  // namespace bba::ops
+std::string short_words(const ExecResult& result, const std::vector<wire::EnvVar>& env) {
+  const std::string_view words = trimmed(result.err.empty() ? result.out : result.err);
+  return without_secrets(std::string(words), env).substr(0, 300);
+}
+
+bool not_started(const ExecResult& result) {
+  return result.exit_code == 126 || result.exit_code == 127;
+}
+
+}  // namespace bba::docker

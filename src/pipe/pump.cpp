@@ -5,7 +5,7 @@
 
 #include "bba/pipe/buffer.hpp"
 
-namespace bba::ops {
+namespace bba::pipe {
 
 void pump(const std::function<std::optional<Chunk>()>& read, pipe::Stage& first,
           const std::function<void(std::size_t)>& moved) {
@@ -38,4 +38,4 @@ void pump(const std::function<std::optional<Chunk>()>& read, pipe::Stage& first,
   if (reader_failure) std::rethrow_exception(reader_failure);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::pipe

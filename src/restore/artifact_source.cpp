@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "bba/base/text.hpp"
-#include "bba/pipe/pump.hpp"
 #include "bba/pipe/compress.hpp"
+#include "bba/pipe/pump.hpp"
 
-namespace bba::ops {
+namespace bba::restore {
 
 namespace {
 
@@ -26,13 +26,13 @@ class BufferStage : public pipe::Stage {
 
 }  // namespace
 
-ArtifactSource::ArtifactSource(const Stop& stop, const store::BackupDirectory& directory,
+ArtifactSource::ArtifactSource(const Stop& stop, const store::OwnedDirectory& directory,
                                const store::ArtifactRecord& record, Middle middle)
     : stop_(stop),
       record_(record),
       middle_(std::move(middle)),
       file_(directory.open_file(record.file)),
-      buffer_(pump_buffer_bytes),
+      buffer_(pipe::pump_buffer_bytes),
       reader_([this] { read(); }) {}
 
 ArtifactSource::~ArtifactSource() {
@@ -79,4 +79,4 @@ void ArtifactSource::drain() {
   }
 }
 
-}  // namespace bba::ops
+}  // namespace bba::restore

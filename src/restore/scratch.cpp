@@ -1,22 +1,22 @@
+#include "bba/restore/scratch.hpp"
+
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <exception>
 #include <sys/random.h>
 #include <sys/statvfs.h>
-#include <thread>
 
 #include "bba/base/text.hpp"
-#include "bba/restore/scratch.hpp"
+#include "lend_configuration.hpp"
+#include "scratch_target.hpp"
 
-namespace bba::ops {
+namespace bba::restore {
 
 namespace {
 
-using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
-
 constexpr int most_processes = 512;
+// What else grows with a restore: indexes, logs, the engine's own bookkeeping.
+constexpr std::uint64_t least_margin = std::uint64_t{256} << 20;
 
 std::string scratch_name(const std::string& module) {
   std::array<unsigned char, 6> random{};
@@ -28,28 +28,28 @@ std::string scratch_name(const std::string& module) {
   return name;
 }
 
-Json environment_of(const wire::Container& live, const ScratchSpec& spec) {
+Json environment_of(const wire::Container& live, const service::FreshTarget& fresh) {
   Json env = Json::array();
   for (const std::string& variable : live.env) {
     const std::string name = variable.substr(0, variable.find('='));
-    if (!spec.unset_env.contains(name) && !spec.set_env.contains(name)) env.push_back(variable);
+    if (!fresh.unset_env.contains(name) && !fresh.set_env.contains(name)) env.push_back(variable);
   }
-  for (const auto& [name, value] : spec.set_env) env.push_back(name + "=" + value);
+  for (const auto& [name, value] : fresh.set_env) env.push_back(name + "=" + value);
   return env;
 }
 
 // A request to stop must not stop the removal.
-docker::Engine unstoppable_engine(Session& session) {
+docker::Engine unstoppable_engine(run::Session& session) {
   docker::Limits limits;
   limits.silence = std::chrono::seconds(60);
   return session.engine.unstoppable(limits);
 }
 
-void remove_scratch(const DrillContext& context, const store::JournalEntry& debt,
+void remove_scratch(const ScratchContext& context, const store::JournalEntry& debt,
                     bool may_still_be_made) {
   try {
     docker::Engine engine = unstoppable_engine(context.session);
-    if (!pay(engine, debt) && may_still_be_made) {
+    if (!run::pay(engine, debt) && may_still_be_made) {
       context.session.reporter.note(
           fmt::format("the engine may still be making the scratch container {}: the guard goes on "
                       "looking for it",
@@ -66,45 +66,60 @@ void remove_scratch(const DrillContext& context, const store::JournalEntry& debt
 }
 
 // `debt` is what is owed from now on: by its id, once that is known.
-void make_scratch(const DrillContext& context, const ScratchSpec& spec, store::JournalEntry& debt) {
+void make_scratch(const ScratchContext& context, const service::FreshTarget& fresh,
+                  store::JournalEntry& debt) {
   context.debts.owe(debt);
   store::JournalEntry made = debt;
-  made.id = context.session.engine.create_container(debt.name, scratch_body(context, spec));
+  made.id = context.session.engine.create_container(debt.name, scratch_body(context, fresh));
   context.debts.owe(made);
   context.debts.settle(debt);
   debt = made;
 }
 
-// What else grows with a restore: indexes, logs, the engine's own bookkeeping.
-constexpr std::uint64_t least_margin = std::uint64_t{256} << 20;
+// The volumes that the service asks for, and, where it wants them, those of the live container's
+// data beside them.
+std::vector<service::FreshVolume> volumes_of(const wire::Container& live,
+                                             const service::FreshTarget& fresh) {
+  std::vector<service::FreshVolume> volumes;
+  const auto is_asked_for = [&](const std::string& destination) {
+    return std::any_of(fresh.volumes.begin(), fresh.volumes.end(),
+                       [&](const auto& one) { return destination == one.destination; });
+  };
+  if (fresh.data_volumes) {
+    for (service::FreshVolume& volume : data_volumes(live)) {
+      const bool unwanted = std::any_of(
+          fresh.without.begin(), fresh.without.end(),
+          [&](const std::string& path) { return volume.destination.starts_with(path); });
+      if (!unwanted && !is_asked_for(volume.destination)) volumes.push_back(std::move(volume));
+    }
+  }
+  volumes.insert(volumes.end(), fresh.volumes.begin(), fresh.volumes.end());
+  return volumes;
+}
 
 }  // namespace
 
-void require_room(Session& session, const store::Manifest& manifest) {
-  std::uint64_t largest = 0;  // each has a scratch container of its own, one after another
-  for (const store::ArtifactRecord& one : manifest.artifacts) {
-    if (one.kind != "raft-snapshot") largest = std::max(largest, one.uncompressed_bytes);
-  }
+void require_room(run::Session& session, std::uint64_t bytes) {
   const std::string root = session.engine.info().docker_root_dir;
   struct statvfs status {};
   const bool is_here = !root.empty() && (::statvfs((root + "/volumes").c_str(), &status) == 0 ||
                                          ::statvfs(root.c_str(), &status) == 0);
   if (!is_here) return;
   const std::uint64_t room = std::uint64_t{status.f_bavail} * status.f_frsize;
-  if (room > least_margin && (room - least_margin) / 11 * 10 >= largest) return;
+  if (room > least_margin && (room - least_margin) / 11 * 10 >= bytes) return;
   throw Error(ErrorKind::storage,
               fmt::format("{}, where the engine keeps its volumes, has {} free, and that is too "
                           "little to restore {}: a drill must not fill the disk of what runs",
-                          root, format_bytes(room), format_bytes(largest)),
+                          root, format_bytes(room), format_bytes(bytes)),
               fmt::format("make room: a drill wants a tenth and {} more than it restores",
                           format_bytes(least_margin)));
 }
 
-Json scratch_body(const DrillContext& context, const ScratchSpec& spec) {
+Json scratch_body(const ScratchContext& context, const service::FreshTarget& fresh) {
   const wire::Container& live = context.live;
   const Json labels = {{"bba.scratch", context.manifest.module}};
   Json mounts = Json::array();
-  for (const ScratchVolume& volume : spec.volumes) {
+  for (const service::FreshVolume& volume : volumes_of(live, fresh)) {
     mounts.push_back(
         {{"Type", "volume"},
          {"Target", volume.destination},
@@ -121,7 +136,7 @@ Json scratch_body(const DrillContext& context, const ScratchSpec& spec) {
     if (value != nullptr && !value->is_null()) host[key] = *value;
   }
   Json body = {{"Image", context.image},
-               {"Env", environment_of(live, spec)},
+               {"Env", environment_of(live, fresh)},
                {"Labels", labels},
                {"Healthcheck", {{"Test", {"NONE"}}}}};
   for (const char* key : {"Entrypoint", "Cmd", "User", "WorkingDir"}) {
@@ -132,7 +147,7 @@ Json scratch_body(const DrillContext& context, const ScratchSpec& spec) {
   return body;
 }
 
-void with_scratch(const DrillContext& context, const ScratchSpec& spec,
+void with_scratch(const ScratchContext& context, const service::FreshTarget& fresh,
                   const std::function<void(const std::string&)>& action) {
   const std::string name = scratch_name(context.manifest.module);
   store::JournalEntry debt{store::Debt::scratch, name, name};
@@ -141,7 +156,7 @@ void with_scratch(const DrillContext& context, const ScratchSpec& spec,
   try {
     with_context("making the scratch container", [&] {
       try {
-        make_scratch(context, spec, debt);
+        make_scratch(context, fresh, debt);
         answered = true;
       } catch (const docker::ApiError& error) {
         answered = true;
@@ -158,29 +173,25 @@ void with_scratch(const DrillContext& context, const ScratchSpec& spec,
   if (failure) std::rethrow_exception(failure);
 }
 
-void start_scratch(const DrillContext& context, const std::string& scratch,
-                   const std::function<bool()>& answers, std::chrono::seconds patience) {
-  Session& session = context.session;
-  session.engine.start(scratch);
-  const auto deadline = Clock::now() + patience;
-  for (;;) {
-    try {
-      if (answers()) return;
-    } catch (const docker::ApiError&) {
-      // It may have ended meanwhile: the next look tells.
-    }
-    const wire::Container now = session.engine.inspect(scratch);
-    if (!now.running || Clock::now() > deadline) {
-      const std::string log = session.engine.logs(scratch, 5);
-      throw Error(ErrorKind::capture,
-                  fmt::format("the scratch container {}: {}",
-                              now.running ? "does not answer" : "does not stay up", trimmed(log)),
-                  "it runs what the live container runs, without network and with little memory: "
-                  "does it need more (--memory), or another container?");
-    }
-    session.stop.throw_if_requested();
-    std::this_thread::sleep_for(100ms);
+service::PartReport drill_artifact(const ScratchContext& context, const service::ArtifactKind& kind,
+                                   const store::ArtifactRecord& record) {
+  service::PartReport report;
+  const auto drill = [&](const std::string& scratch) {
+    ScratchTarget target(context, scratch, record, kind.implies_directories());
+    for (const auto& step : kind.restore(context.manifest, record).steps) step->carry_out(target);
+    kind.compare(target);
+    report = std::move(target.report);
+  };
+  if (!kind.needs_target()) {
+    drill("");
+    return report;
   }
+  const service::FreshTarget fresh = kind.fresh_target(context.live, context.manifest, record);
+  with_scratch(context, fresh, [&](const std::string& scratch) {
+    if (fresh.lend_configuration) lend_configuration(context, scratch, fresh.without);
+    drill(scratch);
+  });
+  return report;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::restore

@@ -9,7 +9,7 @@
 #include "bba/docker/exec_end.hpp"
 #include "bba/run/guard.hpp"
 
-namespace bba::ops {
+namespace bba::run {
 
 namespace {
 
@@ -77,7 +77,7 @@ bool pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
       start_again(engine, entry.id);
       return true;
     case store::Debt::exec:
-      if (!end_exec(engine, entry.id)) {
+      if (!docker::end_exec(engine, entry.id)) {
         throw Error(ErrorKind::engine,
                     fmt::format("{} may still run: its process is not on this host", entry.name));
       }
@@ -211,4 +211,4 @@ Recovered recover(Session& session) {
   }
 }
 
-}  // namespace bba::ops
+}  // namespace bba::run

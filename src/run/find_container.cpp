@@ -5,7 +5,7 @@
 #include "bba/base/error.hpp"
 #include "bba/base/text.hpp"
 
-namespace bba::ops {
+namespace bba::run {
 
 namespace {
 
@@ -18,10 +18,6 @@ std::string label(const wire::ContainerSummary& container, const std::string& ke
 
 bool has_name(const wire::ContainerSummary& container, const std::string& name) {
   return std::find(container.names.begin(), container.names.end(), name) != container.names.end();
-}
-
-std::string name_of(const wire::ContainerSummary& container) {
-  return container.names.empty() ? container.id.substr(0, 12) : container.names.front();
 }
 
 // What is left of "<project>-<id>-N" or "<project>_<id>_N", as Compose names its containers,
@@ -88,11 +84,6 @@ Containers matching(const Containers& all, Predicate predicate) {
   return found;
 }
 
-bool is_up(const wire::ContainerSummary& container) {
-  return container.state == "running" || container.state == "paused" ||
-         container.state == "restarting";
-}
-
 Containers without_one_offs(const Containers& listed) {
   return matching(listed,
                   [](const wire::ContainerSummary& container) { return !is_one_off(container); });
@@ -107,7 +98,7 @@ Error none(const std::string& what, const std::string& wanted, const Containers&
     const bool told = std::any_of(others.begin(), others.end(),
                                   [&](const auto& other) { return other.id == one.id; });
     if (told) continue;
-    names.push_back(name_of(one));
+    names.push_back(wire::name_of(one));
     const std::string service = label(one, "com.docker.compose.service");
     if (!service.empty()) names.push_back(service);
   }
@@ -118,7 +109,7 @@ Error none(const std::string& what, const std::string& wanted, const Containers&
     std::vector<std::string> said;
     for (const wire::ContainerSummary& one : others) {
       said.push_back(
-          fmt::format("{} ({})", name_of(one), label(one, "com.docker.compose.service")));
+          fmt::format("{} ({})", wire::name_of(one), label(one, "com.docker.compose.service")));
     }
     std::sort(said.begin(), said.end());
     hint = fmt::format(
@@ -205,10 +196,11 @@ FoundContainer find_container(const LookupClues& clues, const Containers& listed
     }
     throw none("no container was found for module " + clues.module, clues.module, listed, clues);
   }
-  if (std::any_of(found.begin(), found.end(), is_up)) found = matching(found, is_up);
+  if (std::any_of(found.begin(), found.end(), wire::is_up)) found = matching(found, wire::is_up);
   if (found.size() == 1) return {found.front(), step};
   std::vector<std::string> names;
-  for (const auto& one : found) names.push_back(fmt::format("{} ({})", name_of(one), one.state));
+  for (const auto& one : found)
+    names.push_back(fmt::format("{} ({})", wire::name_of(one), one.state));
   std::sort(names.begin(), names.end());
   throw Error(ErrorKind::container,
               fmt::format("{} containers could be module {} by {}: {}", found.size(), clues.module,
@@ -217,4 +209,4 @@ FoundContainer find_container(const LookupClues& clues, const Containers& listed
                   clues.module + ".container");
 }
 
-}  // namespace bba::ops
+}  // namespace bba::run

@@ -14,7 +14,7 @@
 #include "bba/docker/engine.hpp"
 #include "bba/run/cleanup.hpp"
 
-namespace bba::ops {
+namespace bba::run {
 
 namespace {
 
@@ -77,4 +77,4 @@ int guard_main(const std::string& state_directory, const std::string& journal) {
   }
 }
 
-}  // namespace bba::ops
+}  // namespace bba::run

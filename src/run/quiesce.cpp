@@ -8,7 +8,7 @@
 #include "bba/base/text.hpp"
 #include "bba/store/lock.hpp"
 
-namespace bba::ops {
+namespace bba::run {
 
 namespace {
 
@@ -21,7 +21,7 @@ struct Held {
 
 // Two runs may need the same container still (a shared volume): the second waits until the first
 // has let go of it, so that neither takes the other's pause for the operator's.
-store::ModuleLock lock_container(Session& session, const classes::Quiesced& container) {
+store::ModuleLock lock_container(Session& session, const service::Quiesced& container) {
   const auto patience = Clock::now() + std::chrono::minutes(30);
   for (bool told = false;; told = true) {
     try {
@@ -75,14 +75,14 @@ bool hold(Session& session, Debts& debts, const store::JournalEntry& entry, bool
 
 }  // namespace
 
-Quieted while_quiet(Session& session, Debts& debts, const classes::Capture& capture,
+Quieted while_quiet(Session& session, Debts& debts, const service::Capture& capture,
                     const std::function<void()>& action) {
-  const bool stops = capture.consistency == classes::Consistency::stop;
-  std::vector<classes::Quiesced> in_lock_order = capture.quiesce;
+  const bool stops = capture.consistency == service::Consistency::stop;
+  std::vector<service::Quiesced> in_lock_order = capture.quiesce;
   std::sort(in_lock_order.begin(), in_lock_order.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
   std::vector<store::ModuleLock> locks;
-  for (const classes::Quiesced& one : in_lock_order) {
+  for (const service::Quiesced& one : in_lock_order) {
     locks.push_back(lock_container(session, one));
   }
 
@@ -101,7 +101,7 @@ Quieted while_quiet(Session& session, Debts& debts, const classes::Capture& capt
   std::vector<Held> held;
   std::exception_ptr failure;
   try {
-    for (const classes::Quiesced& one : capture.quiesce) {
+    for (const service::Quiesced& one : capture.quiesce) {
       with_context(fmt::format("{} {}", stops ? "stopping" : "pausing", one.name), [&] {
         const Held next{{stops ? store::Debt::stopped : store::Debt::paused, one.id, one.name},
                         Clock::now()};
@@ -138,4 +138,4 @@ Quieted while_quiet(Session& session, Debts& debts, const classes::Capture& capt
   return quieted;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::run

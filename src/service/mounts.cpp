@@ -6,41 +6,61 @@
 #include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 
-namespace bba::classes {
+namespace bba::service {
 
 namespace {
 
-std::string left_out_because(const wire::Mount& mount, SourceKind source) {
+struct Reason {
+  MountVerdict verdict;
+  std::string why;
+};
+
+// Of what is left out; of nothing that is taken.
+std::optional<Reason> left_out_because(const wire::Mount& mount, tree::SourceKind source) {
   constexpr std::array kernel{"/proc", "/sys", "/dev"};
-  if (mount.type == "tmpfs") return "tmpfs: gone with the container anyway";
+  if (mount.type == "tmpfs") {
+    return Reason{MountVerdict::tmpfs, "tmpfs: gone with the container anyway"};
+  }
   if (mount.type != "volume" && mount.type != "bind") {
-    return fmt::format("type {}: holds no data of this host", mount.type);
+    return Reason{MountVerdict::other_type,
+                  fmt::format("type {}: holds no data of this host", mount.type)};
   }
-  if (mount.type == "bind") {
-    if (mount.source.ends_with("/docker.sock")) return "the Docker Engine's socket";
-    if (source == SourceKind::other) return "a socket or a device, not data";
-    for (const std::string_view path : kernel) {
-      if (lies_within(mount.source, path) || lies_within(mount.destination, path)) {
-        return fmt::format("a view of the kernel ({})", path);
-      }
+  if (mount.type == "volume") return std::nullopt;
+  if (mount.source.ends_with("/docker.sock")) {
+    return Reason{MountVerdict::engine_socket, "the Docker Engine's socket"};
+  }
+  if (source == tree::SourceKind::other) {
+    return Reason{MountVerdict::not_data, "a socket or a device, not data"};
+  }
+  for (const std::string_view path : kernel) {
+    if (lies_within(mount.source, path) || lies_within(mount.destination, path)) {
+      return Reason{MountVerdict::kernel_view, fmt::format("a view of the kernel ({})", path)};
     }
-    if (!mount.rw) return "a read-only bind: this container does not change it";
   }
-  return {};
+  if (!mount.rw) {
+    return Reason{MountVerdict::read_only_bind,
+                  "a read-only bind: this container does not change it"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
 
 std::vector<MountChoice> choose_mounts(const std::vector<wire::Mount>& mounts,
-                                       const std::vector<SourceKind>& sources) {
+                                       const std::vector<tree::SourceKind>& sources) {
   std::vector<MountChoice> choices;
   for (std::size_t i = 0; i < mounts.size(); ++i) {
-    MountChoice choice{mounts[i], false, left_out_because(mounts[i], sources.at(i))};
-    if (choice.why.empty()) {
+    MountChoice choice{.mount = mounts[i], .source = sources.at(i)};
+    if (auto reason = left_out_because(mounts[i], sources[i])) {
+      choice.verdict = reason->verdict;
+      choice.why = std::move(reason->why);
+    } else {
+      const bool volume = mounts[i].type == "volume";
       choice.taken = true;
-      choice.why = mounts[i].type == "volume"
-                       ? (mounts[i].rw ? "a volume" : "a volume, though read-only here")
-                       : "a writable bind";
+      choice.verdict = volume ? MountVerdict::volume : MountVerdict::writable_bind;
+      choice.why = !volume        ? "a writable bind"
+                   : mounts[i].rw ? "a volume"
+                                  : "a volume, though read-only here";
     }
     choices.push_back(std::move(choice));
   }
@@ -48,6 +68,25 @@ std::vector<MountChoice> choose_mounts(const std::vector<wire::Mount>& mounts,
     return a.mount.destination < b.mount.destination;
   });
   return choices;
+}
+
+std::vector<MountChoice> mounts_of(const wire::Container& container) {
+  std::vector<wire::Mount> mounts = container.mounts;
+  // The engine does not count what --tmpfs made among the mounts.
+  if (const Json* tmpfs = member(container.host_config, "Tmpfs")) {
+    for (const auto& [destination, options] : tmpfs->items()) {
+      mounts.push_back({.type = "tmpfs", .name = {}, .source = {}, .destination = destination});
+    }
+  }
+  std::vector<tree::SourceKind> sources;
+  for (const wire::Mount& mount : mounts) sources.push_back(tree::source_kind(mount.source));
+  return choose_mounts(mounts, sources);
+}
+
+void resolve_sources(std::vector<wire::Mount>& mounts) {
+  for (wire::Mount& mount : mounts) {
+    if (!mount.source.empty()) mount.source = tree::resolved(mount.source);
+  }
 }
 
 std::string part_name(const std::string& path, const std::vector<std::string>& taken) {
@@ -106,22 +145,27 @@ void narrow_to_paths(std::vector<std::string>& paths, std::vector<MountChoice>& 
       return lies_within(destination, path);
     });
     if (held != asked.end()) {
-      if (!choice.taken) choice.why = "holds " + *held;
+      if (!choice.taken) {
+        choice.why = "holds " + *held;
+        choice.verdict = MountVerdict::holds_path;
+      }
       choice.taken = true;
     } else if (choice.taken && below) {
       add(destination);
     } else if (choice.taken) {
       choice.taken = false;
       choice.why = otherwise;
+      choice.verdict = MountVerdict::not_asked_for;
     }
   }
 }
 
-std::vector<Part> archive_parts(const Target& target, const std::vector<MountChoice>& mounts) {
+std::vector<PathArchive> path_archives(const Target& target,
+                                       const std::vector<MountChoice>& mounts) {
   std::vector<PathArchive> archives;
   if (!target.settings.paths.empty()) {
     for (const std::string& path : target.settings.paths) {
-      PathArchive archive{path, {}, target.settings.excludes, {}, {}};
+      PathArchive archive{path, {}, target.settings.excludes};
       // A path inside a mount is seen on the host there.
       if (const MountChoice* mount = holder_of(path, mounts)) {
         archive.host_path = mount->mount.source + path.substr(mount->mount.destination.size());
@@ -130,28 +174,19 @@ std::vector<Part> archive_parts(const Target& target, const std::vector<MountCho
     }
   } else {
     for (const MountChoice& choice : mounts) {
-      if (choice.taken) {
-        archives.push_back(
-            {choice.mount.destination, choice.mount.source, target.settings.excludes, {}, {}});
-      }
+      if (!choice.taken) continue;
+      archives.push_back({choice.mount.destination, choice.mount.source, target.settings.excludes});
     }
   }
-  std::vector<Part> parts;
-  std::vector<std::string> names;
   for (PathArchive& archive : archives) {
     for (const MountChoice& choice : mounts) {
       const std::string& inner = choice.mount.destination;
-      if (inner != archive.path && lies_within(inner, archive.path))
+      if (inner != archive.path && lies_within(inner, archive.path)) {
         archive.nested.push_back(inner);
+      }
     }
-    std::string name;
-    if (archives.size() > 1) {
-      name = part_name(archive.path, names);
-      names.push_back(name);
-    }
-    parts.push_back({std::move(name), std::move(archive)});
   }
-  return parts;
+  return archives;
 }
 
 std::vector<Quiesced> sharing_containers(const std::vector<wire::ContainerSummary>& all,
@@ -176,10 +211,9 @@ std::vector<Quiesced> sharing_containers(const std::vector<wire::ContainerSummar
   };
   std::vector<Quiesced> sharing;
   for (const wire::ContainerSummary& container : all) {
-    const bool up = container.state == "running" || container.state == "paused";
-    if (up && shares(container)) {
-      sharing.push_back(
-          {container.id, container.names.empty() ? container.id : container.names.front()});
+    const bool can_be_paused = container.state == "running" || container.state == "paused";
+    if (can_be_paused && shares(container)) {
+      sharing.push_back({container.id, wire::name_of(container)});
     }
   }
   // The target first: it is the one whose state is read.
@@ -188,4 +222,4 @@ std::vector<Quiesced> sharing_containers(const std::vector<wire::ContainerSummar
   return sharing;
 }
 
-}  // namespace bba::classes
+}  // namespace bba::service

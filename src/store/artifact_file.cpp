@@ -141,7 +141,7 @@ bool is_broken(int error) {
 
 }  // namespace
 
-BackupDirectory BackupDirectory::open_or_create(const std::string& path) {
+OwnedDirectory OwnedDirectory::open_or_create(const std::string& path) {
   const std::string clean = without_trailing_slashes(path);
   Fd directory = open_directory(clean);
   if (!directory && errno == ENOENT) {
@@ -153,13 +153,13 @@ BackupDirectory BackupDirectory::open_or_create(const std::string& path) {
   return {clean, std::move(directory)};
 }
 
-BackupDirectory BackupDirectory::open_existing(const std::string& path) {
-  BackupDirectory directory = open_copy(path);
+OwnedDirectory OwnedDirectory::open_existing(const std::string& path) {
+  OwnedDirectory directory = open_copy(path);
   require_private(directory.fd(), directory.path());
   return directory;
 }
 
-BackupDirectory BackupDirectory::open_copy(const std::string& path) {
+OwnedDirectory OwnedDirectory::open_copy(const std::string& path) {
   const std::string clean = without_trailing_slashes(path);
   Fd directory = open_directory(clean);
   if (directory) return {clean, std::move(directory)};
@@ -168,13 +168,13 @@ BackupDirectory BackupDirectory::open_copy(const std::string& path) {
   throw error;
 }
 
-std::uint64_t BackupDirectory::free_bytes() const {
+std::uint64_t OwnedDirectory::free_bytes() const {
   struct statvfs status {};
   if (::fstatvfs(fd(), &status) != 0) throw system_error(storage, path_, errno);
   return std::uint64_t{status.f_bavail} * status.f_frsize;
 }
 
-bool BackupDirectory::contains(const std::string& name) const {
+bool OwnedDirectory::contains(const std::string& name) const {
   require_file_name(name);
   struct stat status {};
   if (::fstatat(fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return true;
@@ -182,7 +182,7 @@ bool BackupDirectory::contains(const std::string& name) const {
   throw system_error(storage, path_ + '/' + name, errno);
 }
 
-Fd BackupDirectory::open_file(const std::string& name) const {
+Fd OwnedDirectory::open_file(const std::string& name) const {
   require_file_name(name);
   const std::string path = path_ + '/' + name;
   // O_NONBLOCK, so that a FIFO of that name is refused below instead of waited for.
@@ -195,18 +195,18 @@ Fd BackupDirectory::open_file(const std::string& name) const {
   return file;
 }
 
-void BackupDirectory::remove(const std::string& name) const {
+void OwnedDirectory::remove(const std::string& name) const {
   if (!is_partial_name(name)) require_file_name(name);
   if (::unlinkat(fd(), name.c_str(), 0) != 0 && errno != ENOENT) {
     throw system_error(storage, "removing " + path_ + '/' + name, errno);
   }
 }
 
-void BackupDirectory::sync() const {
+void OwnedDirectory::sync() const {
   sync_directory(fd(), path_);
 }
 
-ArtifactFile::ArtifactFile(const BackupDirectory& directory)
+ArtifactFile::ArtifactFile(const OwnedDirectory& directory)
     : directory_(&directory),
       fd_(::openat(directory.fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) {
   if (!fd_) {

@@ -31,7 +31,7 @@ struct Listing {
   std::vector<std::string> partials;
 };
 
-Listing list(const BackupDirectory& directory, const std::string& module) {
+Listing list(const OwnedDirectory& directory, const std::string& module) {
   Listing listing;
   std::error_code error;
   // Through the descriptor, so that it is the very directory that was checked.
@@ -55,11 +55,11 @@ Listing list(const BackupDirectory& directory, const std::string& module) {
   return listing;
 }
 
-std::string read_text(const BackupDirectory& directory, const std::string& file) {
+std::string read_text(const OwnedDirectory& directory, const std::string& file) {
   return read_rest(directory.open_file(file).get(), most_bytes, ErrorKind::storage, file);
 }
 
-BackupSet read_set(const BackupDirectory& directory, const Key& key, const Files& files) {
+BackupSet read_set(const OwnedDirectory& directory, const Key& key, const Files& files) {
   BackupSet set;
   set.manifest_file = files.manifest;
   set.manifest_text = read_text(directory, files.manifest);
@@ -75,13 +75,13 @@ BackupSet read_set(const BackupDirectory& directory, const Key& key, const Files
 }
 
 // A run that is alive holds its dot-file.
-bool is_abandoned(const BackupDirectory& directory, const std::string& partial) {
+bool is_abandoned(const OwnedDirectory& directory, const std::string& partial) {
   const Fd file(::openat(directory.fd(), partial.c_str(),
                          O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   return file && ::flock(file.get(), LOCK_SH | LOCK_NB) == 0;
 }
 
-void read_receipt(const BackupDirectory& directory, const std::string& file, BackupSet& set,
+void read_receipt(const OwnedDirectory& directory, const std::string& file, BackupSet& set,
                   std::vector<Orphan>& orphans) {
   try {
     set.receipt = parse_json(read_text(directory, file));
@@ -95,7 +95,7 @@ void read_receipt(const BackupDirectory& directory, const std::string& file, Bac
 
 }  // namespace
 
-Catalogue read_catalogue(const BackupDirectory& directory, const std::string& module) {
+Catalogue read_catalogue(const OwnedDirectory& directory, const std::string& module) {
   const Listing listing = list(directory, module);
   Catalogue catalogue;
   std::set<std::string> named;

@@ -144,7 +144,7 @@ std::string_view name(Debt debt) {
 }
 
 Journal::Journal(const std::string& state_directory, const std::string& host) {
-  const BackupDirectory directory = BackupDirectory::open_or_create(state_directory);
+  const OwnedDirectory directory = OwnedDirectory::open_or_create(state_directory);
   const auto start = std::chrono::system_clock::now().time_since_epoch().count();
   const std::string file_name = fmt::format("{}-{}{}", ::getpid(), start, suffix);
   path_ = directory.path() + '/' + file_name;

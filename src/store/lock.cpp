@@ -31,7 +31,7 @@ ModuleLock::ModuleLock(const std::string& state_directory, const std::string& mo
   if (!valid_module_id(module)) {
     throw Error(ErrorKind::config, fmt::format("\"{}\" is not a module id", module));
   }
-  const BackupDirectory directory = BackupDirectory::open_or_create(state_directory);
+  const OwnedDirectory directory = OwnedDirectory::open_or_create(state_directory);
   const std::string name = module + ".lock";
   const std::string path = directory.path() + '/' + name;
   // The file stays for ever: removing it would let two runs lock two files of the same name.

@@ -155,6 +155,7 @@ ArtifactRecord read_artifact(const Json& value, const std::string& path) {
   }
   record.uncompressed_bytes = fields.size("uncompressed_bytes");
   record.found = fields.object("found");
+  record.left_out = fields.texts_if_any("left_out");
   record.restore = fields.texts("restore");
   return record;
 }
@@ -194,6 +195,7 @@ Json to_json(const ArtifactRecord& record) {
           {"sha256", record.sha256},
           {"uncompressed_bytes", record.uncompressed_bytes},
           {"found", object_or_empty(record.found)},
+          {"left_out", Json(record.left_out)},
           {"restore", Json(record.restore)}};
 }
 
@@ -260,7 +262,11 @@ Manifest manifest_from_json(std::string_view text) {
   if (!valid_module_id(manifest.module)) {
     throw bad("module", fmt::format("must be a module id, not \"{}\"", manifest.module));
   }
-  manifest.module_class = fields.one_of("class", {"A", "B", "C", "D", "E", "F", "G"});
+  manifest.module_class = fields.text("class");
+  if (manifest.module_class.size() != 1 || manifest.module_class[0] < 'A' ||
+      manifest.module_class[0] > 'Z') {
+    throw bad("class", fmt::format("must be a capital letter, not \"{}\"", manifest.module_class));
+  }
   manifest.rule = fields.text("rule");
   manifest.strategy = fields.text("strategy");
   manifest.fallback = fields.text_or_null("fallback");

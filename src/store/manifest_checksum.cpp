@@ -6,7 +6,7 @@
 #include "bba/base/text.hpp"
 #include "bba/pipe/digest.hpp"
 
-namespace bba::ops {
+namespace bba::store {
 
 namespace {
 
@@ -43,4 +43,4 @@ std::string seal_fault(std::string_view file) {
   return fmt::format("it was edited: the sha256 of its text is {}, and it says {}", sum, said);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::store

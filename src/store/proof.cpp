@@ -9,10 +9,10 @@
 
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
-#include "bba/store/trusted_directory.hpp"
 #include "bba/pipe/digest.hpp"
+#include "bba/store/trusted_directory.hpp"
 
-namespace bba::ops {
+namespace bba::store {
 
 namespace {
 
@@ -71,7 +71,7 @@ std::vector<Value> list_of(const Json& json, std::string_view key) {
 
 std::string proof_file(const std::string& directory, const std::string& module) {
   if (!valid_module_id(module)) {
-    throw Error(ErrorKind::config, fmt::format("'{}' is no module id", module));
+    throw Error(ErrorKind::config, fmt::format("'{}' is not a module id", module));
   }
   return directory + '/' + module + ".json";
 }
@@ -92,37 +92,14 @@ std::optional<std::string> read_trusted(const std::string& directory, const std:
   return read_rest(file.get(), most_proof_bytes, ErrorKind::artifact, path);
 }
 
-bool same_directory(const store::BackupDirectory& a, const std::string& path) {
-  struct stat first {
-  }, second{};
-  return ::fstat(a.fd(), &first) == 0 && ::stat(path.c_str(), &second) == 0 &&
-         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
-}
-
-// A set that a wrong clock named stays the newest for everybody who asks, whatever is taken later.
-void warn_where_hidden(Session& session, const std::vector<store::BackupSet>& sets,
-                       const std::string& manifest_file) {
-  const auto known_to_be_past = std::find_if(
-      sets.begin(), sets.end(),
-      [at = now()](const store::BackupSet& one) { return one.manifest.started <= at; });
-  if (known_to_be_past == sets.end() || known_to_be_past == sets.begin() ||
-      known_to_be_past->manifest_file != manifest_file) {
-    return;
-  }
-  session.reporter.warning(fmt::format(
-      "{} has no public proof, and no gate judges it: {} is of the future, and so the newest; "
-      "where the clock is right now, move that one and its artifacts out of {}",
-      manifest_file, sets.front().manifest_file, session.settings.backup_dir));
-}
-
 // The digest ties a receipt to the manifest as it was drilled: one that was edited since has none.
-bool has_receipt(const store::BackupSet& set) {
+bool has_receipt(const BackupSet& set) {
   return set.receipt && string_member(*set.receipt, "manifest_sha256") == manifest_sha256(set);
 }
 
 }  // namespace
 
-std::string path_in(const store::BackupDirectory& directory, const std::string& file) {
+std::string path_in(const OwnedDirectory& directory, const std::string& file) {
   return std::filesystem::absolute(directory.path() + '/' + file).lexically_normal();
 }
 
@@ -136,32 +113,32 @@ std::optional<ProofLevel> proof_level_by_name(std::string_view name) {
   return std::nullopt;
 }
 
-std::string manifest_sha256(const store::BackupSet& set) {
+std::string manifest_sha256(const BackupSet& set) {
   pipe::Hasher hasher;
   hasher.update(as_bytes(set.manifest_text));
   return hasher.hex();
 }
 
-bool is_drilled(const store::BackupSet& set) {
+bool is_drilled(const BackupSet& set) {
   return has_receipt(set) && bool_member(*set.receipt, "passed") == true;
 }
 
-std::optional<std::string> failed_drill(const store::BackupSet& set) {
+std::optional<std::string> failed_drill(const BackupSet& set) {
   if (!has_receipt(set) || bool_member(*set.receipt, "passed") != false) return std::nullopt;
   return string_member(*set.receipt, "error").value_or("its receipt does not say why");
 }
 
-ProofLevel proof_level(const store::BackupSet& set) {
+ProofLevel proof_level(const BackupSet& set) {
   return is_drilled(set) ? ProofLevel::drilled : ProofLevel::verified;
 }
 
-std::uint64_t content_bytes(const store::Manifest& manifest) {
+std::uint64_t content_bytes(const Manifest& manifest) {
   std::uint64_t sum = 0;
   for (const auto& artifact : manifest.artifacts) sum += artifact.uncompressed_bytes;
   return sum;
 }
 
-std::uint64_t changed_while_read(const store::Manifest& manifest) {
+std::uint64_t changed_while_read(const Manifest& manifest) {
   std::uint64_t sum = 0;
   for (const auto& artifact : manifest.artifacts) {
     sum += size_member(artifact.found, "changed_while_read").value_or(0);
@@ -169,8 +146,7 @@ std::uint64_t changed_while_read(const store::Manifest& manifest) {
   return sum;
 }
 
-std::vector<std::uint64_t> sizes_before(const std::vector<store::BackupSet>& sets,
-                                        std::size_t index) {
+std::vector<std::uint64_t> sizes_before(const std::vector<BackupSet>& sets, std::size_t index) {
   std::vector<std::uint64_t> sizes;
   for (std::size_t i = index + 1; i < sets.size() && sizes.size() < most_sets_before; ++i) {
     // A snapshot and an archive of the same server's files differ in size, and nothing is lost.
@@ -252,10 +228,10 @@ Proof proof_from_json(std::string_view text) {
   return proof;
 }
 
-Proof proof_of(const store::BackupDirectory& directory, const std::vector<store::BackupSet>& sets,
+Proof proof_of(const OwnedDirectory& directory, const std::vector<BackupSet>& sets,
                std::size_t index, Timestamp proven) {
-  const store::BackupSet& set = sets[index];
-  const store::Manifest& manifest = set.manifest;
+  const BackupSet& set = sets[index];
+  const Manifest& manifest = set.manifest;
   Proof proof;
   proof.module = manifest.module;
   proof.module_class = manifest.module_class;
@@ -265,7 +241,7 @@ Proof proof_of(const store::BackupDirectory& directory, const std::vector<store:
   proof.incomplete = manifest.incomplete;
   proof.manifest = path_in(directory, set.manifest_file);
   proof.manifest_sha256 = manifest_sha256(set);
-  for (const store::ArtifactRecord& artifact : manifest.artifacts) {
+  for (const ArtifactRecord& artifact : manifest.artifacts) {
     proof.artifacts.push_back(path_in(directory, artifact.file));
     proof.bytes += artifact.bytes;
   }
@@ -286,7 +262,7 @@ Proof proof_of(const store::BackupDirectory& directory, const std::vector<store:
 void write_proof(const std::string& directory, const Proof& proof) {
   const std::string file = proof_file(directory, proof.module);
   const Fd opened = make_trusted(directory);
-  store::replace_file(opened.get(), file, pretty_json(to_json(proof)), 0644);
+  replace_file(opened.get(), file, pretty_json(to_json(proof)), 0644);
 }
 
 std::optional<Proof> read_proof(const std::string& directory, const std::string& module,
@@ -305,56 +281,19 @@ std::optional<Proof> read_proof(const std::string& directory, const std::string&
   }
 }
 
-void publish_proof(Session& session, const store::BackupDirectory& directory,
-                   const std::string& manifest_file) {
-  if (!same_directory(directory, session.settings.backup_dir)) return;
-  const auto parsed = store::parse_name(manifest_file);
-  if (!parsed) throw Error(ErrorKind::internal, manifest_file + " is no manifest's name");
-  try {
-    const store::Catalogue catalogue = store::read_catalogue(directory, parsed->module);
-    if (catalogue.sets.empty()) return;
-    if (catalogue.sets.front().manifest_file != manifest_file) {
-      warn_where_hidden(session, catalogue.sets, manifest_file);
-      return;
-    }
-    if (const auto why = failed_drill(catalogue.sets.front())) {
-      session.reporter.warning(
-          fmt::format("{}: no public proof, as the last drill of {} failed: {}", parsed->module,
-                      manifest_file, *why));
-      withdraw_proof(session, directory, manifest_file);
-      return;
-    }
-    write_proof(session.settings.proof_dir, proof_of(directory, catalogue.sets, 0, now()));
-  } catch (const Error& error) {
-    session.reporter.warning(
-        fmt::format("{}: the backup is good, but its public proof could not be written: {}",
-                    parsed->module, error.what()));
+bool remove_proof(const std::string& directory, const std::string& module,
+                  const std::string& manifest_file) {
+  const auto text = read_trusted(directory, module, ::geteuid());
+  if (!text) return false;
+  const auto proof = parse_json(*text);
+  if (!proof || !proof->is_object()) throw Error(ErrorKind::artifact, "not a proof");
+  if (!text_of(*proof, "manifest").ends_with('/' + manifest_file)) return false;
+  const Fd opened = open_trusted(directory, ::geteuid(), ErrorKind::storage);
+  const std::string file = module + ".json";
+  if (opened && ::unlinkat(opened.get(), file.c_str(), 0) != 0 && errno != ENOENT) {
+    throw system_error(ErrorKind::storage, fmt::format("removing {}/{}", directory, file), errno);
   }
+  return true;
 }
 
-void withdraw_proof(Session& session, const store::BackupDirectory& directory,
-                    const std::string& manifest_file) {
-  if (!same_directory(directory, session.settings.backup_dir)) return;
-  const auto parsed = store::parse_name(manifest_file);
-  if (!parsed) throw Error(ErrorKind::internal, manifest_file + " is no manifest's name");
-  try {
-    const std::string& proofs = session.settings.proof_dir;
-    const auto text = read_trusted(proofs, parsed->module, ::geteuid());
-    if (!text) return;
-    // Of any version: what it proves is asked of none.
-    const auto proof = parse_json(*text);
-    if (!proof || !proof->is_object()) throw Error(ErrorKind::artifact, "no proof");
-    if (!text_of(*proof, "manifest").ends_with('/' + manifest_file)) return;
-    const Fd opened = open_trusted(proofs, ::geteuid(), ErrorKind::storage);
-    const std::string file = parsed->module + ".json";
-    if (opened && ::unlinkat(opened.get(), file.c_str(), 0) != 0 && errno != ENOENT) {
-      throw system_error(ErrorKind::storage, fmt::format("removing {}/{}", proofs, file), errno);
-    }
-    session.reporter.note(parsed->module + ": its public proof is withdrawn");
-  } catch (const Error& error) {
-    session.reporter.warning(fmt::format("{}: a public proof may be there that is not true: {}",
-                                         parsed->module, error.what()));
-  }
-}
-
-}  // namespace bba::ops
+}  // namespace bba::store

@@ -2,17 +2,16 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <deque>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <climits>
-
 #include "bba/base/text.hpp"
 
-namespace bba::ops {
+namespace bba::store {
 
 namespace {
 
@@ -161,4 +160,4 @@ Fd make_trusted(const std::string& path) {
   return directory;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::store

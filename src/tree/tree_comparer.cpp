@@ -7,7 +7,7 @@
 #include "bba/base/time.hpp"
 #include "bba/tree/tar_against_walk.hpp"
 
-namespace bba::ops {
+namespace bba::tree {
 
 namespace {
 
@@ -135,4 +135,4 @@ std::string entry_difference(const EntryFacts& artifact, const EntryFacts& resto
   return {};
 }
 
-}  // namespace bba::ops
+}  // namespace bba::tree

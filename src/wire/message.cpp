@@ -127,6 +127,15 @@ std::optional<std::vector<ContainerSummary>> parse_container_list(std::string_vi
   return containers;
 }
 
+bool is_up(const ContainerSummary& container) {
+  return container.state == "running" || container.state == "paused" ||
+         container.state == "restarting";
+}
+
+std::string name_of(const ContainerSummary& container) {
+  return container.names.empty() ? container.id.substr(0, 12) : container.names.front();
+}
+
 std::optional<Container> parse_container(std::string_view body) {
   const std::optional<Json> object = parse_object(body);
   if (!object) return std::nullopt;

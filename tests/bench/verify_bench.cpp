@@ -12,16 +12,16 @@
 
 #include "bba/base/text.hpp"
 #include "bba/capture/capture_part.hpp"
-#include "bba/store/manifest_checksum.hpp"
-#include "services/postgres/dump_found.hpp"
 #include "bba/commands/verify/verify.hpp"
 #include "bba/pipe/check.hpp"
 #include "bba/pipe/tar.hpp"
+#include "bba/store/manifest_checksum.hpp"
+#include "services/postgres/dump_found.hpp"
 
 namespace {
 
 using namespace bba;
-using ops::ArtifactTail;
+using capture::ArtifactTail;
 
 constexpr std::size_t piece = 1 << 20;
 
@@ -51,7 +51,7 @@ class Rows {
 // Each fills the artifact until it is as large as wanted, and returns ArtifactRecord::found.
 Json fill_sql(ArtifactTail& tail, std::uint64_t size) {
   pipe::SqlTailCheck check;
-  ops::TeeStage tee{&check, &tail.count};
+  capture::TeeStage tee{&check, &tail.count};
   const auto write = [&](const std::string& text) { tee.write(Chunk::copy_of(text)); };
   Rows rows;
   write(
@@ -63,7 +63,7 @@ Json fill_sql(ArtifactTail& tail, std::uint64_t size) {
       "\\.\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
       "--\n-- PostgreSQL database cluster dump complete\n--\n\n");
   tee.finish();
-  return ops::sql_found(check);
+  return services::postgres::sql_found(check);
 }
 
 Json fill_tar(ArtifactTail& tail, std::uint64_t size) {
@@ -95,7 +95,7 @@ Json fill_tar(ArtifactTail& tail, std::uint64_t size) {
 }
 
 // A set of one artifact; returns its path.
-std::string put_set(const store::BackupDirectory& directory, const std::string& module,
+std::string put_set(const store::OwnedDirectory& directory, const std::string& module,
                     const std::string& kind, std::uint64_t size) {
   ArtifactTail tail(directory, pipe::Compression::gzip);
   store::Manifest manifest;
@@ -113,7 +113,7 @@ std::string put_set(const store::BackupDirectory& directory, const std::string& 
   tail.file.publish(record.file);
   manifest.artifacts.push_back(record);
   store::ArtifactFile file(directory);
-  file.write(as_bytes(ops::sealed_text(store::to_json(manifest))));
+  file.write(as_bytes(store::sealed_text(store::to_json(manifest))));
   file.sync();
   file.publish(store::manifest_name(module, manifest.started));
   std::printf("%s: %s, %s uncompressed\n", record.file.c_str(), format_bytes(record.bytes).c_str(),
@@ -121,8 +121,8 @@ std::string put_set(const store::BackupDirectory& directory, const std::string& 
   return directory.path() + "/" + record.file;
 }
 
-class Silent : public ops::Reporter {
-  void progress(const ops::Progress&) override {}
+class Silent : public Reporter {
+  void progress(const Progress&) override {}
   void progress_end() override {}
   void note(const std::string&) override {}
   void detail(const std::string&) override {}
@@ -149,11 +149,11 @@ int main(int argc, char** argv) {
   if (::mkdtemp(root.data()) == nullptr) return 1;
   Stop stop;
   Silent reporter;
-  ops::Settings settings;
+  run::Settings settings;
   settings.backup_dir = root + "/backups";
   settings.proof_dir = root + "/proofs";
-  ops::Session session{settings, stop, reporter, docker::Engine("/nowhere", {}, &stop)};
-  const auto directory = store::BackupDirectory::open_or_create(settings.backup_dir);
+  run::Session session{settings, stop, reporter, docker::Engine("/nowhere", {}, &stop)};
+  const auto directory = store::OwnedDirectory::open_or_create(settings.backup_dir);
   for (const std::string kind : {"sql", "tar"}) {
     const std::string module = kind == "sql" ? "postgres" : "kuma";
     const std::string path = put_set(directory, module, kind, size);
@@ -161,7 +161,7 @@ int main(int argc, char** argv) {
       if (std::system(("gzip -t " + path).c_str()) != 0) std::abort();
     });
     const double verify = seconds([&] {
-      const std::string broken = ops::verify(session, module).first_broken();
+      const std::string broken = commands::verify(session, module).first_broken();
       if (!broken.empty()) std::printf("%s\n", broken.c_str());
     });
     std::printf("  gzip -t %.2f s, verify %.2f s: %.2f of it\n", gzip, verify, verify / gzip);

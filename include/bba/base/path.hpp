@@ -12,6 +12,9 @@ namespace bba {
 // absolute or has a ".." component, whose meaning depends on links.
 std::optional<std::string> normal_path(std::string_view path);
 
+// The directory that an absolute path lies in; of "/" itself "/".
+std::string parent_of(const std::string& path);
+
 // Whether `path` is `parent` or lies below it.
 bool lies_within(std::string_view path, std::string_view parent);
 

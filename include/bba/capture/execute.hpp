@@ -4,14 +4,14 @@
 
 #include <vector>
 
-#include "bba/service/capture.hpp"
+#include "bba/pipe/compress.hpp"
 #include "bba/run/cleanup.hpp"
 #include "bba/run/session.hpp"
-#include "bba/pipe/compress.hpp"
+#include "bba/service/capture.hpp"
 #include "bba/store/artifact_file.hpp"
 #include "bba/store/manifest.hpp"
 
-namespace bba::ops {
+namespace bba::capture {
 
 // A captured set that waits for its names. manifest.artifacts and files go together.
 struct CapturedSet {
@@ -20,14 +20,14 @@ struct CapturedSet {
   std::vector<std::string> needs_hand;  // "kuma could not be unpaused: ..."
 };
 
-// Throws Refused (redis_save.hpp) where the service refuses and capture.if_refused says what to do
+// Throws service::Refused where the service refuses and capture.if_refused says what to do
 // instead.
-CapturedSet execute(Session& session, Debts& debts, const classes::Capture& capture,
-                    const store::BackupDirectory& directory, pipe::Compression compression,
+CapturedSet execute(run::Session& session, run::Debts& debts, const service::Capture& capture,
+                    const store::OwnedDirectory& directory, pipe::Compression compression,
                     Timestamp started);
 
 // Gives all sets their names: the artifacts first, then the manifests, each step on disk before the
 // next. Where a step fails, what has a name loses it again.
-void publish(std::vector<CapturedSet>& sets, const store::BackupDirectory& directory);
+void publish(std::vector<CapturedSet>& sets, const store::OwnedDirectory& directory);
 
-}  // namespace bba::ops
+}  // namespace bba::capture

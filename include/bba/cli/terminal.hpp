@@ -11,7 +11,7 @@ namespace bba::cli {
 
 enum class Color { automatic, always, never };
 
-class Terminal : public ops::Reporter {
+class Terminal : public Reporter {
  public:
   struct Style {
     bool quiet = false;
@@ -22,7 +22,7 @@ class Terminal : public ops::Reporter {
   Terminal(int fd, Style style, const Stop* stop);
 
   // Shown where that needs no wait: containers may be paused meanwhile.
-  void progress(const ops::Progress& progress) override;
+  void progress(const Progress& progress) override;
   void progress_end() override;
   void note(const std::string& text) override;
   void detail(const std::string& text) override;

@@ -8,7 +8,7 @@
 #include "bba/pipe/compress.hpp"
 #include "bba/store/manifest.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 struct BackupResult {
   std::vector<store::Manifest> sets;
@@ -21,9 +21,9 @@ std::vector<std::string> needs_hand_of(const store::Manifest& manifest);
 
 // Backs up what one wish asks for: a module, or a sidecar-bound module's companions as one set, all
 // or nothing.
-BackupResult backup(Session& session, const Wish& wish, pipe::Compression compression);
+BackupResult backup(run::Session& session, const Wish& wish, pipe::Compression compression);
 
 // Pays what dead runs left, and tells. True where something is left that needs a hand.
-bool recover_first(Session& session);
+bool recover_first(run::Session& session);
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -10,7 +10,7 @@
 #include "bba/run/session.hpp"
 #include "bba/store/catalogue.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 struct DrillRequest {
   // A manifest, an artifact (its whole set is meant), or a module id: its newest set.
@@ -29,6 +29,6 @@ struct Drill {
 // Error{artifact} at the first thing that did not, and then the receipt says so and the proof is
 // withdrawn; Error{container} where the container that was backed up, or its image, is not on this
 // engine; Error{capture} where the scratch container does not come up.
-Drill drill(Session& session, const DrillRequest& request);
+Drill drill(run::Session& session, const DrillRequest& request);
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -9,7 +9,7 @@
 #include "bba/run/session.hpp"
 #include "bba/store/catalogue.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 struct ListedSet {
   std::string module;
@@ -34,9 +34,9 @@ struct Listing {
 };
 
 // `module` empty: all of them.
-Listing list(const Session& session, const std::string& module);
+Listing list(const run::Session& session, const std::string& module);
 
 std::string list_text(const Listing& listing, Timestamp at);
 Json list_json(const Listing& listing, Timestamp at);
 
-}  // namespace bba::ops
+}  // namespace bba::commands

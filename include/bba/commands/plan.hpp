@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "bba/service/capture.hpp"
 #include "bba/run/session.hpp"
+#include "bba/service/capture.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 // What the operator asks for, for one module; empty means "as configured".
 struct Wish {
@@ -23,15 +23,15 @@ struct Wish {
 // The modules that a backup of `module` must take: itself, or for a sidecar-bound one those that
 // its backup_ref_modules name. Throws Error{config} for an id that is none, a stateless module, a
 // cycle.
-std::vector<std::string> modules_to_back_up(const Session& session, const Wish& wish);
+std::vector<std::string> modules_to_back_up(const run::Session& session, const Wish& wish);
 
-classes::Capture make_capture(Session& session, const Wish& wish);
+service::Capture make_capture(run::Session& session, const Wish& wish);
 
 // About how many bytes the capture will read; nullopt where nobody knows before.
-std::optional<std::uint64_t> expected_bytes(const classes::Capture& capture);
+std::optional<std::uint64_t> expected_bytes(const service::Capture& capture);
 
 // The plan for people, and as JSON.
-std::string plan_text(const classes::Capture& capture, const Session& session);
-Json plan_json(const classes::Capture& capture, const Session& session);
+std::string plan_text(const service::Capture& capture, const run::Session& session);
+Json plan_json(const service::Capture& capture, const run::Session& session);
 
-}  // namespace bba::ops
+}  // namespace bba::commands

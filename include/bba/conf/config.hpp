@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace bba::conf {
@@ -15,7 +16,7 @@ namespace bba::conf {
 // What a class is chosen by. Patterns are globs (* and ?); the first rule that matches wins, and
 // module names are tried before images (all rules' modules first, then all rules' images).
 struct ClassRule {
-  char module_class = 'E';           // 'A'..'G'
+  char module_class = 0;             // the letter of a service
   std::vector<std::string> modules;  // globs for module ids
   std::vector<std::string>
       images;  // globs for image names, less registry, tag and digest: "postgres", "bitnami/*"
@@ -46,25 +47,24 @@ struct Config {
   std::optional<std::chrono::seconds> timeout;  // for a whole command
   std::chrono::seconds lock_wait_timeout{60};   // pg_dumpall --lock-wait-timeout
   double max_shrink = 0.8;             // gate: a set smaller by more than this share is refused
-  std::vector<ClassRule> class_rules;  // empty: the built-in table
+  std::vector<ClassRule> class_rules;  // empty: those of the services
   std::map<std::string, ModuleSettings> modules;
 };
 
-// A file that is not there is the default configuration, unless `must_exist`. Throws Error{config}.
-Config load_config(const std::string& path, bool must_exist);
-Config parse_config(const std::string& text, const std::string& file_name);
-
-// The built-in table.
-const std::vector<ClassRule>& default_class_rules();
+// A file that is not there is the default configuration, unless `must_exist`. `classes`: the
+// letters that a class may have. Throws Error{config}.
+Config load_config(const std::string& path, bool must_exist, std::string_view classes);
+Config parse_config(const std::string& text, const std::string& file_name,
+                    std::string_view classes);
 
 struct ClassChoice {
-  char module_class = 'E';
+  char module_class = 0;
   std::string why;  // "module name matches *postgres (class A)"
 };
-// The first rule that matches; class E where none does. No rules: the built-in table. `image` is
-// a name as containers have it ("docker.io/library/postgres:16@sha256:...").
-ClassChoice choose_class(const std::vector<ClassRule>& rules, const std::string& module_id,
-                         const std::string& image);
+// The first rule that matches; nullopt where none does. `image` is a name as containers have it
+// ("docker.io/library/postgres:16@sha256:...").
+std::optional<ClassChoice> choose_class(const std::vector<ClassRule>& rules,
+                                        const std::string& module_id, const std::string& image);
 // Less registry host, "library/", tag and digest: "postgres".
 std::string image_repository(const std::string& image);
 

@@ -6,7 +6,7 @@
 
 #include "bba/docker/engine.hpp"
 
-namespace bba::ops {
+namespace bba::docker {
 
 // SIGTERM to all that the program has started and to itself, SIGKILL after three seconds. True
 // where all of it has ended; false where something may still run: the pid is not one of that
@@ -20,4 +20,4 @@ bool end_exec(docker::Engine& engine, const std::string& exec);
 docker::ExecResult run_or_end(docker::Engine& engine, const std::string& container,
                               const wire::ExecConfig& config, std::size_t output_limit = 4 << 20);
 
-}  // namespace bba::ops
+}  // namespace bba::docker

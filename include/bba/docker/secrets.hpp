@@ -6,9 +6,10 @@
 #include <string_view>
 #include <vector>
 
+#include "bba/docker/engine.hpp"
 #include "bba/wire/message.hpp"
 
-namespace bba::ops {
+namespace bba::docker {
 
 // `words` with each secret of `env` replaced by the name of its variable. An address is none, but
 // the password in one is.
@@ -17,4 +18,10 @@ std::string without_secrets(std::string words, const std::vector<wire::EnvVar>& 
 // The end of it, where programs say why: at most 400 bytes, without blanks around it.
 std::string last_words(std::string_view text);
 
-}  // namespace bba::ops
+// What a program said of its failure, less what it was lent, at most 300 bytes: of stderr, or of
+// stdout where that is empty, as the engine writes there why a program could not start.
+std::string short_words(const ExecResult& result, const std::vector<wire::EnvVar>& env);
+// Exit codes 126 and 127: it could not be started.
+bool not_started(const ExecResult& result);
+
+}  // namespace bba::docker

@@ -8,7 +8,7 @@
 #include "bba/base/bytes.hpp"
 #include "bba/pipe/stage.hpp"
 
-namespace bba::ops {
+namespace bba::pipe {
 
 inline constexpr std::size_t pump_buffer_bytes = 16 << 20;
 
@@ -19,4 +19,4 @@ inline constexpr std::size_t pump_buffer_bytes = 16 << 20;
 void pump(const std::function<std::optional<Chunk>()>& read, pipe::Stage& first,
           const std::function<void(std::size_t)>& moved);
 
-}  // namespace bba::ops
+}  // namespace bba::pipe

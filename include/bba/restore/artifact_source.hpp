@@ -14,14 +14,14 @@
 #include "bba/store/artifact_file.hpp"
 #include "bba/store/manifest.hpp"
 
-namespace bba::ops {
+namespace bba::restore {
 
 class ArtifactSource {
  public:
   // What stands between the decompressor and who pulls: it is given the next stage.
   using Middle = std::function<std::unique_ptr<pipe::Stage>(pipe::Stage& next)>;
 
-  ArtifactSource(const Stop& stop, const store::BackupDirectory& directory,
+  ArtifactSource(const Stop& stop, const store::OwnedDirectory& directory,
                  const store::ArtifactRecord& record, Middle middle = {});
   ArtifactSource(const ArtifactSource&) = delete;
   ArtifactSource& operator=(const ArtifactSource&) = delete;
@@ -44,4 +44,4 @@ class ArtifactSource {
   std::thread reader_;
 };
 
-}  // namespace bba::ops
+}  // namespace bba::restore

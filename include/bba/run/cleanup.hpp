@@ -11,7 +11,7 @@
 #include "bba/run/session.hpp"
 #include "bba/store/journal.hpp"
 
-namespace bba::ops {
+namespace bba::run {
 
 // What a container that is stopped is given to end by itself, before the engine kills it.
 inline constexpr std::chrono::seconds stop_grace{30};
@@ -56,4 +56,4 @@ Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Li
 // Error{busy} where that takes long.
 Recovered recover(Session& session);
 
-}  // namespace bba::ops
+}  // namespace bba::run

@@ -8,7 +8,7 @@
 
 #include "bba/wire/message.hpp"
 
-namespace bba::ops {
+namespace bba::run {
 
 struct LookupClues {
   std::string module;
@@ -46,4 +46,4 @@ std::vector<wire::ContainerSummary> passed_over(const LookupClues& clues,
 FoundContainer find_container(const LookupClues& clues,
                               const std::vector<wire::ContainerSummary>& all);
 
-}  // namespace bba::ops
+}  // namespace bba::run

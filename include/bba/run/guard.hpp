@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace bba::ops {
+namespace bba::run {
 
 // Starts the guard of the run that holds `journal`. Throws Error{internal}.
 void start_guard(const std::string& state_directory, const std::string& journal);
@@ -14,4 +14,4 @@ void start_guard(const std::string& state_directory, const std::string& journal)
 // run has ended and pays what is left of its debts, and those of other dead runs with them.
 int guard_main(const std::string& state_directory, const std::string& journal);
 
-}  // namespace bba::ops
+}  // namespace bba::run

@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "bba/service/capture.hpp"
 #include "bba/run/cleanup.hpp"
 #include "bba/run/session.hpp"
+#include "bba/service/capture.hpp"
 #include "bba/store/manifest.hpp"
 
-namespace bba::ops {
+namespace bba::run {
 
 struct Quieted {
   std::vector<store::PausedRecord> records;
@@ -20,7 +20,7 @@ struct Quieted {
 // Pauses (or stops) the capture's containers in order, runs `action`, and undoes it in reverse
 // order, also when `action` throws or the run is asked to stop. A container that cannot be released
 // stays in the journal for `recover`, and is in needs_hand.
-Quieted while_quiet(Session& session, Debts& debts, const classes::Capture& capture,
+Quieted while_quiet(Session& session, Debts& debts, const service::Capture& capture,
                     const std::function<void()>& action);
 
-}  // namespace bba::ops
+}  // namespace bba::run

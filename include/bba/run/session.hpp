@@ -2,34 +2,15 @@
 // to tell the operator what happens.
 #pragma once
 
-#include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 
+#include "bba/base/reporter.hpp"
 #include "bba/base/stop.hpp"
 #include "bba/conf/config.hpp"
 #include "bba/docker/engine.hpp"
 
-namespace bba::ops {
-
-// How far one artifact is.
-struct Progress {
-  std::string label;                      // "postgres: pg_dumpall"
-  std::uint64_t bytes = 0;                // read so far
-  std::optional<std::uint64_t> expected;  // about how many there will be
-};
-
-// The operator's screen. The terminal is one (cli/terminal.hpp), tests have another.
-class Reporter {
- public:
-  virtual ~Reporter() = default;
-  virtual void progress(const Progress& progress) = 0;  // often: the reporter decides what is shown
-  virtual void progress_end() = 0;
-  virtual void note(const std::string& text) = 0;    // worth knowing; not shown with -q
-  virtual void detail(const std::string& text) = 0;  // only with -v
-  virtual void warning(const std::string& text) = 0;
-};
+namespace bba::run {
 
 // The settings in force: command line over configuration over defaults.
 struct Settings {
@@ -51,4 +32,4 @@ struct Session {
   docker::Engine engine;
 };
 
-}  // namespace bba::ops
+}  // namespace bba::run

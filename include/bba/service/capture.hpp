@@ -1,26 +1,31 @@
-// One backup of one module as a value: what `plan` prints is what `backup` executes. The files
-// beside this one make a Capture from a Target, one class each; none of them does I/O.
+// One backup of one module as a value: what `plan` prints is what `backup` carries out. A service
+// makes it from a Target.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "bba/base/json.hpp"
 #include "bba/conf/config.hpp"
+#include "bba/tree/host_path.hpp"
 #include "bba/wire/message.hpp"
 
-namespace bba::classes {
+namespace bba::service {
+
+class ArtifactKind;
+class Service;
 
 // A module with everything that was found out about it before anything is done.
 struct Target {
   std::string module;
-  char module_class = 'E';
-  std::string rule;      // why that class
-  std::string found_by;  // the lookup step that found the container
+  char module_class = 0;  // the service's letter
+  std::string rule;       // why that class
+  std::string found_by;   // the lookup step that found the container
   wire::Container container;
   conf::ModuleSettings settings;
   std::vector<wire::EnvVar> operator_env;  // what the operator's environment lends to execs
@@ -28,47 +33,41 @@ struct Target {
 
 // A program inside the container whose stdout becomes the artifact.
 struct ExecDump {
-  enum class Format { sql, raft_snapshot };
   wire::ExecConfig exec;
-  Format format = Format::sql;
 };
 
 // A directory or file of the container, through the archive endpoint.
 struct PathArchive {
   std::string path;       // in the container
   std::string host_path;  // where this host sees the same data; empty: through /proc/<pid>/root
-  std::vector<std::string> excludes;  // globs on paths in the container
-  std::vector<std::string> nested;    // mounts below `path`: parts of their own, or left out
-  std::string rdb_file;               // name of the RDB in it, checked as it passes; empty: none
-  bool rdb_required = false;          // the server has just saved it, so it must be there
+  std::vector<std::string> excludes = {};  // globs on paths in the container
+  std::vector<std::string> nested = {};    // mounts below `path`: parts of their own, or left out
+  Json expected = Json::object();          // what its kind's file check is told of it
 };
 
 // A directory of the host (a compose project's), written as a tar by this program.
 struct HostDirectory {
   std::string path;
-  std::vector<std::string> excludes;
+  std::vector<std::string> excludes;  // globs on paths of the host
 };
 
-// All objects of a MinIO server, through mc inside the container.
-struct ObjectMirror {
-  std::string alias;
-  wire::ExecConfig mc;  // argv is the program alone; env holds MC_HOST_<alias>
+// What the service itself streams (Service::stream_part).
+struct ServicePart {
+  std::string source;        // ArtifactRecord::source
+  std::string subject;       // what the program is asked for, as an alias
+  wire::ExecConfig program;  // argv is the program alone
 };
 
 struct Part {
   std::string name;  // "" where the set has one artifact
-  std::variant<ExecDump, PathArchive, HostDirectory, ObjectMirror> what;
-  std::optional<std::uint64_t> expected_bytes =
-      {};  // about how much will be read, where that is known
+  const ArtifactKind* kind = nullptr;
+  std::variant<ExecDump, PathArchive, HostDirectory, ServicePart> what;
+  std::optional<std::uint64_t> expected_bytes = {};  // about how much will be read, where known
 
-  std::string kind() const;    // ArtifactRecord::kind
-  std::string source() const;  // ArtifactRecord::source: the whole argv, path or alias
+  std::string source() const;  // ArtifactRecord::source: the whole argv, or a path
   std::string label() const;   // the same in a word: "pg_dumpall", "/data"
-};
-
-// BGSAVE, to be proven complete before the directory is archived.
-struct RedisSave {
-  wire::ExecConfig cli;  // argv: redis-cli or valkey-cli with its options, no command
+  // ArtifactRecord::left_out: globs on the paths that the archive does not hold.
+  std::vector<std::string> left_out() const;
 };
 
 enum class Consistency { automatic, pause, stop, live };
@@ -80,38 +79,58 @@ struct Quiesced {  // a container to hold still while the parts are read
   std::string name;
 };
 
+// Why a mount is taken or left out.
+enum class MountVerdict {
+  volume,
+  writable_bind,
+  holds_path,  // one of the paths that are archived instead lies in it
+  tmpfs,
+  other_type,
+  engine_socket,
+  not_data,     // a socket or a device
+  kernel_view,  // /proc, /sys, /dev
+  read_only_bind,
+  not_asked_for,  // other paths are archived instead
+};
+
 struct MountChoice {
   wire::Mount mount;
   bool taken = false;
-  std::string why;
+  std::string why = {};  // the verdict for people
+  MountVerdict verdict = MountVerdict::not_data;
+  tree::SourceKind source = tree::SourceKind::unreachable;
 };
 
 struct Capture {
+  const Service* service = nullptr;  // whose hooks are called while it is carried out
   Target target;
   std::string strategy;                 // "pg_dumpall", "mounted data archive", ...
   std::optional<std::string> fallback;  // why the class's own procedure is not used
   Consistency consistency = Consistency::live;
   std::string consistency_reason;
   std::vector<Quiesced> quiesce;
-  std::optional<RedisSave> save_first;
+  // The program of what the service does before and after the parts are read, where it does
+  // something (Service::before_parts): argv is the program alone.
+  std::optional<wire::ExecConfig> procedure;
   // What is done instead where the service refuses its own procedure only once it is asked.
   std::shared_ptr<const Capture> if_refused;
   std::vector<MountChoice> mounts;
   std::vector<Part> parts;
-  Json facts = Json::object();  // what the service said of itself
-  // What the service has and the parts will not hold: Manifest::incomplete.
-  std::vector<std::string> incomplete;
+  Json facts = Json::object();          // what the service said of itself
+  std::vector<std::string> incomplete;  // what is known not to be in it
   std::vector<std::string> warnings;
   std::vector<std::string> follow_ups;
 };
 
-// The Engine API requests and in-container argv that executing the capture makes, in order, one a
-// line; in brackets when, where that is not always and once. Environment values are never in it,
+// `capture` as the fallback of its class: the reason stands in the manifest and is warned of.
+Capture as_fallback(Capture capture, const std::string& reason);
+
+// The Engine API requests and in-container argv that carrying out the capture makes, in order, one
+// a line; in brackets when, where that is not always and once. Environment values are never in it,
 // names are.
 std::vector<std::string> requests(const Capture& capture);
-// The commands that restore a part by hand from `file`, in order, for a POSIX shell. They begin by
-// setting TARGET, the container to restore into, unless it is set already.
-std::vector<std::string> restore_commands(const Capture& capture, const Part& part,
-                                          const std::string& file);
+// One line of it: a program in the container, with these arguments behind its argv.
+std::string exec_request(const Capture& capture, wire::ExecConfig program,
+                         const std::vector<std::string>& arguments = {});
 
-}  // namespace bba::classes
+}  // namespace bba::service

@@ -6,14 +6,16 @@
 
 #include "bba/service/capture.hpp"
 
-namespace bba::classes {
+namespace bba::service {
 
-// What a mount's source is on this host: asked by the caller, as nothing here does I/O.
-enum class SourceKind { directory, file, other, unreachable };
-
-// Every mount with the verdict and its reason, by destination. `sources` goes with `mounts`.
+// Every mount with the verdict and its reason, by destination. `sources` goes with `mounts`: what
+// each one's source is on this host.
 std::vector<MountChoice> choose_mounts(const std::vector<wire::Mount>& mounts,
-                                       const std::vector<SourceKind>& sources);
+                                       const std::vector<tree::SourceKind>& sources);
+// The mounts of a container, and what --tmpfs made in it, with what this host sees of them.
+std::vector<MountChoice> mounts_of(const wire::Container& container);
+// The sources of mounts with links followed: only so is it seen which lies within which.
+void resolve_sources(std::vector<wire::Mount>& mounts);
 
 // Where `paths` are archived instead of the mounts. An archive ends where something is mounted
 // inside of it, so each taken mount below a path becomes a path of its own. A mount that a path
@@ -21,9 +23,9 @@ std::vector<MountChoice> choose_mounts(const std::vector<wire::Mount>& mounts,
 void narrow_to_paths(std::vector<std::string>& paths, std::vector<MountChoice>& mounts,
                      const std::string& otherwise);
 
-// One archive for each taken mount, or for each of the configured paths instead. Part names come
-// from the destinations; a single part has none.
-std::vector<Part> archive_parts(const Target& target, const std::vector<MountChoice>& mounts);
+// What is to be archived: each taken mount, or each of the target's configured paths instead.
+std::vector<PathArchive> path_archives(const Target& target,
+                                       const std::vector<MountChoice>& mounts);
 
 // A name for artifact files from a path: "/var/lib/x y" -> "var-lib-x-y"; distinct from those in
 // `taken`.
@@ -36,4 +38,4 @@ std::vector<Quiesced> sharing_containers(const std::vector<wire::ContainerSummar
                                          const std::string& target_id,
                                          const std::vector<MountChoice>& mounts);
 
-}  // namespace bba::classes
+}  // namespace bba::service

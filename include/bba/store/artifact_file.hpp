@@ -13,16 +13,16 @@
 namespace bba::store {
 
 // The backup directory, or the state directory: opened once, held by descriptor.
-class BackupDirectory {
+class OwnedDirectory {
  public:
   // Makes it (0700, parents must exist or are made 0755) where it is missing. Throws Error{storage}
   // where it is no directory, belongs to somebody else than the caller, or can be written by group
   // or others. A symlink is followed; what counts is the directory that it leads to.
-  static BackupDirectory open_or_create(const std::string& path);
+  static OwnedDirectory open_or_create(const std::string& path);
   // The same, for commands that only read: never creates. Throws Error{storage}.
-  static BackupDirectory open_existing(const std::string& path);
+  static OwnedDirectory open_existing(const std::string& path);
   // A copy of a backup directory, wherever it was carried to and whoever owns it there: for verify.
-  static BackupDirectory open_copy(const std::string& path);
+  static OwnedDirectory open_copy(const std::string& path);
 
   const std::string& path() const noexcept { return path_; }
   int fd() const noexcept { return fd_.get(); }
@@ -35,7 +35,7 @@ class BackupDirectory {
   void sync() const;                           // fsync of the directory
 
  private:
-  BackupDirectory(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  OwnedDirectory(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
   std::string path_;
   Fd fd_;
 };
@@ -44,7 +44,7 @@ class ArtifactFile {
  public:
   // An empty file, mode 0600, in a directory that outlives it. Where the filesystem has no
   // O_TMPFILE it is a dot-file that is removed unless published; unnamed() tells which.
-  explicit ArtifactFile(const BackupDirectory& directory);
+  explicit ArtifactFile(const OwnedDirectory& directory);
   ArtifactFile(ArtifactFile&& other) noexcept;
   ArtifactFile& operator=(ArtifactFile&&) = delete;
   ~ArtifactFile();  // abandons what was not published
@@ -62,7 +62,7 @@ class ArtifactFile {
   bool unnamed() const noexcept { return unnamed_; }
 
  private:
-  const BackupDirectory* directory_;
+  const OwnedDirectory* directory_;
   Fd fd_;
   std::uint64_t bytes_ = 0;
   std::uint64_t writeback_ = 0;

@@ -35,6 +35,6 @@ struct Catalogue {
 // Reads every manifest (at most 16 MiB each) of `module`, or of all where it is empty. A broken
 // file is an orphan, never an error. Files that are not named like ours are left out, and so are
 // hidden ones, save the dot-files of runs that were killed.
-Catalogue read_catalogue(const BackupDirectory& directory, const std::string& module = {});
+Catalogue read_catalogue(const OwnedDirectory& directory, const std::string& module = {});
 
 }  // namespace bba::store

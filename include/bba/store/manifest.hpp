@@ -17,10 +17,9 @@ namespace bba::store {
 inline constexpr int manifest_schema = 1;
 
 struct ArtifactRecord {
-  std::string part;  // "" where the set has one artifact
-  std::string file;  // name, in the manifest's own directory
-  // Which check it has to pass: sql, tar, rdb-directory, raft-snapshot, objects, host-directory.
-  std::string kind;
+  std::string part;         // "" where the set has one artifact
+  std::string file;         // name, in the manifest's own directory
+  std::string kind;         // which check it has to pass: services/ knows the kinds
   std::string compression;  // none, gzip, zstd
   std::string source;       // what it holds: "/var/lib/data of kuma", "pg_dumpall"
   std::uint64_t bytes = 0;  // as stored
@@ -28,6 +27,8 @@ struct ArtifactRecord {
   std::uint64_t uncompressed_bytes = 0;
   // What the check found, an object: databases, keys, entries, objects, snapshot index.
   Json found = Json::object();
+  // Globs on the paths that lie where it is from and that it does not hold.
+  std::vector<std::string> left_out;
   std::vector<std::string> restore;  // commands that restore it by hand, in order
 };
 
@@ -55,7 +56,7 @@ struct Manifest {
   int schema = manifest_schema;
   std::string tool_version;
   std::string module;
-  std::string module_class;  // "A".."G"
+  std::string module_class;  // the letter of the service
   std::string rule;          // which rule chose the class
   std::string strategy;
   std::optional<std::string> fallback;  // why the class's own procedure was not used

@@ -7,11 +7,11 @@
 
 #include "bba/base/json.hpp"
 
-namespace bba::ops {
+namespace bba::store {
 
 // The text of a manifest's file, from all that it says but the sum.
 std::string sealed_text(const Json& manifest);
 // What is wrong with the sum that a manifest's file carries; empty where it fits.
 std::string seal_fault(std::string_view file);
 
-}  // namespace bba::ops
+}  // namespace bba::store

@@ -9,10 +9,9 @@
 #include <sys/types.h>
 #include <vector>
 
-#include "bba/run/session.hpp"
 #include "bba/store/catalogue.hpp"
 
-namespace bba::ops {
+namespace bba::store {
 
 enum class ProofLevel {
   verified,  // every byte passed its check, as it was taken or later
@@ -22,25 +21,24 @@ std::string_view name(ProofLevel level);
 std::optional<ProofLevel> proof_level_by_name(std::string_view name);
 
 // The digest that names a set: of its manifest, as `sha256sum` prints it.
-std::string manifest_sha256(const store::BackupSet& set);
+std::string manifest_sha256(const BackupSet& set);
 // Whether the set's receipt says that a drill of this very manifest succeeded.
-bool is_drilled(const store::BackupSet& set);
-ProofLevel proof_level(const store::BackupSet& set);
+bool is_drilled(const BackupSet& set);
+ProofLevel proof_level(const BackupSet& set);
 // What the set's receipt says where its last drill disproved this very manifest: the first thing
 // that did not come back as it should.
-std::optional<std::string> failed_drill(const store::BackupSet& set);
+std::optional<std::string> failed_drill(const BackupSet& set);
 
 // What all artifacts of a set hold, uncompressed: what one set is compared with others by.
-std::uint64_t content_bytes(const store::Manifest& manifest);
+std::uint64_t content_bytes(const Manifest& manifest);
 // How many entries of all artifacts of a set changed while they were read, and may be torn.
-std::uint64_t changed_while_read(const store::Manifest& manifest);
+std::uint64_t changed_while_read(const Manifest& manifest);
 // The content of the up to five complete sets of the same strategy before `index` in a module's
 // sets, newest first.
-std::vector<std::uint64_t> sizes_before(const std::vector<store::BackupSet>& sets,
-                                        std::size_t index);
+std::vector<std::uint64_t> sizes_before(const std::vector<BackupSet>& sets, std::size_t index);
 
 // The path of a file there as everybody is told it: absolute, with one spelling.
-std::string path_in(const store::BackupDirectory& directory, const std::string& file);
+std::string path_in(const OwnedDirectory& directory, const std::string& file);
 
 struct Proof {
   std::string module;
@@ -70,7 +68,7 @@ Json to_json(const Proof& proof);
 // Throws Error{artifact} that names the field.
 Proof proof_from_json(std::string_view text);
 // `index` is that of the set in its module's sets, newest first.
-Proof proof_of(const store::BackupDirectory& directory, const std::vector<store::BackupSet>& sets,
+Proof proof_of(const OwnedDirectory& directory, const std::vector<BackupSet>& sets,
                std::size_t index, Timestamp proven);
 
 // Replaces <directory>/<module>.json as a whole. Makes the directory (0755) where it is missing.
@@ -82,14 +80,9 @@ void write_proof(const std::string& directory, const Proof& proof);
 // sense.
 std::optional<Proof> read_proof(const std::string& directory, const std::string& module,
                                 uid_t owner = 0);
+// Removes this process's proof of the module, of whatever version, where it is of that manifest.
+// False where it is of another one, or there is none.
+bool remove_proof(const std::string& directory, const std::string& module,
+                  const std::string& manifest_file);
 
-// What a command does once it has proven the set of `manifest_file`: where that is the newest of
-// its module in the directory that backups go to, its proof is published, or withdrawn where its
-// last drill failed. A proof that cannot be written is a warning: the backup is as good without.
-void publish_proof(Session& session, const store::BackupDirectory& directory,
-                   const std::string& manifest_file);
-// What it does once it has found the set broken, or removed it: its proof goes.
-void withdraw_proof(Session& session, const store::BackupDirectory& directory,
-                    const std::string& manifest_file);
-
-}  // namespace bba::ops
+}  // namespace bba::store

@@ -8,7 +8,7 @@
 #include "bba/base/error.hpp"
 #include "bba/base/fd.hpp"
 
-namespace bba::ops {
+namespace bba::store {
 
 // Throws Error{kind} where what is open does not belong to `owner`, or others can write to it.
 void require_trusted(int fd, const std::string& path, uid_t owner, ErrorKind kind);
@@ -22,4 +22,4 @@ Fd open_trusted(const std::string& path, uid_t owner, ErrorKind kind);
 // The same for this process as the owner. Makes what is missing, each 0755. Throws Error{storage}.
 Fd make_trusted(const std::string& path);
 
-}  // namespace bba::ops
+}  // namespace bba::store

@@ -14,7 +14,7 @@
 #include "bba/pipe/digest.hpp"
 #include "bba/pipe/tar.hpp"
 
-namespace bba::ops {
+namespace bba::tree {
 
 // Tells of each entry once it has passed, with the digest of its content.
 class EntryWalk : public pipe::TarVisitor {
@@ -85,4 +85,4 @@ struct EntryFacts {
 // "its mode is 0640, and 0604 after restoring"; empty where they are alike.
 std::string entry_difference(const EntryFacts& artifact, const EntryFacts& restored);
 
-}  // namespace bba::ops
+}  // namespace bba::tree

@@ -52,6 +52,10 @@ struct ContainerSummary {  // GET /containers/json
   std::vector<Mount> mounts;
 };
 std::optional<std::vector<ContainerSummary>> parse_container_list(std::string_view body);
+// Whether its processes are there: running, paused or restarting.
+bool is_up(const ContainerSummary& container);
+// Its first name, or the beginning of its id.
+std::string name_of(const ContainerSummary& container);
 
 struct Container {  // GET /containers/{id}/json
   std::string id;

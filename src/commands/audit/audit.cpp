@@ -9,11 +9,12 @@
 #include <unistd.h>
 
 #include "bba/base/text.hpp"
-#include "services/vault/server.hpp"
+#include "bba/run/host_name.hpp"
 #include "bba/run/target.hpp"
+#include "bba/services/registry.hpp"
 #include "bba/store/catalogue.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 namespace {
 
@@ -31,10 +32,6 @@ constexpr std::array sensitive_words{
     "vault", "infisical",  "openbao", "auth",  "secret", "keycloak", "sso", "ldap",
     "passw", "credential", "cert",    "token", "oidc",   "mail",     "vpn", "wireguard"};
 
-std::string name_of(const ContainerSummary& container) {
-  return container.names.empty() ? container.id.substr(0, 12) : container.names.front();
-}
-
 std::string label(const ContainerSummary& container, const std::string& key) {
   const auto found = container.labels.find(key);
   return found == container.labels.end() ? std::string() : found->second;
@@ -44,23 +41,18 @@ void lower(AuditRow& row, Ready ready) {
   row.ready = std::max(row.ready, ready);
 }
 
-bool has_variable(const AuditFacts& facts, const std::string& name) {
-  const auto found = facts.environment.find(name);
-  return found != facts.environment.end() && !found->second.empty();
-}
-
 // Whether some module says that it lives here. Where none does, the names are of another kind (or
 // the files are read elsewhere), and to say so on each row would be no help.
 bool hosts_can_be_told(const AuditFacts& facts) {
   return std::any_of(facts.platform.modules.begin(), facts.platform.modules.end(),
-                     [&](const auto& one) { return same_host(one.second.host, facts.host); });
+                     [&](const auto& one) { return run::same_host(one.second.host, facts.host); });
 }
 
 const conf::ComposeService* service_of(const conf::Platform& platform, const std::string& module,
                                        const ContainerSummary* container) {
   const std::string service =
       container != nullptr ? label(*container, "com.docker.compose.service") : std::string();
-  const std::string name = container != nullptr ? name_of(*container) : std::string();
+  const std::string name = container != nullptr ? wire::name_of(*container) : std::string();
   const conf::ComposeService* best = nullptr;
   for (const conf::ComposeService& one : platform.compose.services) {
     if (!name.empty() && one.container_name == name) return &one;
@@ -72,30 +64,30 @@ const conf::ComposeService* service_of(const conf::Platform& platform, const std
 }
 
 // What a compose file says of a service's mounts, for when no engine can be asked.
-std::vector<classes::MountChoice> mounts_in_file(const conf::ComposeService& service) {
+std::vector<service::MountChoice> mounts_in_file(const conf::ComposeService& service) {
   std::vector<wire::Mount> mounts;
   for (const conf::ComposeVolume& volume : service.volumes) {
     const bool bind = volume.type == "bind";
     mounts.push_back({volume.type, bind ? std::string() : volume.source,
                       bind ? volume.source : std::string(), volume.target, !volume.read_only});
   }
-  return classes::choose_mounts(mounts, std::vector(mounts.size(), classes::SourceKind::directory));
+  return service::choose_mounts(mounts, std::vector(mounts.size(), tree::SourceKind::directory));
 }
 
-std::vector<classes::MountChoice> mounts_of(const ContainerSummary& container,
+std::vector<service::MountChoice> mounts_of(const ContainerSummary& container,
                                             const AuditFacts& facts) {
-  std::vector<classes::SourceKind> kinds;
+  std::vector<tree::SourceKind> kinds;
   for (const wire::Mount& mount : container.mounts)
     kinds.push_back(facts.source_kind(mount.source));
-  return classes::choose_mounts(container.mounts, kinds);
+  return service::choose_mounts(container.mounts, kinds);
 }
 
-LookupClues clues_of(const AuditFacts& facts, const std::string& module) {
+run::LookupClues clues_of(const AuditFacts& facts, const std::string& module) {
   const auto runbook = facts.runbook_names.find(module);
-  LookupClues clues = clues_in_files(
+  run::LookupClues clues = run::clues_in_files(
       module, facts.platform.compose,
       runbook == facts.runbook_names.end() ? std::vector<std::string>{} : runbook->second);
-  clues.configured = module_settings(facts.config, module).container;
+  clues.configured = run::module_settings(facts.config, module).container;
   return clues;
 }
 
@@ -106,8 +98,8 @@ class Row {
       std::vector<Finding>& findings)
       : facts_(facts), module_(module), findings_(findings) {
     row_.module = module.id;
-    elsewhere_ = tell_hosts && !module.host.empty() && !same_host(module.host, facts.host);
-    settings_ = module_settings(facts.config, module.id);
+    elsewhere_ = tell_hosts && !module.host.empty() && !run::same_host(module.host, facts.host);
+    settings_ = run::module_settings(facts.config, module.id);
   }
 
   AuditRow judged() {
@@ -115,8 +107,7 @@ class Row {
     choose_class();
     list_data();
     look_for_sharing();
-    judge_state();
-    judge_class();
+    judge_service();
     look_for_backup();
     return std::move(row_);
   }
@@ -128,7 +119,7 @@ class Row {
   }
 
   void find() {
-    const LookupClues clues = clues_of(facts_, module_.id);
+    const run::LookupClues clues = clues_of(facts_, module_.id);
     if (!facts_.containers) {
       row_.ready = Ready::unknown;
       const auto* service = service_of(facts_.platform, module_.id, nullptr);
@@ -143,14 +134,14 @@ class Row {
       return;
     }
     try {
-      FoundContainer found = find_container(clues, *facts_.containers);
-      row_.container = name_of(found.container);
+      run::FoundContainer found = run::find_container(clues, *facts_.containers);
+      row_.container = wire::name_of(found.container);
       row_.state = found.container.state;
       row_.found_by = found.step;
       container_ = std::move(found.container);
       if (elsewhere_) note(fmt::format("module.yaml says it lives on {}", module_.host));
     } catch (const Error& error) {
-      if (!candidates(clues, *facts_.containers).containers.empty()) {
+      if (!run::candidates(clues, *facts_.containers).containers.empty()) {
         note("several containers match", Ready::no);
         findings_.push_back({"ambiguous", module_.id, error.what(), error.hint()});
       } else if (elsewhere_) {
@@ -176,7 +167,7 @@ class Row {
                  : !module_.image_observed.empty() ? module_.image_observed
                  : service != nullptr              ? service->image
                                                    : std::string();
-    const conf::ClassChoice choice = class_of(facts_.config, module_.id, row_.image);
+    const conf::ClassChoice choice = services::class_of(facts_.config, module_.id, row_.image);
     row_.module_class = choice.module_class;
     row_.rule = choice.why;
   }
@@ -188,22 +179,21 @@ class Row {
                service != nullptr && !facts_.containers) {
       mounts_ = mounts_in_file(*service);
     }
-    if (row_.module_class == 'G') add_compose_root();
-    classes::Target target;
+    if (service().has_compose_root()) add_compose_root();
+    service::Target target;
     target.settings = settings_;
     if (!settings_.paths.empty()) {
-      classes::narrow_to_paths(target.settings.paths, mounts_, "paths are archived instead");
+      service::narrow_to_paths(target.settings.paths, mounts_, "paths are archived instead");
     }
-    for (const classes::Part& part : classes::archive_parts(target, mounts_)) {
-      const auto& archive = std::get<classes::PathArchive>(part.what);
+    for (const service::PathArchive& archive : service::path_archives(target, mounts_)) {
       AuditData data{archive.path, archive.host_path, std::nullopt};
-      for (const classes::MountChoice& choice : mounts_) {
+      for (const service::MountChoice& choice : mounts_) {
         if (choice.mount.destination == archive.path && !choice.mount.name.empty()) {
           data.source = choice.mount.name;
         }
       }
       if (container_ && !archive.host_path.empty()) {
-        ArchiveRules rules;
+        tree::ArchiveRules rules;
         rules.path = archive.path;
         rules.host_path = archive.host_path;
         rules.excludes = archive.excludes;
@@ -226,10 +216,10 @@ class Row {
       return;
     }
     AuditData data{"host:" + root, root, std::nullopt};
-    if (container_ && facts_.source_kind(root) == classes::SourceKind::directory) {
-      ArchiveRules rules;
+    if (container_ && facts_.source_kind(root) == tree::SourceKind::directory) {
+      tree::ArchiveRules rules;
       rules.path = rules.host_path = root;
-      for (const classes::MountChoice& choice : mounts_) {
+      for (const service::MountChoice& choice : mounts_) {
         if (choice.taken) rules.excludes.push_back(choice.mount.source);
       }
       data.size = facts_.measure(rules);
@@ -241,11 +231,11 @@ class Row {
 
   void look_for_sharing() {
     if (!container_) return;
-    for (const classes::MountChoice& choice : mounts_) {
+    for (const service::MountChoice& choice : mounts_) {
       if (!choice.taken) continue;
       std::vector<std::string> others;
       for (const auto& one :
-           classes::sharing_containers(*facts_.containers, container_->id, {choice})) {
+           service::sharing_containers(*facts_.containers, container_->id, {choice})) {
         if (one.id != container_->id) others.push_back(one.name);
       }
       if (others.empty()) continue;
@@ -257,44 +247,27 @@ class Row {
     }
   }
 
-  void judge_state() {
-    if (!container_ || row_.state == "running") return;
-    // Files of a container that does not run hold still by themselves; a server has to answer.
-    const bool unsteady = row_.state == "restarting" || row_.state == "removing";
-    const bool asks_a_server = row_.module_class >= 'A' && row_.module_class <= 'D';
-    note("container is " + row_.state, unsteady || row_.module_class == 'A' ? Ready::no
-                                       : asks_a_server                      ? Ready::partly
-                                                                            : Ready::yes);
+  const service::Service& service() const {
+    return *services::service_by_letter(row_.module_class);
   }
 
-  void judge_class() {
-    bool files_only = row_.module_class >= 'E';
-    const auto falls_back = [&](std::string_view without) {
-      note(fmt::format("no {} in your environment: falls back to files", without), Ready::partly);
-      files_only = true;
-    };
-    if (row_.module_class == 'C') {
-      const classes::Target target = vault_target();
-      const auto probe = classes::vault_probes(target, facts_.environment).front();
-      if (!classes::has_token(target, probe)) {
-        falls_back(probe.argv.front() == "bao" ? "BAO_TOKEN or VAULT_TOKEN" : "VAULT_TOKEN");
-      }
-    }
-    if (row_.module_class == 'D' && !has_variable(facts_, "MINIO_MC_ALIAS")) {
-      falls_back("MINIO_MC_ALIAS");
-    }
-    if (row_.module_class == 'F') note("engine-specific dump not proven", Ready::partly);
-    if (row_.module_class == 'G') note("separate compose root: follow-up required", Ready::partly);
-    if (files_only && container_ && row_.data.empty()) {
+  void judge_service() {
+    const service::Target target = whole_target();
+    const service::Readiness readiness =
+        service().readiness({target, container_ ? row_.state : std::string(), facts_.environment});
+    for (const service::ReadinessNote& one : readiness.notes) note(one.text, one.ready);
+    if (readiness.files_only && container_ && row_.data.empty()) {
       note("no data mounts: needs paths", Ready::no);
     }
   }
 
-  // As `plan` has it, so that both find the same token.
-  classes::Target vault_target() const {
-    classes::Target target;
+  // As `plan` has it, so that both find the same credentials.
+  service::Target whole_target() const {
+    service::Target target;
+    target.module = module_.id;
+    target.module_class = row_.module_class;
     target.settings = settings_;
-    target.operator_env = lent_variables(settings_, facts_.environment);
+    target.operator_env = run::lent_variables(settings_, facts_.environment);
     if (container_) {
       if (auto whole = facts_.inspect(container_->id)) target.container = std::move(*whole);
     }
@@ -322,7 +295,7 @@ class Row {
   conf::ModuleSettings settings_;
   bool elsewhere_ = false;
   std::optional<ContainerSummary> container_;
-  std::vector<classes::MountChoice> mounts_;
+  std::vector<service::MountChoice> mounts_;
 };
 
 // The modules in whose backup a sidecar-bound module is; as plan resolves them.
@@ -349,8 +322,9 @@ AuditRow sidecar_row(const AuditFacts& facts, const Module& module,
   follow(facts.platform, module, seen, row.through);
   if (facts.containers) {
     try {
-      const FoundContainer found = find_container(clues_of(facts, module.id), *facts.containers);
-      row.container = name_of(found.container);
+      const run::FoundContainer found =
+          run::find_container(clues_of(facts, module.id), *facts.containers);
+      row.container = wire::name_of(found.container);
       row.state = found.container.state;
       row.found_by = found.step;
       row.image = found.container.image;
@@ -359,7 +333,7 @@ AuditRow sidecar_row(const AuditFacts& facts, const Module& module,
       row.found_by = "";
     }
   }
-  const conf::ClassChoice choice = class_of(facts.config, module.id, row.image);
+  const conf::ClassChoice choice = services::class_of(facts.config, module.id, row.image);
   row.module_class = choice.module_class;
   row.rule = choice.why;
   if (row.through.empty()) {
@@ -373,7 +347,7 @@ AuditRow sidecar_row(const AuditFacts& facts, const Module& module,
     const auto other = std::find_if(rows.begin(), rows.end(),
                                     [&](const AuditRow& one) { return one.module == reference; });
     if (other == rows.end()) {
-      row.notes.push_back(reference + " is no stateful module");
+      row.notes.push_back(reference + " is not a stateful module");
       lower(row, Ready::no);
       all_backed_up = false;
       continue;
@@ -403,20 +377,21 @@ void find_unowned(const AuditFacts& facts, std::vector<Finding>& findings) {
   for (const auto& [id, settings] : facts.config.modules) owners.insert(id);
   std::set<std::string> owned;
   for (const std::string& id : owners) {
-    for (const auto& one : candidates(clues_of(facts, id), *facts.containers).containers) {
+    for (const auto& one : run::candidates(clues_of(facts, id), *facts.containers).containers) {
       owned.insert(one.id);
     }
   }
   std::vector<Finding> unowned;
   for (const ContainerSummary& one : *facts.containers) {
     // Those of `compose run` and the scratch containers of drills go by themselves.
-    if (owned.contains(one.id) || is_one_off(one) || one.labels.contains("bba.scratch")) continue;
+    if (owned.contains(one.id) || run::is_one_off(one) || one.labels.contains("bba.scratch"))
+      continue;
     std::vector<std::string> data;
-    for (const classes::MountChoice& choice : mounts_of(one, facts)) {
+    for (const service::MountChoice& choice : mounts_of(one, facts)) {
       if (choice.taken) data.push_back(choice.mount.destination);
     }
     unowned.push_back(
-        {"unowned", name_of(one),
+        {"unowned", wire::name_of(one),
          fmt::format("{}, {}, and no module owns it", one.state,
                      data.empty() ? "without a data mount" : "with data in " + join(data, ", ")),
          "add modules/<id>/module.yaml, or set modules.<id>.container"});
@@ -458,9 +433,10 @@ std::vector<FirstRun> first_runs(const std::vector<AuditRow>& rows) {
   std::vector<const AuditRow*> fit;
   for (const AuditRow& row : rows) {
     const Size size = size_of(row);
-    if (row.module_class == 'E' && row.ready == Ready::yes && row.through.empty() &&
-        row.state == "running" && row.sharing.empty() && !row.last_backup && !is_core(row) &&
-        !is_sensitive(row) && size.bytes <= small_enough) {
+    if (services::service_by_letter(row.module_class)->suits_first_run() &&
+        row.ready == Ready::yes && row.through.empty() && row.state == "running" &&
+        row.sharing.empty() && !row.last_backup && !is_core(row) && !is_sensitive(row) &&
+        size.bytes <= small_enough) {
       fit.push_back(&row);
     }
   }
@@ -474,8 +450,9 @@ std::vector<FirstRun> first_runs(const std::vector<AuditRow>& rows) {
   for (const AuditRow* row : fit) {
     const Size size = size_of(*row);
     runs.push_back(
-        {row->module,
-         fmt::format("class E, {}; {}{}; running; no shared data; nothing secret by name",
+        {row->module, row->module_class,
+         fmt::format("class {}, {}; {}{}; running; no shared data; nothing secret by name",
+                     row->module_class,
                      row->stack.empty() ? "in no compose stack" : "stack " + row->stack,
                      size.known ? format_bytes(size.bytes) : "size not known",
                      row->data.size() == 1 ? "" : fmt::format(" in {} mounts", row->data.size()))});
@@ -540,11 +517,11 @@ AuditReport audit_report(const AuditFacts& facts) {
 
 namespace {
 
-void ask_engine(Session& session, AuditFacts& facts) {
+void ask_engine(run::Session& session, AuditFacts& facts) {
   try {
     std::vector<ContainerSummary> containers = session.engine.list();
     for (ContainerSummary& one : containers) {
-      resolve_sources(one.mounts);
+      service::resolve_sources(one.mounts);
       if (!one.image.starts_with("sha256:")) continue;
       // The name now belongs to a newer image; what the container was created by is still known.
       try {
@@ -562,14 +539,14 @@ void ask_engine(Session& session, AuditFacts& facts) {
   }
 }
 
-void read_backups(const Session& session, AuditFacts& facts) {
+void read_backups(const run::Session& session, AuditFacts& facts) {
   const std::string& path = session.settings.backup_dir;
   if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
     facts.backups.emplace();
     return;
   }
   try {
-    const auto directory = store::BackupDirectory::open_existing(path);
+    const auto directory = store::OwnedDirectory::open_existing(path);
     std::map<std::string, LastBackup> backups;
     for (const store::BackupSet& set : store::read_catalogue(directory).sets) {
       const store::Manifest& manifest = set.manifest;
@@ -588,7 +565,7 @@ void read_backups(const Session& session, AuditFacts& facts) {
 
 }  // namespace
 
-AuditFacts gather_audit(Session& session) {
+AuditFacts gather_audit(run::Session& session) {
   using Clock = std::chrono::steady_clock;
   AuditFacts facts;
   const std::string& root = session.settings.platform_root;
@@ -608,21 +585,22 @@ AuditFacts gather_audit(Session& session) {
   }
   facts.config = session.settings.config;
   facts.environment = session.settings.environment;
-  facts.host = host_name();
+  facts.host = run::host_name();
   facts.time = now();
   ask_engine(session, facts);
   read_backups(session, facts);
   facts.inspect = [&session](const std::string& id) { return session.engine.find(id); };
-  facts.source_kind = source_kind;
+  facts.source_kind = tree::source_kind;
   // A report is worth some seconds, not the minutes that a large tree takes.
   const auto end = Clock::now() + std::chrono::seconds(10);
-  facts.measure = [end, &stop = session.stop](const ArchiveRules& rules) {
+  facts.measure = [end, &stop = session.stop](const tree::ArchiveRules& rules) {
     const auto until = std::min(end, Clock::now() + std::chrono::seconds(2));
-    const auto measured = measure(rules, [&] { return Clock::now() < until && !stop.is_due(); });
+    const auto measured =
+        tree::measure(rules, [&] { return Clock::now() < until && !stop.is_due(); });
     stop.throw_if_requested();
     return measured;
   };
   return facts;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -3,8 +3,9 @@
 #include <algorithm>
 
 #include "bba/base/text.hpp"
+#include "bba/services/registry.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 namespace {
 
@@ -12,22 +13,7 @@ constexpr std::size_t page_width = 120;
 constexpr std::size_t shown_first_runs = 5;
 
 std::string_view class_title(char module_class) {
-  switch (module_class) {
-    case 'A':
-      return "PostgreSQL: pg_dumpall";
-    case 'B':
-      return "Redis, Valkey: BGSAVE, then the data directory";
-    case 'C':
-      return "Vault, OpenBao: raft snapshot";
-    case 'D':
-      return "MinIO: objects through mc";
-    case 'F':
-      return "placeholder: mounted data archive";
-    case 'G':
-      return "separate compose root: its directory and the mounted data";
-    default:
-      return "everything else: mounted data archive";
-  }
+  return services::service_by_letter(module_class)->title();
 }
 
 std::string_view name(Ready ready) {
@@ -55,7 +41,7 @@ std::string last_backup(const AuditRow& row, const AuditReport& report) {
   return row.last_backup ? age(row.last_backup->time, report.time) : "never";
 }
 
-std::string size_text(const std::optional<Measured>& size) {
+std::string size_text(const std::optional<tree::Measured>& size) {
   if (!size) return "?";
   return (size->whole ? "" : ">") + format_bytes(size->bytes);
 }
@@ -174,7 +160,7 @@ std::vector<std::string> finding_lines(const AuditReport& report) {
 std::string no_first_run(const AuditReport& report) {
   if (!report.engine_trouble.empty()) return "none: only an engine can say what is up";
   return fmt::format(
-      "none: no module without a backup is class E, up to {}, not core, not security-sensitive, "
+      "none: no module without a backup is one of plain files, up to {}, not core, not security-sensitive, "
       "alone with its data and up",
       format_bytes(small_enough));
 }
@@ -348,9 +334,11 @@ Json audit_json(const AuditReport& report) {
   }
   Json& first = json["first_runs"] = Json::array();
   for (const FirstRun& run : report.first_runs) {
-    first.push_back({{"module", run.module}, {"class", "E"}, {"reason", run.reason}});
+    first.push_back({{"module", run.module},
+                     {"class", std::string(1, run.module_class)},
+                     {"reason", run.reason}});
   }
   return json;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -9,11 +9,11 @@
 
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
+#include "bba/commands/verify/verify.hpp"
 #include "bba/conf/platform.hpp"
 #include "bba/run/target.hpp"
-#include "bba/commands/verify/verify.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 namespace {
 
@@ -33,7 +33,7 @@ bool may_read_backups(const std::string& path) {
 
 // What the one or the other yields: something to judge, or why there is nothing.
 struct Evidence {
-  std::optional<Proof> proof;
+  std::optional<store::Proof> proof;
   std::vector<Refusal> refusals;
   std::optional<std::string> failed_drill;  // why its last drill failed
 };
@@ -57,7 +57,7 @@ bool same_directory(const std::string& a, const std::string& b) {
 }
 
 // What is wrong with the reference by its name alone, before any set is looked at.
-std::optional<Refusal> name_refusal(const Session& session, const GateRequest& request) {
+std::optional<Refusal> name_refusal(const run::Session& session, const GateRequest& request) {
   const auto file = file_reference(session, *request.reference);
   const auto parsed = file ? store::parse_name(file->file) : std::nullopt;
   if (!parsed) return bad_reference(request, "is not called like an artifact or a manifest");
@@ -69,7 +69,7 @@ std::optional<Refusal> name_refusal(const Session& session, const GateRequest& r
 }
 
 // The set that the reference belongs to.
-std::optional<std::size_t> referred_set(const Session& session, const GateRequest& request,
+std::optional<std::size_t> referred_set(const run::Session& session, const GateRequest& request,
                                         const std::vector<store::BackupSet>& sets,
                                         Evidence& evidence) {
   const auto file = *file_reference(session, *request.reference);
@@ -100,7 +100,7 @@ std::optional<Refusal> newer_unreadable(const store::Catalogue& catalogue,
   return std::nullopt;
 }
 
-std::string nothing_there(const Session& session, const std::string& module) {
+std::string nothing_there(const run::Session& session, const std::string& module) {
   std::string text =
       fmt::format("there is no backup of module {} in {}", module, session.settings.backup_dir);
   try {
@@ -115,14 +115,14 @@ std::string nothing_there(const Session& session, const std::string& module) {
   return text;
 }
 
-Evidence ask_directory(Session& session, const GateRequest& request) {
+Evidence ask_directory(run::Session& session, const GateRequest& request) {
   Evidence evidence;
   struct stat status {};
   if (::stat(session.settings.backup_dir.c_str(), &status) != 0 && errno == ENOENT) {
     evidence.refusals.push_back(no_set(request.module, nothing_there(session, request.module)));
     return evidence;
   }
-  const auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+  const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
   const store::Catalogue catalogue = store::read_catalogue(directory, request.module);
   std::size_t index = 0;
   if (request.reference) {
@@ -140,8 +140,8 @@ Evidence ask_directory(Session& session, const GateRequest& request) {
     }
   }
   const store::BackupSet& set = catalogue.sets[index];
-  evidence.proof = proof_of(directory, catalogue.sets, index, request.at);
-  evidence.failed_drill = failed_drill(set);
+  evidence.proof = store::proof_of(directory, catalogue.sets, index, request.at);
+  evidence.failed_drill = store::failed_drill(set);
   const SetVerdict verdict = verify_set(session, directory, set);
   if (!verdict.good()) {
     evidence.refusals.push_back({"whole",
@@ -153,7 +153,7 @@ Evidence ask_directory(Session& session, const GateRequest& request) {
 
 // ---- judged by the public proof
 
-bool proof_names(const Proof& proof, const std::string& reference) {
+bool proof_names(const store::Proof& proof, const std::string& reference) {
   const bool bare = reference.find('/') == std::string::npos;
   std::error_code nowhere;
   const std::filesystem::path asked =
@@ -168,10 +168,10 @@ bool proof_names(const Proof& proof, const std::string& reference) {
          std::any_of(proof.artifacts.begin(), proof.artifacts.end(), is_it);
 }
 
-Evidence ask_proof(const Session& session, const GateRequest& request) {
+Evidence ask_proof(const run::Session& session, const GateRequest& request) {
   Evidence evidence;
   try {
-    evidence.proof = read_proof(session.settings.proof_dir, request.module);
+    evidence.proof = store::read_proof(session.settings.proof_dir, request.module);
   } catch (const Error& error) {
     evidence.refusals.push_back(
         {"set", fmt::format("the public proof says nothing: {}", error.what()),
@@ -196,7 +196,7 @@ Evidence ask_proof(const Session& session, const GateRequest& request) {
 
 // ---- the conditions
 
-std::optional<Refusal> clock_refusal(const Proof& proof, const GateRequest& request) {
+std::optional<Refusal> clock_refusal(const store::Proof& proof, const GateRequest& request) {
   const Timestamp latest = std::max({proof.started, proof.finished, proof.proven});
   if (latest <= request.at) return std::nullopt;
   const bool of_the_future = proof.started > request.at;
@@ -213,7 +213,7 @@ std::optional<Refusal> clock_refusal(const Proof& proof, const GateRequest& requ
                 (program + ("backup " + request.module))};
 }
 
-std::optional<Refusal> age_refusal(const Proof& proof, const GateRequest& request) {
+std::optional<Refusal> age_refusal(const store::Proof& proof, const GateRequest& request) {
   const std::chrono::seconds age = request.at - proof.started;
   if (age <= request.max_age) return std::nullopt;
   return Refusal{"age",
@@ -223,18 +223,18 @@ std::optional<Refusal> age_refusal(const Proof& proof, const GateRequest& reques
 }
 
 // What to do about a set that is not all that it should be.
-std::string again_or(const Proof& proof, const std::string& how, const std::string& option) {
+std::string again_or(const store::Proof& proof, const std::string& how, const std::string& option) {
   return fmt::format("{}backup {}{}; or allow it with {}", program, proof.module, how, option);
 }
 
-std::optional<Refusal> fallback_refusal(const Proof& proof, const GateRequest& request) {
+std::optional<Refusal> fallback_refusal(const store::Proof& proof, const GateRequest& request) {
   if (!proof.fallback || request.accept_fallback) return std::nullopt;
   return Refusal{"fallback",
                  fmt::format("the backup is a fallback ({}): {}", proof.strategy, *proof.fallback),
                  again_or(proof, ", once that is put right", "--accept-fallback")};
 }
 
-std::optional<Refusal> changed_refusal(const Proof& proof, const GateRequest& request) {
+std::optional<Refusal> changed_refusal(const store::Proof& proof, const GateRequest& request) {
   if (proof.changed_while_read == 0 || request.accept_fallback) return std::nullopt;
   return Refusal{"changed",
                  fmt::format("entries that changed while they were read, and may be torn: {}",
@@ -242,13 +242,13 @@ std::optional<Refusal> changed_refusal(const Proof& proof, const GateRequest& re
                  again_or(proof, " --consistency pause", "--accept-fallback")};
 }
 
-std::optional<Refusal> incomplete_refusal(const Proof& proof, const GateRequest& request) {
+std::optional<Refusal> incomplete_refusal(const store::Proof& proof, const GateRequest& request) {
   if (proof.incomplete.empty() || request.accept_incomplete) return std::nullopt;
   return Refusal{"incomplete", "the backup is known not to hold: " + join(proof.incomplete, "; "),
                  again_or(proof, ", once it can hold that", "--accept-incomplete")};
 }
 
-std::optional<Refusal> level_refusal(const Proof& proof, const GateRequest& request,
+std::optional<Refusal> level_refusal(const store::Proof& proof, const GateRequest& request,
                                      const std::optional<std::string>& failed_drill) {
   if (failed_drill) {
     return Refusal{"proof", "the last drill of this backup failed: " + *failed_drill,
@@ -259,7 +259,7 @@ std::optional<Refusal> level_refusal(const Proof& proof, const GateRequest& requ
                  program + ("drill " + request.module)};
 }
 
-std::optional<Refusal> size_refusal(const Proof& proof, const GateRequest& request) {
+std::optional<Refusal> size_refusal(const store::Proof& proof, const GateRequest& request) {
   std::vector<std::uint64_t> before = proof.content_bytes_before;
   if (before.empty()) return std::nullopt;
   std::sort(before.begin(), before.end());
@@ -280,20 +280,20 @@ std::optional<Refusal> size_refusal(const Proof& proof, const GateRequest& reque
 }
 
 // The container that was backed up; where it was replaced since, the one that has its place.
-wire::Container live_container(Session& session, const Proof& proof) {
+wire::Container live_container(run::Session& session, const store::Proof& proof) {
   const auto recorded = session.engine.find(proof.container_id);
   if (recorded && recorded->running) return *recorded;
-  const LookupClues clues =
-      clues_of(session.settings.config, session.settings.platform_root, proof.module);
+  const run::LookupClues clues =
+      run::clues_of(session.settings.config, session.settings.platform_root, proof.module);
   try {
-    return session.engine.inspect(find_container(clues, session.engine.list()).container.id);
+    return session.engine.inspect(run::find_container(clues, session.engine.list()).container.id);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::container && recorded) return *recorded;
     throw;
   }
 }
 
-std::optional<Refusal> image_refusal(Session& session, const Proof& proof) {
+std::optional<Refusal> image_refusal(run::Session& session, const store::Proof& proof) {
   try {
     const wire::Container container = live_container(session, proof);
     if (container.image == proof.image_id) return std::nullopt;
@@ -321,7 +321,7 @@ std::optional<Refusal> image_refusal(Session& session, const Proof& proof) {
   }
 }
 
-GateVerdict judge(Session& session, const GateRequest& request) {
+GateVerdict judge(run::Session& session, const GateRequest& request) {
   if (!valid_module_id(request.module)) {
     throw Error(ErrorKind::config, fmt::format("'{}' is no module id", request.module));
   }
@@ -340,7 +340,7 @@ GateVerdict judge(Session& session, const GateRequest& request) {
   verdict.refusals = std::move(evidence.refusals);
   if (!verdict.proof) return verdict;
 
-  const Proof& proof = *verdict.proof;
+  const store::Proof& proof = *verdict.proof;
   const auto require = [&](std::optional<Refusal> refusal) {
     if (refusal) verdict.refusals.push_back(std::move(*refusal));
   };
@@ -376,7 +376,7 @@ std::string GateVerdict::reference() const {
   return proof->artifacts.empty() ? proof->manifest : proof->artifacts.front();
 }
 
-GateVerdict gate(Session& session, const GateRequest& request) {
+GateVerdict gate(run::Session& session, const GateRequest& request) {
   GateVerdict verdict = judge(session, request);
   if (verdict.by_proof) speak_to_the_unprivileged(verdict);
   return verdict;
@@ -384,7 +384,7 @@ GateVerdict gate(Session& session, const GateRequest& request) {
 
 std::string gate_text(const GateVerdict& verdict) {
   if (!verdict.proof) return {};
-  const Proof& proof = *verdict.proof;
+  const store::Proof& proof = *verdict.proof;
   std::string text;
   const auto line = [&](const char* label, const std::string& value) {
     text += fmt::format("{:<10} {}\n", label, printable(value));
@@ -411,7 +411,7 @@ Json gate_json(const GateVerdict& verdict) {
         {{"condition", refusal.condition}, {"why", refusal.why}, {"run", refusal.run}});
   }
   Json json = {{"passed", verdict.passed()}, {"module", verdict.module}};
-  const std::optional<Proof>& proof = verdict.proof;
+  const std::optional<store::Proof>& proof = verdict.proof;
   json["class"] = proof ? Json(proof->module_class) : Json();
   json["strategy"] = proof ? Json(proof->strategy) : Json();
   json["fallback"] = proof && proof->fallback ? Json(*proof->fallback) : Json();
@@ -432,4 +432,4 @@ Error gate_error(const GateVerdict& verdict) {
   return Error(ErrorKind::gate, first.why, first.run).in("the gate refuses " + verdict.module);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -9,11 +9,12 @@
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "bba/commands/backup.hpp"
-#include "bba/store/proof.hpp"
 #include "bba/commands/verify/verify.hpp"
 #include "bba/store/lock.hpp"
+#include "bba/store/proof.hpp"
+#include "commands/publish_proof.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 namespace {
 
@@ -32,7 +33,7 @@ std::string module_of(const store::Orphan& orphan) {
 // Which sets go, and why the others stay.
 class Decision {
  public:
-  Decision(Session& session, const store::BackupDirectory& directory,
+  Decision(run::Session& session, const store::OwnedDirectory& directory,
            const store::Catalogue& catalogue, const PruneRequest& request)
       : session_(session), directory_(directory), request_(request) {
     for (const store::BackupSet& set : catalogue.sets) {
@@ -122,7 +123,7 @@ class Decision {
   void keep_newest_good(const Sets& sets) {
     const auto keep_first = [&](bool disproved, const char* why) {
       for (const store::BackupSet* set : sets) {
-        if (is_of_the_future(*set) || failed_drill(*set).has_value() != disproved) continue;
+        if (is_of_the_future(*set) || store::failed_drill(*set).has_value() != disproved) continue;
         if (!fault(*set).empty()) continue;
         keep(*set, why);
         return true;
@@ -149,8 +150,8 @@ class Decision {
     return faults_.emplace(set.manifest_file, verdict.first_broken()).first->second;
   }
 
-  Session& session_;
-  const store::BackupDirectory& directory_;
+  run::Session& session_;
+  const store::OwnedDirectory& directory_;
   const PruneRequest& request_;
   std::map<std::string, const store::BackupSet*> by_file_;
   std::map<std::string, Sets> by_module_;
@@ -165,7 +166,7 @@ bool is_own_file(const store::BackupSet& set, const std::string& file) {
   return own && parsed && parsed->module == own->module && parsed->time == own->time;
 }
 
-void remove_group(const store::BackupDirectory& directory, const Sets& group,
+void remove_group(const store::OwnedDirectory& directory, const Sets& group,
                   const PruneRequest& request) {
   for (const store::BackupSet* set : group) {
     directory.remove(set->manifest_file);
@@ -212,7 +213,7 @@ struct LockedCatalogue {
   std::map<std::string, store::ModuleLock> locks;
 };
 
-LockedCatalogue lock_catalogue(const Session& session, const store::BackupDirectory& directory,
+LockedCatalogue lock_catalogue(const run::Session& session, const store::OwnedDirectory& directory,
                                const PruneRequest& request) {
   LockedCatalogue locked;
   for (bool is_complete = false; !is_complete;) {
@@ -238,7 +239,7 @@ std::uint64_t stored_bytes(const store::Manifest& manifest) {
   return sum;
 }
 
-std::vector<PrunedSet> prune_sets(Session& session, const store::BackupDirectory& directory,
+std::vector<PrunedSet> prune_sets(run::Session& session, const store::OwnedDirectory& directory,
                                   const store::Catalogue& catalogue, const PruneRequest& request) {
   const Decision decision(session, directory, catalogue, request);
   std::vector<PrunedSet> pruned;
@@ -275,8 +276,8 @@ std::string kept_orphan(const store::Orphan& orphan, const struct stat& status, 
 
 // A run that lives cannot lose a file to this: it holds its module's lock from before the first
 // artifact has a name until its manifest has one, and its dot-file as long as there is one.
-std::vector<PrunedOrphan> prune_orphans(const Session& session,
-                                        const store::BackupDirectory& directory,
+std::vector<PrunedOrphan> prune_orphans(const run::Session& session,
+                                        const store::OwnedDirectory& directory,
                                         const store::Catalogue& catalogue,
                                         const PruneRequest& request) {
   std::vector<PrunedOrphan> pruned;
@@ -309,11 +310,11 @@ void require_sense(const PruneRequest& request) {
 
 }  // namespace
 
-Pruning prune(Session& session, const PruneRequest& request) {
+Pruning prune(run::Session& session, const PruneRequest& request) {
   require_sense(request);
   Pruning pruning;
   pruning.dry_run = request.dry_run;
-  const auto directory = store::BackupDirectory::open_existing(session.settings.backup_dir);
+  const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
   LockedCatalogue locked;
   if (request.dry_run) {
     locked.catalogue = store::read_catalogue(directory);
@@ -376,4 +377,4 @@ Json pruning_json(const Pruning& pruning) {
   return {{"dry_run", pruning.dry_run}, {"sets", std::move(sets)}, {"orphans", std::move(orphans)}};
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -10,218 +10,37 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
-#include "services/redis/aof_count.hpp"
-#include "bba/store/proof.hpp"
-#include "bba/pipe/pump.hpp"
-#include "bba/store/manifest_checksum.hpp"
-#include "services/postgres/dump_found.hpp"
-#include "bba/capture/stages.hpp"
-#include "bba/pipe/check.hpp"
 #include "bba/pipe/compress.hpp"
 #include "bba/pipe/digest.hpp"
-#include "bba/pipe/tar.hpp"
+#include "bba/pipe/pump.hpp"
+#include "bba/pipe/stages.hpp"
+#include "bba/services/registry.hpp"
+#include "bba/store/manifest_checksum.hpp"
+#include "bba/store/proof.hpp"
+#include "commands/publish_proof.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 namespace {
 
-// ---- what an artifact holds
-
-// A format check, and what it finds in the words of the manifest.
-class Content {
- public:
-  virtual ~Content() = default;
-  virtual pipe::Stage& stage() = 0;
-  // After finish(): to be the same as ArtifactRecord::found, key by key.
-  virtual Json found() const = 0;
-  virtual std::string summary() const = 0;
-};
-
-class SqlContent : public Content {
- public:
-  pipe::Stage& stage() override { return check_; }
-  Json found() const override { return sql_found(check_); }
-  std::string summary() const override {
-    const std::size_t count = check_.databases().size();
-    std::uint64_t rows = 0;
-    for (const pipe::SqlDatabase& one : check_.databases()) rows += one.rows;
-    return fmt::format("{} database{}, {} rows", count, count == 1 ? "" : "s", rows);
-  }
-
- private:
-  pipe::SqlTailCheck check_;
-};
-
-class SnapshotContent : public Content {
- public:
-  pipe::Stage& stage() override { return check_; }
-  Json found() const override {
-    return {
-        {"index", check_.index()}, {"term", check_.term()}, {"state_bytes", check_.state_bytes()}};
-  }
-  std::string summary() const override {
-    return fmt::format("index {}, term {}, {} of state", check_.index(), check_.term(),
-                       format_bytes(check_.state_bytes()));
-  }
-
- private:
-  pipe::SnapshotCheck check_;
-};
-
-class TarContent : public Content, protected pipe::TarVisitor {
- public:
-  // `rdb_file`: the RDB below the archived directory, or empty. `with_aof`: its append-only files
-  // were counted; sets of earlier versions do not say.
-  explicit TarContent(std::string rdb_file, bool with_aof = false)
-      : rdb_file_(std::move(rdb_file)), with_aof_(with_aof) {}
-
-  pipe::Stage& stage() override { return reader_; }
-
-  Json found() const override {
-    Json found = {{"entries", reader_.entries()},   {"files", files_},
-                  {"directories", directories_},    {"symlinks", symlinks_},
-                  {"hard_links", hard_links_},      {"others", others_},
-                  {"content_bytes", content_bytes_}};
-    if (!rdb_file_.empty()) {
-      if (!rdb_version_) throw Error(ErrorKind::artifact, "it holds no " + rdb_file_);
-      found["rdb_version"] = *rdb_version_;
-    }
-    if (with_aof_) found["aof_files"] = aof_.files();
-    return found;
-  }
-
-  std::string summary() const override {
-    std::string text =
-        fmt::format("{} entries, {} of content", reader_.entries(), format_bytes(content_bytes_));
-    if (rdb_version_) text += fmt::format(", {} of RDB version {}", rdb_file_, *rdb_version_);
-    return text;
-  }
-
- protected:
-  std::uint64_t files() const { return files_; }
-  std::uint64_t content_bytes() const { return content_bytes_; }
-
-  bool entry(const pipe::TarEntry& entry) override {
-    switch (entry.type) {
-      case pipe::TarType::file:
-        ++files_;
-        break;
-      case pipe::TarType::directory:
-        ++directories_;
-        break;
-      case pipe::TarType::symlink:
-        ++symlinks_;
-        break;
-      case pipe::TarType::hard_link:
-        ++hard_links_;
-        break;
-      default:
-        ++others_;
-    }
-    content_bytes_ += entry.size;
-    path_ = entry.path;
-    const std::size_t slash = entry.path.find('/');
-    if (slash == entry.path.npos) return true;
-    const std::string_view below = std::string_view(entry.path).substr(slash + 1);
-    if (with_aof_) aof_.add(below, entry.type, entry.size);
-    if (!rdb_file_.empty() && entry.type == pipe::TarType::file && below == rdb_file_) {
-      rdb_ = std::make_unique<pipe::RdbCheck>();
-    }
-    return true;
-  }
-
- private:
-  void data(const Chunk& chunk) override {
-    if (rdb_) with_context(path_, [&] { rdb_->write(chunk); });
-  }
-  void entry_end() override {
-    if (!rdb_) return;
-    with_context(path_, [&] { rdb_->finish(); });
-    rdb_version_ = rdb_->version();
-    rdb_.reset();
-  }
-
-  std::string rdb_file_;
-  bool with_aof_;
-  AofCount aof_;
-  pipe::TarReader reader_{*this, nullptr};
-  std::uint64_t files_ = 0, directories_ = 0, symlinks_ = 0, hard_links_ = 0, others_ = 0;
-  std::uint64_t content_bytes_ = 0;
-  std::string path_;
-  std::unique_ptr<pipe::RdbCheck> rdb_;
-  std::optional<int> rdb_version_;
-};
-
-// Files below objects/<bucket>/, as the capture writes them.
-class ObjectsContent : public TarContent {
- public:
-  ObjectsContent() : TarContent("") {}
-  Json found() const override {
-    Json found = TarContent::found();
-    found["objects"] = files();
-    found["object_bytes"] = content_bytes();
-    found["buckets"] = buckets_;
-    return found;
-  }
-
- private:
-  bool entry(const pipe::TarEntry& entry) override {
-    // Those below a bucket are keys that end in a slash.
-    if (entry.type == pipe::TarType::directory &&
-        std::count(entry.path.begin(), entry.path.end(), '/') == 1) {
-      ++buckets_;
-    }
-    return TarContent::entry(entry);
-  }
-
-  std::uint64_t buckets_ = 0;
-};
-
-std::unique_ptr<Content> content_of(const store::ArtifactRecord& record) {
-  if (record.kind == "sql") return std::make_unique<SqlContent>();
-  if (record.kind == "raft-snapshot") return std::make_unique<SnapshotContent>();
-  if (record.kind == "objects") return std::make_unique<ObjectsContent>();
-  return std::make_unique<TarContent>(string_member(record.found, "rdb_file").value_or(""),
-                                      member(record.found, "aof_files") != nullptr);
-}
-
 // ---- what the manifest says
-
-// What `found` of each kind must hold for verify to count it again.
-std::vector<std::string> required_keys(const std::string& kind) {
-  if (kind == "sql") return {"databases"};
-  if (kind == "raft-snapshot") return {"index", "term", "state_bytes"};
-  std::vector<std::string> keys{"entries",    "files",  "directories",  "symlinks",
-                                "hard_links", "others", "content_bytes"};
-  if (kind == "rdb-directory") keys.insert(keys.end(), {"rdb_file", "rdb_version"});
-  if (kind == "objects") keys.insert(keys.end(), {"objects", "object_bytes", "buckets"});
-  return keys;
-}
-
-bool is_known_kind(const std::string& kind) {
-  constexpr std::array kinds{"sql",           "tar",     "rdb-directory",
-                             "raft-snapshot", "objects", "host-directory"};
-  return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
-}
-
-std::string suffix_of(const store::ArtifactRecord& record) {
-  if (record.kind == "raft-snapshot") return "snap";
-  const auto compression = pipe::compression_by_name(record.compression);
-  return (record.kind == "sql" ? "sql" : "tar") +
-         std::string(compression ? pipe::file_suffix(*compression) : "");
-}
 
 // What is wrong with one artifact's record, before the artifact is looked at.
 std::string record_fault(const store::Manifest& manifest, const store::ArtifactRecord& record) {
-  if (!is_known_kind(record.kind)) {
+  const service::ArtifactKind* kind = services::kind_by_name(record.kind);
+  if (kind == nullptr) {
     return fmt::format("this version knows no kind of artifact called \"{}\"", record.kind);
   }
-  if (record.kind == "raft-snapshot" && record.compression != "none") {
-    return fmt::format("a raft snapshot is stored as it is, and the manifest says {}",
+  if (!kind->compressible() && record.compression != "none") {
+    return fmt::format("a {} is stored as it is, and the manifest says {}", record.kind,
                        record.compression);
   }
-  const std::string suffix = suffix_of(record);
+  const auto compression = pipe::compression_by_name(record.compression);
+  const std::string suffix =
+      std::string(kind->suffix()) +
+      std::string(compression ? pipe::file_suffix(*compression) : std::string_view());
   const std::string rest = record.part.empty() ? suffix : record.part + '.' + suffix;
   const auto parsed = store::parse_name(record.file);
   if (!parsed || parsed->module != manifest.module || parsed->time != manifest.started ||
@@ -230,21 +49,20 @@ std::string record_fault(const store::Manifest& manifest, const store::ArtifactR
                        manifest.module, format_rfc3339(manifest.started), manifest.module,
                        format_compact(manifest.started), rest);
   }
-  for (const std::string& key : required_keys(record.kind)) {
+  for (const std::string& key : kind->required_found()) {
     if (member(record.found, key) == nullptr) {
       return fmt::format("the manifest does not say its {}", key);
     }
   }
-  if (record.kind != "rdb-directory" && member(record.found, "rdb_file") != nullptr) {
-    return fmt::format("the manifest calls it {}, and found an RDB in it", record.kind);
-  }
-  if (record.kind != "objects" && member(record.found, "objects") != nullptr) {
-    return fmt::format("the manifest calls it {}, and found objects in it", record.kind);
+  for (const std::string& key : kind->foreign_found()) {
+    if (member(record.found, key) != nullptr) {
+      return fmt::format("the manifest calls it {}, and found {} in it", record.kind, key);
+    }
   }
   return {};
 }
 
-std::string member_fault(const store::BackupDirectory& directory, const store::BackupSet& set,
+std::string member_fault(const store::OwnedDirectory& directory, const store::BackupSet& set,
                          const std::string& file) {
   const auto parsed = store::parse_name(file);
   if (!parsed || parsed->rest != "manifest.json" || parsed->time != set.manifest.started ||
@@ -266,8 +84,8 @@ std::string member_fault(const store::BackupDirectory& directory, const store::B
 }
 
 // What is wrong with the manifest as a whole.
-std::string manifest_fault(const store::BackupDirectory& directory, const store::BackupSet& set) {
-  if (std::string fault = seal_fault(set.manifest_text); !fault.empty()) return fault;
+std::string manifest_fault(const store::OwnedDirectory& directory, const store::BackupSet& set) {
+  if (std::string fault = store::seal_fault(set.manifest_text); !fault.empty()) return fault;
   const store::Manifest& manifest = set.manifest;
   const auto parsed = store::parse_name(set.manifest_file);
   if (!parsed || parsed->time != manifest.started || parsed->module != manifest.module) {
@@ -338,12 +156,12 @@ void require(bool good, const std::string& fault) {
 void compare_size(std::uint64_t size, std::uint64_t said) {
   require(size >= said, fmt::format("cut at byte {}: the manifest says {} bytes", size, said));
   require(size == said,
-          fmt::format("more data behind the end, from byte {}: it has {} bytes", said, size));
+          fmt::format("trailing data after the end, from byte {}: it has {} bytes", said, size));
 }
 
 // Reads it once: the digest on this thread, decompression and check on another. Returns what it
 // holds. Throws Error{artifact} at the first thing that is wrong.
-std::string read_artifact(Session& session, const store::BackupDirectory& directory,
+std::string read_artifact(run::Session& session, const store::OwnedDirectory& directory,
                           const store::Manifest& manifest, const store::ArtifactRecord& record) {
   const std::string fault = record_fault(manifest, record);
   require(fault.empty(), fault);
@@ -351,12 +169,12 @@ std::string read_artifact(Session& session, const store::BackupDirectory& direct
   FileReader file(directory.open_file(record.file));
   compare_size(file.size(), record.bytes);
 
-  const std::unique_ptr<Content> content = content_of(record);
-  CountStage count(content->stage());
+  const auto content = services::require_kind(record.kind).content_check(record.found);
+  pipe::CountStage count(content->stage());
   const auto decompressor =
       pipe::make_decompressor(*pipe::compression_by_name(record.compression), count);
   Progress progress{"reading " + record.file, 0, record.bytes};
-  pump(
+  pipe::pump(
       [&] {
         session.stop.throw_if_requested();
         return file.read();
@@ -380,16 +198,13 @@ std::string read_artifact(Session& session, const store::BackupDirectory& direct
   for (const auto& [key, value] : found.items()) {
     const Json* said = member(record.found, key);
     if (said == nullptr || *said == value) continue;
-    const std::string difference = key == "databases"
-                                       ? database_difference(*said, value)
-                                       : fmt::format("it has {} {}, and the manifest says {}", key,
-                                                     dump_json(value), dump_json(*said));
+    const std::string difference = content->difference(key, *said, value);
     throw Error(ErrorKind::artifact, difference);
   }
   return fmt::format("{}: {}", record.kind, content->summary());
 }
 
-ArtifactVerdict verify_artifact(Session& session, const store::BackupDirectory& directory,
+ArtifactVerdict verify_artifact(run::Session& session, const store::OwnedDirectory& directory,
                                 const store::Manifest& manifest,
                                 const store::ArtifactRecord& record) {
   ArtifactVerdict verdict;
@@ -415,11 +230,11 @@ SetVerdict head_of(const store::BackupSet& set) {
   verdict.module_class = set.manifest.module_class;
   verdict.strategy = set.manifest.strategy;
   verdict.fallback = set.manifest.fallback;
-  verdict.changed_while_read = changed_while_read(set.manifest);
+  verdict.changed_while_read = store::changed_while_read(set.manifest);
   verdict.incomplete = set.manifest.incomplete;
   verdict.started = set.manifest.started;
   verdict.manifest_file = set.manifest_file;
-  verdict.manifest_sha256 = manifest_sha256(set);
+  verdict.manifest_sha256 = store::manifest_sha256(set);
   return verdict;
 }
 
@@ -433,7 +248,7 @@ SetVerdict unreadable(const store::ParsedName& name, const std::string& file,
   return verdict;
 }
 
-void publish_or_withdraw(Session& session, const store::BackupDirectory& directory,
+void publish_or_withdraw(run::Session& session, const store::OwnedDirectory& directory,
                          const SetVerdict& verdict) {
   if (verdict.good()) {
     publish_proof(session, directory, verdict.manifest_file);
@@ -448,7 +263,7 @@ const store::Orphan* orphan_called(const store::Catalogue& catalogue, const std:
   return found == catalogue.orphans.end() ? nullptr : &*found;
 }
 
-Verification verify_file(Session& session, const FileReference& reference) {
+Verification verify_file(run::Session& session, const FileReference& reference) {
   const auto name = store::parse_name(reference.file);
   if (!name || name->rest == "drill.json") {
     throw Error(ErrorKind::usage,
@@ -456,7 +271,7 @@ Verification verify_file(Session& session, const FileReference& reference) {
                 "give the path of <module>-<time>.<suffix> or <module>-<time>.manifest.json, or a "
                 "module id");
   }
-  const auto directory = store::BackupDirectory::open_copy(reference.directory);
+  const auto directory = store::OwnedDirectory::open_copy(reference.directory);
   const store::Catalogue catalogue = store::read_catalogue(directory, name->module);
   const std::string manifest_file = store::manifest_name(name->module, name->time);
   const auto set =
@@ -486,7 +301,7 @@ Verification verify_file(Session& session, const FileReference& reference) {
     return verification;
   }
   SetVerdict verdict = head_of(*set);
-  verdict.broken = seal_fault(set->manifest_text);
+  verdict.broken = store::seal_fault(set->manifest_text);
   verdict.artifacts.push_back(verify_artifact(session, directory, set->manifest, *record));
   // One artifact of several proves no set, but a broken one disproves it.
   if (!verdict.good()) withdraw_proof(session, directory, manifest_file);
@@ -494,12 +309,12 @@ Verification verify_file(Session& session, const FileReference& reference) {
   return verification;
 }
 
-Verification verify_module(Session& session, const std::string& module) {
+Verification verify_module(run::Session& session, const std::string& module) {
   if (!valid_module_id(module)) {
     throw Error(ErrorKind::usage,
                 fmt::format("'{}' is neither a module id nor a file that is there", module));
   }
-  const auto directory = store::BackupDirectory::open_copy(session.settings.backup_dir);
+  const auto directory = store::OwnedDirectory::open_copy(session.settings.backup_dir);
   const store::Catalogue catalogue = store::read_catalogue(directory, module);
   Verification verification;
   for (const store::BackupSet& set : catalogue.sets) {
@@ -546,7 +361,7 @@ std::string Verification::first_broken() const {
   return {};
 }
 
-SetVerdict verify_set(Session& session, const store::BackupDirectory& directory,
+SetVerdict verify_set(run::Session& session, const store::OwnedDirectory& directory,
                       const store::BackupSet& set) {
   SetVerdict verdict = head_of(set);
   try {
@@ -578,7 +393,8 @@ Error no_manifest(const store::ParsedName& name, const std::string& file) {
                   manifest));
 }
 
-std::optional<FileReference> file_reference(const Session& session, const std::string& reference) {
+std::optional<FileReference> file_reference(const run::Session& session,
+                                            const std::string& reference) {
   const std::size_t slash = reference.rfind('/');
   if (slash != reference.npos) {
     return FileReference{slash == 0 ? "/" : reference.substr(0, slash),
@@ -591,7 +407,7 @@ std::optional<FileReference> file_reference(const Session& session, const std::s
   return FileReference{session.settings.backup_dir, reference};
 }
 
-Verification verify(Session& session, const std::string& reference) {
+Verification verify(run::Session& session, const std::string& reference) {
   const auto file = file_reference(session, reference);
   return file ? verify_file(session, *file) : verify_module(session, reference);
 }
@@ -667,4 +483,4 @@ Json verification_json(const Verification& verification) {
   return sets;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

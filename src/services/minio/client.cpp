@@ -5,7 +5,7 @@
 #include "bba/base/error.hpp"
 #include "bba/base/text.hpp"
 
-namespace bba::classes {
+namespace bba::services::minio {
 
 namespace {
 
@@ -52,10 +52,18 @@ bool valid_alias(std::string_view alias) {
          });
 }
 
-wire::ExecConfig minio_client(const Target& target, const std::string& alias,
-                              const std::map<std::string, std::string>& operator_environment,
-                              const std::optional<std::string>& user,
-                              const std::optional<std::string>& password) {
+std::vector<std::string> user_variables() {
+  return {"MINIO_ROOT_USER", "MINIO_ACCESS_KEY"};
+}
+
+std::vector<std::string> password_variables() {
+  return {"MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"};
+}
+
+wire::ExecConfig client(const service::Target& target, const std::string& alias,
+                        const std::map<std::string, std::string>& operator_environment,
+                        const std::optional<std::string>& user,
+                        const std::optional<std::string>& password) {
   wire::ExecConfig mc;
   mc.argv = {"mc", "--quiet"};
   const std::string variable = "MC_HOST_" + alias;
@@ -71,6 +79,11 @@ wire::ExecConfig minio_client(const Target& target, const std::string& alias,
   // container has this one, and it is gone with the container.
   if (target.container.readonly_rootfs) mc.env.push_back({"MC_CONFIG_DIR", "/dev/shm/.mc"});
   mc.env.insert(mc.env.end(), target.operator_env.begin(), target.operator_env.end());
+  return mc;
+}
+
+wire::ExecConfig with_arguments(wire::ExecConfig mc, const std::vector<std::string>& arguments) {
+  mc.argv.insert(mc.argv.end(), arguments.begin(), arguments.end());
   return mc;
 }
 
@@ -205,7 +218,7 @@ std::optional<std::uint64_t> bucket_count(std::string_view answer) {
   return size_member(*buckets, "count");
 }
 
-void note_hidden_buckets(Capture& capture, const std::string& alias,
+void note_hidden_buckets(service::Capture& capture, const std::string& alias,
                          const std::set<std::string>& shown, const ServerBuckets& server) {
   const std::size_t before = capture.incomplete.size();
   if (server.directories) {
@@ -231,16 +244,23 @@ void note_hidden_buckets(Capture& capture, const std::string& alias,
   }
 }
 
-Capture minio_objects(const Target& target, const wire::ExecConfig& mc, const std::string& alias) {
-  Capture capture;
+service::Capture objects_capture(const service::Target& target, const wire::ExecConfig& mc,
+                                 const std::string& alias) {
+  service::Capture capture;
   capture.target = target;
   capture.strategy = "objects through mc";
-  capture.consistency = Consistency::live;
+  capture.consistency = service::Consistency::live;
   capture.consistency_reason = "each object is read whole and compared with its listing";
-  capture.parts.push_back({"", ObjectMirror{alias, mc}});
+  // What the way back has to know of it; of the environment only the names.
+  capture.facts["alias"] = alias;
+  capture.facts["mc_environment"] = Json::array();
+  for (const wire::EnvVar& variable : mc.env) {
+    capture.facts["mc_environment"].push_back(variable.name);
+  }
+  capture.parts.push_back({"", nullptr, service::ServicePart{"objects of " + alias, alias, mc}});
   capture.follow_ups.push_back(
       "not in it: policies, users, lifecycle rules, tags, metadata, older versions of objects");
   return capture;
 }
 
-}  // namespace bba::classes
+}  // namespace bba::services::minio

@@ -1,24 +1,36 @@
-// Class D, MinIO: every object through mc inside the container. Source: minio/mc cmd/ls-main.go,
-// cmd/cat-main.go and its documents of `mc ls`, `mc cat` and MC_HOST_<alias>.
+// MinIO's client inside the container: what it is asked with, and what it answers. Source: minio/mc
+// cmd/ls-main.go, cmd/cat-main.go and its documents of `mc ls`, `mc cat` and MC_HOST_<alias>.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
-#include "bba/service/mounts.hpp"
+#include "bba/pipe/stage.hpp"
+#include "bba/service/capture.hpp"
 
-namespace bba::classes {
+namespace bba::services::minio {
 
 // Whether mc takes it for an alias: a letter, then letters, digits, '-' and '_'.
 bool valid_alias(std::string_view alias);
 
+// The variables of the container that hold its root user.
+std::vector<std::string> user_variables();
+std::vector<std::string> password_variables();
+
 // mc with the alias's credentials in Env: the operator's MC_HOST_<alias>, else the container's root
 // user. `user` and `password` with _FILE variants already read.
-wire::ExecConfig minio_client(const Target& target, const std::string& alias,
-                              const std::map<std::string, std::string>& operator_environment,
-                              const std::optional<std::string>& user,
-                              const std::optional<std::string>& password);
+wire::ExecConfig client(const service::Target& target, const std::string& alias,
+                        const std::map<std::string, std::string>& operator_environment,
+                        const std::optional<std::string>& user,
+                        const std::optional<std::string>& password);
+// The same program with these arguments.
+wire::ExecConfig with_arguments(wire::ExecConfig mc, const std::vector<std::string>& arguments);
 
 // Why mc does not know the alias, from its answer to `mc alias list --json ALIAS`; nullopt where it
 // knows it. `ls` does not tell: of an alias that it does not know it lists nothing and succeeds, as
@@ -70,6 +82,17 @@ class ObjectListing {
   std::optional<Totals> said_;  // by mc, at the end
 };
 
+class ListingStage : public pipe::Stage {
+ public:
+  ListingStage(ObjectListing::End end, std::function<void(const ObjectEntry&)> use)
+      : listing_(end, std::move(use)) {}
+  void write(const Chunk& chunk) override { listing_.add(chunk.text()); }
+  void finish() override { listing_.end(); }
+
+ private:
+  ObjectListing listing_;
+};
+
 // An etag that is the MD5 of the content: 32 hex digits.
 bool is_md5(std::string_view etag);
 // Keys that cannot be a path in a tar: NUL, an empty, `.` or `..` component. The reason, or empty.
@@ -88,9 +111,10 @@ struct ServerBuckets {
   std::optional<std::uint64_t> count;                // bucket_count
 };
 // Puts into the capture what the credentials do not show, or that it is not known.
-void note_hidden_buckets(Capture& capture, const std::string& alias,
+void note_hidden_buckets(service::Capture& capture, const std::string& alias,
                          const std::set<std::string>& shown, const ServerBuckets& server);
 
-Capture minio_objects(const Target& target, const wire::ExecConfig& mc, const std::string& alias);
+service::Capture objects_capture(const service::Target& target, const wire::ExecConfig& mc,
+                                 const std::string& alias);
 
-}  // namespace bba::classes
+}  // namespace bba::services::minio

@@ -1,18 +1,18 @@
-// Class D: the objects come back as files, their content is what the server's listing promised, and
-// where the image has the client beside the server a fresh server takes them.
+#include "compare_objects.hpp"
+
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include "bba/base/text.hpp"
-#include "client.hpp"
-#include "bba/restore/scratch.hpp"
-#include "bba/restore/artifact_source.hpp"
+#include "bba/docker/frame_stage.hpp"
 #include "bba/docker/secrets.hpp"
-#include "bba/capture/stages.hpp"
 #include "bba/pipe/digest.hpp"
 #include "bba/pipe/tar.hpp"
+#include "client.hpp"
+#include "restore.hpp"
 
-namespace bba::ops {
+namespace bba::services::minio {
 
 namespace {
 
@@ -59,29 +59,17 @@ class Relisting : public pipe::TarVisitor {
   std::map<std::string, bool> buckets_;
 };
 
-class ListingStage : public pipe::Stage {
- public:
-  explicit ListingStage(classes::ObjectListing& listing) : listing_(listing) {}
-  void write(const Chunk& chunk) override { listing_.add(chunk.text()); }
-  void finish() override { listing_.end(); }
-
- private:
-  classes::ObjectListing& listing_;
-};
-
 class ObjectServer {
  public:
-  ObjectServer(const DrillContext& context, const std::string& scratch)
-      : context_(context), scratch_(scratch), engine_(patient_engine(context)) {}
+  explicit ObjectServer(service::RestoreTarget& target) : target_(target) {}
 
   // Why there is none; empty where it serves.
   std::string start() {
     std::string no_client;
     try {
-      start_scratch(
-          context_, scratch_,
+      target_.start(
           [&] {
-            if (client_.argv.empty()) client_ = client();
+            if (client_.argv.empty()) client_ = lent_client();
             no_client = why_no_client();
             return !no_client.empty() || run({"ls", alias}).exit_code == 0;
           },
@@ -95,7 +83,7 @@ class ObjectServer {
 
   void take(const std::string& directory, const std::map<std::string, bool>& buckets) {
     for (const auto& [bucket, has_objects] : buckets) {
-      context_.session.reporter.note("uploading bucket " + bucket);
+      target_.note("uploading bucket " + bucket);
       const std::string place = fmt::format("{}/{}", alias, bucket);
       must({"mb", place});
       if (has_objects) {
@@ -107,72 +95,57 @@ class ObjectServer {
   // Sizes and keys, as Relisting has them.
   std::string sizes() {
     pipe::Hasher hasher;
-    classes::ObjectListing listing(
-        classes::ObjectListing::End::totals, [&](const classes::ObjectEntry& object) {
-          if (object.is_folder) return;
-          hasher.update(as_bytes(fmt::format("{} {}\n", object.size, object.key)));
-        });
-    ListingStage stage(listing);
-    FrameStage frames(stage);
-    const std::string exec = engine_.create_exec(
-        scratch_, command({"ls", "--recursive", "--summarize", "--json", alias}));
-    docker::Body body = engine_.start_exec(exec);
+    ListingStage listing(ObjectListing::End::totals, [&](const ObjectEntry& object) {
+      if (object.is_folder) return;
+      hasher.update(as_bytes(fmt::format("{} {}\n", object.size, object.key)));
+    });
+    docker::FrameStage frames(listing);
+    const std::string exec = target_.engine().create_exec(
+        target_.id(),
+        with_arguments(client_, {"ls", "--recursive", "--summarize", "--json", alias}));
+    docker::Body body = target_.engine().start_exec(exec);
     while (const std::optional<Chunk> chunk = body.read()) frames.write(*chunk);
     frames.finish();
     return hasher.hex();
   }
 
  private:
-  wire::ExecConfig client() const {
-    classes::Target target;
-    target.container = context_.session.engine.inspect(scratch_);
-    const auto secret = [&](const std::vector<std::string>& names) {
-      return scratch_secret(context_, scratch_, names);
-    };
-    return classes::minio_client(
-        target, alias, {}, secret({"MINIO_ROOT_USER", "MINIO_ACCESS_KEY"}).value_or("minioadmin"),
-        secret({"MINIO_ROOT_PASSWORD", "MINIO_SECRET_KEY"}).value_or("minioadmin"));
+  wire::ExecConfig lent_client() const {
+    service::Target scratch;
+    scratch.container = target_.container();
+    return client(scratch, alias, {}, target_.secret(user_variables()).value_or("minioadmin"),
+                  target_.secret(password_variables()).value_or("minioadmin"));
   }
 
   // Where mc does not know the alias it would take it for a directory, and put everything there.
   std::string why_no_client() {
     const docker::ExecResult known = run({"alias", "list", "--json", alias});
-    if (known.exit_code == 126 || known.exit_code == 127) return "its image has no mc";
-    const auto unknown = classes::alias_unknown_because(known.out, alias);
+    if (docker::not_started(known)) return "its image has no mc";
+    const auto unknown = alias_unknown_because(known.out, alias);
     if (!unknown) return {};
     return "its mc does not know the alias that it was lent: " +
-           without_secrets(*unknown, client_.env);
+           docker::without_secrets(*unknown, client_.env);
   }
 
-  wire::ExecConfig command(const std::vector<std::string>& words) const {
-    wire::ExecConfig exec = client_;
-    exec.argv.insert(exec.argv.end(), words.begin(), words.end());
-    return exec;
+  docker::ExecResult run(const std::vector<std::string>& words) const {
+    return target_.run(with_arguments(client_, words));
   }
 
-  docker::ExecResult run(const std::vector<std::string>& words) {
-    return engine_.run(scratch_, command(words));
-  }
-
-  void must(const std::vector<std::string>& words) {
+  void must(const std::vector<std::string>& words) const {
     const docker::ExecResult result = run(words);
     if (result.exit_code == 0) return;
     throw Error(ErrorKind::capture,
                 fmt::format("the scratch server did not take its objects: mc {}: {}", words.front(),
-                            trimmed(without_secrets(result.err.empty() ? result.out : result.err,
-                                                    client_.env))
-                                .substr(0, 300)));
+                            docker::short_words(result, client_.env)));
   }
 
-  const DrillContext& context_;
-  const std::string& scratch_;
-  docker::Engine engine_;
+  service::RestoreTarget& target_;
   wire::ExecConfig client_;
 };
 
 // What the content says of the listing that was taken.
 void compare_listing(const store::ArtifactRecord& record, const Json& others, Relisting& relisting,
-                     PartReport& report) {
+                     service::PartReport& report) {
   const std::uint64_t objects = size_member(record.found, "objects").value_or(0);
   const auto listing = string_member(record.found, "listing_sha256");
   const std::uint64_t without_md5 = size_member(record.found, "other_etags").value_or(0);
@@ -200,38 +173,29 @@ void compare_listing(const store::ArtifactRecord& record, const Json& others, Re
 
 }  // namespace
 
-PartReport drill_objects(const DrillContext& context, const store::ArtifactRecord& record) {
-  const RestorePlace place = place_of(record);
-  ScratchSpec spec;
-  spec.volumes = data_volumes(context.live);
-  spec.volumes.push_back({place.volume});
+void compare_objects(service::RestoreTarget& target) {
+  const store::ArtifactRecord& record = target.record();
   const Json none = Json::object();
-  const Json* others = member(record.found, "other_etags_by_key");
-  Relisting relisting(others == nullptr ? none : *others);
-  ArtifactSource(context.session.stop, context.directory, record, [&](pipe::Stage& next) {
-    return std::make_unique<pipe::TarReader>(relisting, &next);
-  }).drain();
-
-  PartReport report;
-  with_scratch(context, spec, [&](const std::string& scratch) {
-    lend_configuration(context, scratch);
-    report = restore_archive(context, scratch, place, record);
-    compare_listing(record, others == nullptr ? none : *others, relisting, report);
-    ObjectServer server(context, scratch);
-    if (const std::string why = server.start(); !why.empty()) {
-      report.not_proven.push_back("that a server takes them: " + why);
-      return;
-    }
-    server.take(place.path, relisting.buckets());
-    if (server.sizes() != relisting.sizes()) {
-      throw Error(ErrorKind::artifact,
-                  "a fresh server that took the objects does not list the same keys and sizes");
-    }
-    report.compared["buckets"] = relisting.buckets().size();
-    report.lines.push_back(fmt::format(
-        "a fresh server took them, in {} buckets, and lists the same", relisting.buckets().size()));
-  });
-  return report;
+  const Json* recorded = member(record.found, "other_etags_by_key");
+  const Json& others = recorded == nullptr ? none : *recorded;
+  Relisting relisting(others);
+  target.read_artifact(
+      [&](pipe::Stage& next) { return std::make_unique<pipe::TarReader>(relisting, &next); });
+  compare_listing(record, others, relisting, target.report);
+  ObjectServer server(target);
+  if (const std::string why = server.start(); !why.empty()) {
+    target.report.not_proven.push_back("that a server takes them: " + why);
+    return;
+  }
+  const std::size_t buckets = relisting.buckets().size();
+  server.take(restored_objects, relisting.buckets());
+  if (server.sizes() != relisting.sizes()) {
+    throw Error(ErrorKind::artifact,
+                "a fresh server that took the objects does not list the same keys and sizes");
+  }
+  target.report.compared["buckets"] = buckets;
+  target.report.lines.push_back(
+      fmt::format("a fresh server took them, in {} buckets, and lists the same", buckets));
 }
 
-}  // namespace bba::ops
+}  // namespace bba::services::minio

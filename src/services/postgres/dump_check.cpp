@@ -1,12 +1,13 @@
+#include "dump_check.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
 
 #include "bba/base/text.hpp"
-#include "bba/pipe/check.hpp"
 
-namespace bba::pipe {
+namespace bba::services::postgres {
 
 namespace {
 
@@ -85,7 +86,7 @@ std::string unquoted(std::string_view text, char quote, char escape) {
 
 }  // namespace
 
-void SqlTailCheck::write(const Chunk& chunk) {
+void DumpCheck::write(const Chunk& chunk) {
   std::string_view text = chunk.text();
   bytes_ += text.size();
 
@@ -118,14 +119,14 @@ void SqlTailCheck::write(const Chunk& chunk) {
 }
 
 // The complete rows that `text` begins with; how long they are.
-std::size_t SqlTailCheck::take_rows(std::string_view text) {
+std::size_t DumpCheck::take_rows(std::string_view text) {
   const std::size_t end = end_of_rows(text);
   const std::size_t size = end != text.npos ? end : text.rfind('\n') + 1;  // npos + 1 is 0
   rows_ += count_newlines(text.substr(0, size));
   return size;
 }
 
-void SqlTailCheck::hold(std::string_view part) {
+void DumpCheck::hold(std::string_view part) {
   if (line_too_long_) return;
   line_too_long_ = line_.size() + part.size() > longest_line;
   if (line_too_long_) {
@@ -135,7 +136,7 @@ void SqlTailCheck::hold(std::string_view part) {
   }
 }
 
-void SqlTailCheck::line(std::string_view line) {
+void DumpCheck::line(std::string_view line) {
   if (in_copy_) {
     // A row that is "\." itself is written as "\\.".
     if (line != "\\.") {
@@ -161,7 +162,7 @@ void SqlTailCheck::line(std::string_view line) {
 }
 
 // What pg_dump writes in a line of its own, behind a comment that announces it.
-void SqlTailCheck::statement(std::string_view line) {
+void DumpCheck::statement(std::string_view line) {
   constexpr std::string_view create = "SELECT pg_catalog.lo_create('";
   constexpr std::string_view write = "SELECT pg_catalog.lowrite(0, '";
   const bool announced = before_ == Before::empty_line;
@@ -186,7 +187,7 @@ void SqlTailCheck::statement(std::string_view line) {
 }
 
 // COPY public."My table" (id, name) FROM stdin;
-void SqlTailCheck::begin_rows(std::string_view line) {
+void DumpCheck::begin_rows(std::string_view line) {
   in_copy_ = true;
   rows_ = 0;
   line.remove_prefix(std::string_view("COPY ").size());
@@ -196,7 +197,7 @@ void SqlTailCheck::begin_rows(std::string_view line) {
   table_ = line.substr(0, first.size() + second);
 }
 
-void SqlTailCheck::end_rows() {
+void DumpCheck::end_rows() {
   in_copy_ = false;
   if (database_ == nullptr) return;
   database_->rows += rows_;
@@ -212,7 +213,7 @@ void SqlTailCheck::end_rows() {
   }
 }
 
-void SqlTailCheck::note_extension(std::string_view line) {
+void DumpCheck::note_extension(std::string_view line) {
   line.remove_prefix(std::string_view("CREATE EXTENSION ").size());
   constexpr std::string_view condition = "IF NOT EXISTS ";
   if (line.starts_with(condition)) line.remove_prefix(condition.size());
@@ -224,7 +225,7 @@ void SqlTailCheck::note_extension(std::string_view line) {
 
 // As PostgreSQL's appendPsqlMetaConnect writes them: a plain name, a "quoted one", or
 // -reuse-previous=on "dbname='any name'".
-void SqlTailCheck::note_database(std::string_view arguments) {
+void DumpCheck::note_database(std::string_view arguments) {
   constexpr std::string_view reuse = "-reuse-previous=on ";
   constexpr std::string_view keyword = "dbname=";
   const bool is_connection_string = arguments.starts_with(reuse);
@@ -248,7 +249,7 @@ void SqlTailCheck::note_database(std::string_view arguments) {
   database_ = &databases_[known->second];
 }
 
-void SqlTailCheck::finish() {
+void DumpCheck::finish() {
   if (in_copy_) {
     throw Error(ErrorKind::artifact,
                 fmt::format("SQL dump: cut inside the rows of a COPY at byte {}", bytes_));
@@ -263,4 +264,4 @@ void SqlTailCheck::finish() {
   }
 }
 
-}  // namespace bba::pipe
+}  // namespace bba::services::postgres

@@ -4,7 +4,7 @@
 
 #include "bba/base/text.hpp"
 
-namespace bba::ops {
+namespace bba::services::postgres {
 
 namespace {
 
@@ -33,9 +33,9 @@ std::string key_difference(const Json& said, const Json& counted) {
 
 }  // namespace
 
-Json sql_found(const pipe::SqlTailCheck& check) {
+Json dump_found(const DumpCheck& check) {
   Json databases = Json::array();
-  for (const pipe::SqlDatabase& one : check.databases()) {
+  for (const DumpDatabase& one : check.databases()) {
     Json tables = Json::object();
     // Not by key, which would look through all of them each time.
     auto& pairs = tables.get_ref<Json::object_t&>();
@@ -67,4 +67,4 @@ std::string database_difference(const Json& said, const Json& counted) {
   return fmt::format("it has {} databases, and the manifest says {}", counted.size(), said.size());
 }
 
-}  // namespace bba::ops
+}  // namespace bba::services::postgres

@@ -5,14 +5,14 @@
 #include <string>
 
 #include "bba/base/json.hpp"
-#include "bba/pipe/check.hpp"
+#include "dump_check.hpp"
 
-namespace bba::ops {
+namespace bba::services::postgres {
 
 // ArtifactRecord::found of an sql artifact.
-Json sql_found(const pipe::SqlTailCheck& check);
+Json dump_found(const DumpCheck& check);
 
 // The first thing in which two values of its "databases" differ, for people.
 std::string database_difference(const Json& said, const Json& counted);
 
-}  // namespace bba::ops
+}  // namespace bba::services::postgres

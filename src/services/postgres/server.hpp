@@ -5,10 +5,10 @@
 
 #include "bba/service/capture.hpp"
 
-namespace bba::classes {
+namespace bba::services::postgres {
 
 // One way to reach the server: as whom, with what password, over which host.
-struct PostgresIdentity {
+struct Identity {
   std::string exec_user;          // container user; "" is the container's own
   std::string role;               // PostgreSQL role
   std::string program_dir;        // "" or "/opt/bitnami/postgresql/bin/"
@@ -18,32 +18,36 @@ struct PostgresIdentity {
 
 // The identities worth trying, best first. `password` is the value of POSTGRES_PASSWORD and the
 // like, with _FILE variants already read.
-std::vector<PostgresIdentity> postgres_identities(const Target& target,
-                                                  const std::optional<std::string>& password);
+std::vector<Identity> identities(const service::Target& target,
+                                 const std::optional<std::string>& password);
 // The names of the container's variables that may hold the password, best first; each may have a
 // _FILE twin.
-std::vector<std::string> postgres_password_variables(const wire::Container& container);
+std::vector<std::string> password_variables(const wire::Container& container);
+// Those of every image.
+std::vector<std::string> all_password_variables();
+bool is_bitnami(const wire::Container& container);
 
-wire::ExecConfig postgres_probe(const PostgresIdentity& identity);
+wire::ExecConfig probe(const Identity& identity);
 // A query against one database, through psql, unaligned, tuples only.
-wire::ExecConfig postgres_query(const PostgresIdentity& identity, const std::string& database,
-                                const std::string& sql);
+wire::ExecConfig query(const Identity& identity, const std::string& database,
+                       const std::string& sql);
 
-struct PostgresDatabase {
+struct Database {
   std::string name;
   std::uint64_t bytes = 0;
   bool allow_connections = true;
   bool is_template = false;
 };
-struct PostgresFacts {
+struct Facts {
   std::string version;  // "15.20 (Debian ...)"
   bool in_recovery = false;
   bool superuser = false;
-  std::vector<PostgresDatabase> databases;
+  std::string bootstrap_role;  // the superuser that the cluster was made with; may be empty
+  std::vector<Database> databases;
 };
-std::optional<PostgresFacts> parse_postgres_probe(std::string_view out);
+std::optional<Facts> parse_probe(std::string_view out);
 
-Capture postgres_dump(const Target& target, const PostgresIdentity& identity,
-                      const PostgresFacts& facts, std::chrono::seconds lock_wait_timeout);
+service::Capture dump_capture(const service::Target& target, const Identity& identity,
+                              const Facts& facts, std::chrono::seconds lock_wait_timeout);
 
-}  // namespace bba::classes
+}  // namespace bba::services::postgres

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-namespace bba::ops {
+namespace bba::services::redis {
 
 namespace {
 
@@ -50,4 +50,4 @@ std::uint64_t AofCount::files() const {
   return files;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::services::redis

@@ -9,7 +9,7 @@
 
 #include "bba/pipe/tar.hpp"
 
-namespace bba::ops {
+namespace bba::services::redis {
 
 class AofCount {
  public:
@@ -31,4 +31,4 @@ class AofCount {
   std::map<std::string, Set> sets_;  // by the path of the manifest without its ending
 };
 
-}  // namespace bba::ops
+}  // namespace bba::services::redis

@@ -5,7 +5,7 @@
 
 #include "bba/base/text.hpp"
 
-namespace bba::ops {
+namespace bba::services::redis {
 
 namespace {
 
@@ -63,4 +63,4 @@ KeyVerdict compare_keys(const Json& around, const Json& restored) {
   return verdict;
 }
 
-}  // namespace bba::ops
+}  // namespace bba::services::redis

@@ -6,7 +6,7 @@
 
 #include "bba/base/json.hpp"
 
-namespace bba::ops {
+namespace bba::services::redis {
 
 struct KeyVerdict {
   std::string lost;                     // what is missing, or too much; empty where nothing is
@@ -19,4 +19,4 @@ struct KeyVerdict {
 // as many as there were, on a busy server between as many as at the one moment and at the other.
 KeyVerdict compare_keys(const Json& around, const Json& restored);
 
-}  // namespace bba::ops
+}  // namespace bba::services::redis

@@ -1,15 +1,15 @@
+#include "rdb_check.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <string>
 #include <string_view>
 
-#include <isa-l/crc64.h>
-
 #include "bba/base/text.hpp"
-#include "bba/pipe/check.hpp"
+#include "bba/pipe/crc64.hpp"
 
-namespace bba::pipe {
+namespace bba::services::redis {
 
 namespace {
 
@@ -20,12 +20,6 @@ constexpr char end_opcode = '\xFF';
 
 [[noreturn]] void refuse(std::uint64_t offset, std::string_view cause) {
   throw Error(ErrorKind::artifact, fmt::format("RDB: at byte {}: {}", offset, cause));
-}
-
-// Redis begins with 0 and adds nothing at the end; ISA-L inverts before and after.
-std::uint64_t add_to_crc(std::uint64_t crc, std::string_view bytes) {
-  return ~crc64_jones_refl(~crc, reinterpret_cast<const unsigned char*>(bytes.data()),
-                           bytes.size());
 }
 
 }  // namespace
@@ -58,7 +52,7 @@ void RdbCheck::Impl::read_magic() {
 
 void RdbCheck::Impl::add_to_sum(std::string_view text) {
   if (text.empty()) return;
-  crc = add_to_crc(crc, text);
+  crc = pipe::add_to_crc64(crc, text);
   last = text.back();
 }
 
@@ -124,4 +118,4 @@ bool RdbCheck::checksum_off() const noexcept {
   return impl_->checksum_off;
 }
 
-}  // namespace bba::pipe
+}  // namespace bba::services::redis

@@ -6,7 +6,7 @@
 #include "bba/base/text.hpp"
 #include "bba/docker/exec_end.hpp"
 
-namespace bba::ops {
+namespace bba::services::redis {
 
 namespace {
 
@@ -20,7 +20,7 @@ constexpr auto patience_in_silence = 3s;
 // A server that does not let us in has keys that its files may not hold: no refusal to be content
 // with.
 [[noreturn]] void refuse(const std::string& words) {
-  if (!classes::refuses_credentials(words)) throw Refused(words);
+  if (!refuses_credentials(words)) throw service::Refused(words);
   throw Error(ErrorKind::capture, "the server does not let us save: " + words,
               "set REDISCLI_AUTH to the password of a user that may INFO and BGSAVE; `--class E` "
               "takes the files as they are");
@@ -28,31 +28,28 @@ constexpr auto patience_in_silence = 3s;
 
 class Client {
  public:
-  Client(Session& session, const std::string& container, const classes::RedisSave& save)
-      : session_(session), container_(container), save_(save) {}
+  explicit Client(const Asking& asking) : asking_(asking) {}
 
-  std::string ask(const std::vector<std::string>& command) {
+  std::string ask(const std::vector<std::string>& arguments) {
     const docker::ExecResult result =
-        run_or_end(session_.engine, container_, classes::redis_command(save_.cli, command));
+        docker::run_or_end(asking_.engine, asking_.container, command(asking_.client, arguments));
     if (result.exit_code != 0) {
-      refuse(fmt::format("{} ended with exit code {}: {}", save_.cli.argv.front(), result.exit_code,
-                         trimmed(result.err.empty() ? result.out : result.err)));
+      refuse(fmt::format("{} ended with exit code {}: {}", asking_.client.argv.front(),
+                         result.exit_code, trimmed(result.err.empty() ? result.out : result.err)));
     }
     return result.out;
   }
 
-  classes::RedisInfo info() {
+  Info info() {
     const std::string out = ask({"INFO"});
-    if (const auto error = classes::redis_error(out)) refuse(*error);
-    const auto info = classes::parse_redis_info(out);
-    if (!info) throw Refused("INFO does not tell of background saves");
+    if (const auto error = error_reply(out)) refuse(*error);
+    const auto info = parse_info(out);
+    if (!info) throw service::Refused("INFO does not tell of background saves");
     return *info;
   }
 
  private:
-  Session& session_;
-  const std::string& container_;
-  const classes::RedisSave& save_;
+  const Asking& asking_;
 };
 
 std::int64_t unix_now() {
@@ -60,8 +57,7 @@ std::int64_t unix_now() {
 }
 
 // The server has said yes to the save: whatever it says from now on is no refusal.
-classes::RedisInfo info_during_save(Session& session, const std::string& container,
-                                    Client& client) {
+Info info_during_save(const Asking& asking, Client& client) {
   try {
     return client.info();
   } catch (const Error& error) {
@@ -70,16 +66,16 @@ classes::RedisInfo info_during_save(Session& session, const std::string& contain
                                  error.kind() == ErrorKind::engine ||
                                  error.kind() == ErrorKind::container;
     if (!about_container) throw;
-    const bool refused = dynamic_cast<const Refused*>(&error) != nullptr;
-    if (!refused && session.engine.inspect(container).running) throw;
+    const bool refused = dynamic_cast<const service::Refused*>(&error) != nullptr;
+    if (!refused && asking.engine.inspect(asking.container).running) throw;
     throw Error(ErrorKind::capture,
                 fmt::format("the server went away during its save: {}", error.what()),
                 "see its log");
   }
 }
 
-void wait_a_little(const Session& session, Clock::time_point deadline) {
-  session.stop.throw_if_requested();
+void wait_a_little(const Asking& asking, Clock::time_point deadline) {
+  asking.stop.throw_if_requested();
   if (Clock::now() > deadline) {
     throw Error(ErrorKind::timeout, "BGSAVE was not done in time");
   }
@@ -88,37 +84,36 @@ void wait_a_little(const Session& session, Clock::time_point deadline) {
 
 }  // namespace
 
-RedisSaved save_redis(Session& session, const std::string& container,
-                      const classes::RedisSave& save) {
-  Client client(session, container, save);
+Saved save(const Asking& asking) {
+  Client client(asking);
   const auto deadline = Clock::now() + longest_save;
-  classes::RedisInfo before = client.info();
+  Info before = client.info();
   std::int64_t asked = 0;
   bool started = false;
   std::vector<std::string> command{"BGSAVE"};
   for (;;) {
     // Before 7.0 only LASTSAVE tells one save from another, in whole seconds: begin in a new one.
     while (!before.rdb_saves && unix_now() <= before.last_save_time) {
-      wait_a_little(session, deadline);
+      wait_a_little(asking, deadline);
     }
     asked = unix_now();
     const std::string reply = client.ask(command);
-    const classes::BgsaveReply meaning = classes::parse_bgsave_reply(reply);
-    if (meaning == classes::BgsaveReply::refused) {
+    const BgsaveReply meaning = parse_bgsave_reply(reply);
+    if (meaning == BgsaveReply::refused) {
       refuse("refused: " + std::string(trimmed(reply)));
     }
-    if (meaning == classes::BgsaveReply::already_in_progress) {
+    if (meaning == BgsaveReply::already_in_progress) {
       // That one began before we asked: what has changed since may not be in it.
-      session.reporter.note("waiting for a save that was under way already");
-      while (client.info().bgsave_in_progress) wait_a_little(session, deadline);
+      asking.reporter.note("waiting for a save that was under way already");
+      while (client.info().bgsave_in_progress) wait_a_little(asking, deadline);
       before = client.info();
       continue;
     }
-    if (meaning == classes::BgsaveReply::ask_to_schedule) {
+    if (meaning == BgsaveReply::ask_to_schedule) {
       command = {"BGSAVE", "SCHEDULE"};
       continue;
     }
-    started = meaning == classes::BgsaveReply::started;
+    started = meaning == BgsaveReply::started;
     break;
   }
 
@@ -126,36 +121,51 @@ RedisSaved save_redis(Session& session, const std::string& container,
   bool tell = true;
   for (;;) {
     if (tell && Clock::now() > told) {
-      session.reporter.note("waiting for the server to have saved");
+      asking.reporter.note("waiting for the server to have saved");
       tell = false;
     }
-    const classes::RedisInfo now = info_during_save(session, container, client);
+    const Info now = info_during_save(asking, client);
     // A scheduled save that has begun is a started one.
     started = started || now.bgsave_in_progress;
-    const classes::SaveState state = classes::save_state(before, now, started, asked);
-    if (state == classes::SaveState::done) return {before, now};
-    if (state == classes::SaveState::failed) {
+    const SaveState state = save_state(before, now, started, asked);
+    if (state == SaveState::done) return {before, now};
+    if (state == SaveState::failed) {
       throw Error(ErrorKind::capture, "the server's background save failed",
                   "see its log: often the disk is full, or its directory is not writable");
     }
-    wait_a_little(session, deadline);
+    wait_a_little(asking, deadline);
   }
 }
 
-Json keyspace_of(Session& session, const std::string& container, const classes::RedisSave& save,
-                 const RedisSaved& saved, Timestamp written) {
-  classes::RedisInfo after = saved.after;
+Json saved_json(const Saved& saved) {
+  return {{"keyspace_before", saved.before.keyspace},
+          {"keyspace_after", saved.after.keyspace},
+          {"aof_enabled", saved.after.aof_enabled},
+          {"last_save_time", saved.after.last_save_time}};
+}
+
+Saved parse_saved(const Json& json) {
+  Saved saved;
+  saved.before.keyspace = json.at("keyspace_before");
+  saved.after.keyspace = json.at("keyspace_after");
+  saved.after.aof_enabled = json.at("aof_enabled").get<bool>();
+  saved.after.last_save_time = json.at("last_save_time").get<std::int64_t>();
+  return saved;
+}
+
+Json keyspace_of(const Asking& asking, const Saved& saved, Timestamp written) {
+  Info after = saved.after;
   if (after.aof_enabled || written.time_since_epoch().count() > after.last_save_time) {
     try {
-      const classes::RedisInfo now = Client(session, container, save).info();
+      const Info now = Client(asking).info();
       // One that was stopped for the archive has only just begun again.
       if (!now.loading) after = now;
     } catch (const Error&) {
       // Whole it is, whether or not the server still lives to be asked.
-      session.stop.throw_if_requested();
+      asking.stop.throw_if_requested();
     }
   }
-  return classes::keyspace_around(saved.before, after);
+  return keyspace_around(saved.before, after);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::services::redis

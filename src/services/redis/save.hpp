@@ -2,33 +2,43 @@
 // done.
 #pragma once
 
+#include <string>
+
+#include "bba/base/reporter.hpp"
+#include "bba/base/stop.hpp"
 #include "bba/base/time.hpp"
+#include "bba/docker/engine.hpp"
+#include "bba/service/service.hpp"
 #include "server.hpp"
-#include "bba/run/session.hpp"
 
-namespace bba::ops {
+namespace bba::services::redis {
 
-// The service will not do its own procedure; the capture's if_refused is to be done instead.
-class Refused : public Error {
- public:
-  explicit Refused(std::string_view reason) : Error(ErrorKind::capture, reason) {}
+// How the server is asked: by this client in its container.
+struct Asking {
+  docker::Engine& engine;
+  Reporter& reporter;
+  const Stop& stop;
+  const std::string& container;
+  const wire::ExecConfig& client;
 };
 
 // What the server said of itself right before it was asked to save, and once it had saved.
-struct RedisSaved {
-  classes::RedisInfo before;
-  classes::RedisInfo after;
+struct Saved {
+  Info before;
+  Info after;
 };
-// Throws Refused where the server will not save at all; Error{capture} where it wants another
-// password or user for that, where a save that it began has failed, or where the server is gone
-// before its end.
-RedisSaved save_redis(Session& session, const std::string& container,
-                      const classes::RedisSave& save);
+// Throws service::Refused where the server will not save at all; Error{capture} where it wants
+// another password or user for that, where a save that it began has failed, or where the server is
+// gone before its end.
+Saved save(const Asking& asking);
+
+// Of the two what keyspace_of() needs, from before the parts are read to after.
+Json saved_json(const Saved& saved);
+Saved parse_saved(const Json& json);
 
 // ArtifactRecord::found.keyspace of an archive with an RDB that was written at `written`, asked
 // once it has been read. What it holds may be newer than the save: the server may have saved by
 // itself since, or keep an append-only file. Then `after` is counted now.
-Json keyspace_of(Session& session, const std::string& container, const classes::RedisSave& save,
-                 const RedisSaved& saved, Timestamp written);
+Json keyspace_of(const Asking& asking, const Saved& saved, Timestamp written);
 
-}  // namespace bba::ops
+}  // namespace bba::services::redis

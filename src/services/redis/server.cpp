@@ -6,9 +6,10 @@
 
 #include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
-#include "bba/service/mounted_archive.hpp"
+#include "bba/services/files.hpp"
+#include "redis.hpp"
 
-namespace bba::classes {
+namespace bba::services::redis {
 
 namespace {
 
@@ -56,69 +57,77 @@ std::optional<std::string> command_value(const wire::Container& container,
 
 // The directory as an archive part, seen on the host through the mount that holds it, and a part
 // for each data mount inside of it. The other mounts are not the server's data.
-Capture directory_capture(const Target& target, std::vector<MountChoice> mounts,
-                          const std::vector<wire::ContainerSummary>& all, Consistency wanted,
-                          const std::string& directory) {
-  Target narrowed = target;
+service::Capture directory_capture(const service::Target& target,
+                                   std::vector<service::MountChoice> mounts,
+                                   const std::vector<wire::ContainerSummary>& all,
+                                   service::Consistency wanted, const std::string& directory) {
+  service::Target narrowed = target;
   narrowed.settings.paths = {directory};
-  narrow_to_paths(narrowed.settings.paths, mounts,
-                  "not the server's directory, which is " + directory);
-  Capture capture = mounted_archive(narrowed, mounts, all, wanted);
+  service::narrow_to_paths(narrowed.settings.paths, mounts,
+                           "not the server's directory, which is " + directory);
+  service::Capture capture =
+      files::mounted_archive(narrowed, mounts, all, wanted, directory_kind());
   capture.target.settings.paths = target.settings.paths;
   // A directory on no mount is written by this container alone.
   const bool listed = std::any_of(capture.quiesce.begin(), capture.quiesce.end(),
                                   [&](const auto& one) { return one.id == target.container.id; });
-  if (wanted != Consistency::live && target.container.running && !listed) {
+  if (wanted != service::Consistency::live && target.container.running && !listed) {
     capture.quiesce.insert(capture.quiesce.begin(), {target.container.id, target.container.name});
   }
   return capture;
 }
 
 // What the server writes before it renames it into place.
-void leave_out_temporary(Capture& capture) {
-  for (Part& part : capture.parts) {
-    auto& archive = std::get<PathArchive>(part.what);
+void leave_out_temporary(service::Capture& capture) {
+  for (service::Part& part : capture.parts) {
+    auto& archive = std::get<service::PathArchive>(part.what);
     archive.excludes.push_back(archive.path + "/temp-*.rdb");
     archive.excludes.push_back(archive.path + "/temp-rewriteaof-*.aof");
   }
 }
 
-// `required_in`: the directory where the server has just written it; empty where that is not known.
-void look_for_rdb(Capture& capture, const std::string& name, const std::string& required_in) {
-  for (Part& part : capture.parts) {
-    auto& archive = std::get<PathArchive>(part.what);
-    archive.rdb_file = name;
-    archive.rdb_required = !required_in.empty() && archive.path == required_in;
+// What the file check is told. `required_in`: the directory where the server has just written it;
+// empty where that is not known. `stale`: the server goes on without having saved.
+void look_for_rdb(service::Capture& capture, const std::string& name,
+                  const std::string& required_in, bool stale) {
+  for (service::Part& part : capture.parts) {
+    auto& archive = std::get<service::PathArchive>(part.what);
+    archive.expected = {{"rdb_file", name},
+                        {"required", !required_in.empty() && archive.path == required_in},
+                        {"stale", stale}};
   }
 }
 
-std::string rdb_name(const Target& target, const std::optional<std::string>& dbfilename) {
+std::string rdb_name(const service::Target& target, const std::optional<std::string>& dbfilename) {
   if (dbfilename) return *dbfilename;
   return command_value(target.container, "--dbfilename").value_or("dump.rdb");
 }
 
 // What the operator named, else the server's own directory, else the mounted data, else the
 // directory that the server was started in.
-Capture data_archive(const Target& target, const std::optional<std::string>& directory,
-                     const std::vector<MountChoice>& mounts,
-                     const std::vector<wire::ContainerSummary>& all, Consistency wanted) {
+service::Capture data_archive(const service::Target& target,
+                              const std::optional<std::string>& directory,
+                              const std::vector<service::MountChoice>& mounts,
+                              const std::vector<wire::ContainerSummary>& all,
+                              service::Consistency wanted) {
   std::string narrowed = directory.value_or("");
-  const bool has_data =
-      std::any_of(mounts.begin(), mounts.end(), [](const MountChoice& one) { return one.taken; });
+  const bool has_data = std::any_of(mounts.begin(), mounts.end(),
+                                    [](const service::MountChoice& one) { return one.taken; });
   if (!directory && !has_data) {
     narrowed =
         normal_path(command_value(target.container, "--dir").value_or(target.container.working_dir))
             .value_or("");
   }
   const bool narrow = target.settings.paths.empty() && narrowed.starts_with('/') && narrowed != "/";
-  Capture capture = narrow ? directory_capture(target, mounts, all, wanted, narrowed)
-                           : mounted_archive(target, mounts, all, wanted);
+  service::Capture capture =
+      narrow ? directory_capture(target, mounts, all, wanted, narrowed)
+             : files::mounted_archive(target, mounts, all, wanted, directory_kind());
   leave_out_temporary(capture);
   return capture;
 }
 
 // Why the directory to archive is not known; empty where it is.
-std::string directory_unknown(const RedisFacts& facts) {
+std::string directory_unknown(const Facts& facts) {
   if (!facts.dir) return fmt::format("CONFIG GET is refused ({})", facts.config_refusal);
   if (!facts.dir->starts_with('/') || *facts.dir == "/") {
     return fmt::format("the server's directory is {}", *facts.dir);
@@ -128,23 +137,27 @@ std::string directory_unknown(const RedisFacts& facts) {
 
 }  // namespace
 
-std::vector<std::string> redis_password_variables() {
+std::vector<std::string> password_variables() {
   return {"REDISCLI_AUTH", "REDIS_PASSWORD", "VALKEY_PASSWORD"};
 }
 
-std::optional<std::string> redis_requirepass(const wire::Container& container) {
+std::optional<std::string> requirepass(const wire::Container& container) {
   return command_value(container, "--requirepass");
 }
 
-std::vector<wire::ExecConfig> redis_clients(const Target& target,
-                                            const std::optional<std::string>& container_password) {
+std::string append_file_name(const wire::Container& container) {
+  return command_value(container, "--appendfilename").value_or("appendonly.aof");
+}
+
+std::vector<wire::ExecConfig> clients(const service::Target& target,
+                                      const std::optional<std::string>& container_password) {
   std::vector<std::optional<std::string>> passwords;
   const auto add = [&](const std::optional<std::string>& password) {
     if (std::find(passwords.begin(), passwords.end(), password) == passwords.end()) {
       passwords.push_back(password);
     }
   };
-  const std::vector<std::string> names = redis_password_variables();
+  const std::vector<std::string> names = password_variables();
   std::vector<wire::EnvVar> others;
   for (const wire::EnvVar& variable : target.operator_env) {
     if (std::find(names.begin(), names.end(), variable.name) == names.end()) {
@@ -154,10 +167,10 @@ std::vector<wire::ExecConfig> redis_clients(const Target& target,
     }
   }
   if (container_password) add(container_password);
-  if (const auto password = redis_requirepass(target.container)) add(password);
+  if (const auto password = requirepass(target.container)) add(password);
   add(std::nullopt);
 
-  std::vector<wire::ExecConfig> clients;
+  std::vector<wire::ExecConfig> all;
   for (const auto& password : passwords) {
     for (const char* program : {"redis-cli", "valkey-cli"}) {
       wire::ExecConfig client;
@@ -170,20 +183,19 @@ std::vector<wire::ExecConfig> redis_clients(const Target& target,
       }
       client.env = others;
       if (password) client.env.push_back({"REDISCLI_AUTH", *password});
-      clients.push_back(std::move(client));
+      all.push_back(std::move(client));
     }
   }
-  return clients;
+  return all;
 }
 
-wire::ExecConfig redis_command(const wire::ExecConfig& client,
-                               const std::vector<std::string>& command) {
+wire::ExecConfig command(const wire::ExecConfig& client, const std::vector<std::string>& command) {
   wire::ExecConfig exec = client;
   exec.argv.insert(exec.argv.end(), command.begin(), command.end());
   return exec;
 }
 
-std::optional<std::string> redis_error(std::string_view out) {
+std::optional<std::string> error_reply(std::string_view out) {
   out = trimmed(out);
   if (out.starts_with("(error) ")) out.remove_prefix(8);
   constexpr std::array codes{"ERR ",     "NOAUTH ",     "WRONGPASS ", "NOPERM ",
@@ -202,8 +214,8 @@ bool refuses_credentials(std::string_view words) {
                      [&](std::string_view code) { return words.find(code) != words.npos; });
 }
 
-std::optional<RedisInfo> parse_redis_info(std::string_view out) {
-  RedisInfo info;
+std::optional<Info> parse_info(std::string_view out) {
+  Info info;
   const auto version = info_field(out, "redis_version");
   const auto in_progress = number<int>(info_field(out, "rdb_bgsave_in_progress"));
   const auto last_save = number<std::int64_t>(info_field(out, "rdb_last_save_time"));
@@ -239,10 +251,10 @@ std::optional<RedisInfo> parse_redis_info(std::string_view out) {
   return info;
 }
 
-Json keyspace_around(const RedisInfo& before, const RedisInfo& after) {
+Json keyspace_around(const Info& before, const Info& after) {
   const Json none = {{"keys", 0}, {"expires", 0}};
   Json around = Json::object();
-  for (const RedisInfo* moment : {&before, &after}) {
+  for (const Info* moment : {&before, &after}) {
     for (const auto& [database, counts] : moment->keyspace.items()) {
       if (!around.contains(database)) around[database] = {{"before", none}, {"after", none}};
       around[database][moment == &before ? "before" : "after"] = counts;
@@ -265,8 +277,7 @@ BgsaveReply parse_bgsave_reply(std::string_view out) {
   return BgsaveReply::refused;
 }
 
-SaveState save_state(const RedisInfo& before, const RedisInfo& now, bool started,
-                     std::int64_t asked) {
+SaveState save_state(const Info& before, const Info& now, bool started, std::int64_t asked) {
   if (now.bgsave_in_progress) return SaveState::running;
   const bool counted = !now.rdb_saves || !before.rdb_saves || *now.rdb_saves > *before.rdb_saves;
   const bool dated = now.last_save_time >= asked &&
@@ -277,19 +288,20 @@ SaveState save_state(const RedisInfo& before, const RedisInfo& now, bool started
   return SaveState::running;
 }
 
-Capture redis_dump(const Target& target, const wire::ExecConfig& client, const RedisFacts& facts,
-                   const std::vector<MountChoice>& mounts,
-                   const std::vector<wire::ContainerSummary>& all, Consistency wanted) {
+service::Capture save_capture(const service::Target& target, const wire::ExecConfig& client,
+                              const Facts& facts, const std::vector<service::MountChoice>& mounts,
+                              const std::vector<wire::ContainerSummary>& all,
+                              service::Consistency wanted) {
   const std::string unknown = directory_unknown(facts);
   const std::optional<std::string> directory = unknown.empty() ? facts.dir : std::nullopt;
-  const bool automatic = wanted == Consistency::automatic;
+  const bool automatic = wanted == service::Consistency::automatic;
   // Without an append-only file the RDB alone counts, and it is renamed into place: nothing need be
   // held still. What else lies beside it is not known where the directory is not.
   const bool hold_still = facts.info.aof_enabled || !directory;
-  const Consistency chosen =
-      automatic ? (hold_still ? Consistency::pause : Consistency::live) : wanted;
+  const service::Consistency chosen =
+      automatic ? (hold_still ? service::Consistency::pause : service::Consistency::live) : wanted;
 
-  Capture capture = data_archive(target, directory, mounts, all, chosen);
+  service::Capture capture = data_archive(target, directory, mounts, all, chosen);
   capture.strategy =
       directory ? "BGSAVE, then the data directory" : "BGSAVE, then the mounted data";
   if (automatic) {
@@ -301,30 +313,35 @@ Capture redis_dump(const Target& target, const wire::ExecConfig& client, const R
                                : "the RDB is renamed into place: a live copy of it is whole";
   }
   const std::string rdb = rdb_name(target, facts.dbfilename);
-  look_for_rdb(capture, rdb, facts.dbfilename ? directory.value_or("") : "");
-  if (!unknown.empty()) capture = as_fallback(std::move(capture), unknown);
-  capture.save_first = RedisSave{client};
+  look_for_rdb(capture, rdb, facts.dbfilename ? directory.value_or("") : "", false);
+  if (!unknown.empty()) capture = service::as_fallback(std::move(capture), unknown);
+  capture.procedure = client;
+  Json environment = Json::array();
+  for (const wire::EnvVar& variable : client.env) environment.push_back(variable.name);
   capture.facts = {{"version", facts.info.version},
                    {"role", facts.info.role},
                    {"aof_enabled", facts.info.aof_enabled},
-                   {"keyspace", facts.info.keyspace}};
+                   {"keyspace", facts.info.keyspace},
+                   {"cli", client.argv},
+                   {"environment", std::move(environment)}};
   if (facts.dir) capture.facts["dir"] = *facts.dir;
   if (facts.dbfilename) capture.facts["dbfilename"] = *facts.dbfilename;
 
-  Capture otherwise =
-      data_archive(target, directory, mounts, all, automatic ? Consistency::pause : wanted);
-  look_for_rdb(otherwise, rdb, "");
+  service::Capture otherwise = data_archive(target, directory, mounts, all,
+                                            automatic ? service::Consistency::pause : wanted);
+  look_for_rdb(otherwise, rdb, "", target.container.running);
   otherwise.facts = capture.facts;
-  capture.if_refused = std::make_shared<const Capture>(std::move(otherwise));
+  capture.if_refused = std::make_shared<const service::Capture>(std::move(otherwise));
   return capture;
 }
 
-Capture redis_files(const Target& target, const std::vector<MountChoice>& mounts,
-                    const std::vector<wire::ContainerSummary>& all, Consistency wanted,
-                    const std::string& reason) {
-  Capture capture = data_archive(target, std::nullopt, mounts, all, wanted);
-  look_for_rdb(capture, rdb_name(target, std::nullopt), "");
-  return as_fallback(std::move(capture), reason);
+service::Capture files_capture(const service::Target& target,
+                               const std::vector<service::MountChoice>& mounts,
+                               const std::vector<wire::ContainerSummary>& all,
+                               service::Consistency wanted, const std::string& reason) {
+  service::Capture capture = data_archive(target, std::nullopt, mounts, all, wanted);
+  look_for_rdb(capture, rdb_name(target, std::nullopt), "", target.container.running);
+  return service::as_fallback(std::move(capture), reason);
 }
 
-}  // namespace bba::classes
+}  // namespace bba::services::redis

@@ -5,7 +5,7 @@
 
 #include "bba/base/text.hpp"
 
-namespace bba::classes {
+namespace bba::services::vault {
 
 namespace {
 
@@ -18,12 +18,12 @@ std::vector<std::string> prefixes(const std::string& program) {
 }
 
 // Under either program's name.
-bool in_container(const Target& target, const std::string& name) {
+bool in_container(const service::Target& target, const std::string& name) {
   return wire::env_value(target.container, "VAULT_" + name) ||
          wire::env_value(target.container, "BAO_" + name);
 }
 
-std::vector<wire::EnvVar> environment_of(const std::string& program, const Target& target,
+std::vector<wire::EnvVar> environment_of(const std::string& program, const service::Target& target,
                                          const Environment& operator_environment) {
   std::vector<wire::EnvVar> env;
   for (const char* name : {"TOKEN", "ADDR", "CACERT", "SKIP_VERIFY", "NAMESPACE"}) {
@@ -47,22 +47,22 @@ std::vector<wire::EnvVar> environment_of(const std::string& program, const Targe
 
 }  // namespace
 
-std::vector<wire::ExecConfig> vault_probes(const Target& target,
-                                           const Environment& operator_environment) {
+std::vector<wire::ExecConfig> probes(const service::Target& target,
+                                     const Environment& operator_environment) {
   const std::string image = conf::image_repository(target.container.config_image);
   std::vector<std::string> programs{"vault", "bao"};
   if (image.find("bao") != image.npos) std::reverse(programs.begin(), programs.end());
-  std::vector<wire::ExecConfig> probes;
+  std::vector<wire::ExecConfig> all;
   for (const std::string& program : programs) {
     wire::ExecConfig probe;
     probe.argv = {program, "status", "-format=json"};
     probe.env = environment_of(program, target, operator_environment);
-    probes.push_back(std::move(probe));
+    all.push_back(std::move(probe));
   }
-  return probes;
+  return all;
 }
 
-bool has_token(const Target& target, const wire::ExecConfig& probe) {
+bool has_token(const service::Target& target, const wire::ExecConfig& probe) {
   for (const std::string& prefix : prefixes(probe.argv.front())) {
     const std::string name = prefix + "TOKEN";
     const auto held = wire::env_value(target.container, name);
@@ -75,21 +75,22 @@ bool has_token(const Target& target, const wire::ExecConfig& probe) {
   return false;
 }
 
-std::optional<VaultStatus> parse_vault_status(std::string_view out) {
+std::optional<Status> parse_status(std::string_view out) {
   const std::optional<Json> json = parse_json(trimmed(out));
   if (!json) return std::nullopt;
   const auto sealed = bool_member(*json, "sealed");
   if (!sealed) return std::nullopt;
-  VaultStatus status;
+  Status status;
   status.sealed = *sealed;
   status.initialized = bool_member(*json, "initialized").value_or(true);
   status.version = string_member(*json, "version").value_or("");
   status.storage_type = string_member(*json, "storage_type").value_or("");
   status.cluster_name = string_member(*json, "cluster_name").value_or("");
+  status.cluster_id = string_member(*json, "cluster_id").value_or("");
   return status;
 }
 
-std::optional<std::string> no_snapshot_because(const VaultStatus& status) {
+std::optional<std::string> no_snapshot_because(const Status& status) {
   if (!status.storage_type.empty() && status.storage_type != "raft") {
     return fmt::format("its storage is {}, not raft", status.storage_type);
   }
@@ -98,21 +99,24 @@ std::optional<std::string> no_snapshot_because(const VaultStatus& status) {
   return std::nullopt;
 }
 
-Capture vault_snapshot(const Target& target, const wire::ExecConfig& probe,
-                       const VaultStatus& status) {
-  Capture capture;
+service::Capture snapshot_capture(const service::Target& target, const wire::ExecConfig& probe,
+                                  const Status& status) {
+  service::Capture capture;
   capture.target = target;
   capture.strategy = "raft snapshot";
-  capture.consistency = Consistency::live;
+  capture.consistency = service::Consistency::live;
   capture.consistency_reason = "a snapshot is one point of the raft log";
-  ExecDump dump;
-  dump.format = ExecDump::Format::raft_snapshot;
+  service::ExecDump dump;
   dump.exec = probe;
   dump.exec.argv = {probe.argv.front(), "operator", "raft", "snapshot", "save", "/dev/stdout"};
-  capture.parts.push_back({"", std::move(dump)});
+  capture.parts.push_back({"", nullptr, std::move(dump)});
   capture.facts = {{"version", status.version},
                    {"storage_type", status.storage_type},
-                   {"cluster_name", status.cluster_name}};
+                   {"cluster_name", status.cluster_name},
+                   {"cluster_id", status.cluster_id}};
+  // With which variables the server was reached: their names alone.
+  Json& names = capture.facts["environment"] = Json::array();
+  for (const wire::EnvVar& variable : probe.env) names.push_back(variable.name);
   capture.follow_ups.push_back(
       "restoring needs the unseal keys of this Vault: they are not in the snapshot");
   for (const wire::EnvVar& variable : probe.env) {
@@ -153,4 +157,4 @@ std::string snapshot_hint(std::string_view words, const std::string& module,
   return {};
 }
 
-}  // namespace bba::classes
+}  // namespace bba::services::vault

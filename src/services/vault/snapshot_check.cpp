@@ -1,3 +1,5 @@
+#include "snapshot_check.hpp"
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -6,12 +8,11 @@
 
 #include "bba/base/json.hpp"
 #include "bba/base/text.hpp"
-#include "bba/pipe/check.hpp"
 #include "bba/pipe/compress.hpp"
 #include "bba/pipe/digest.hpp"
 #include "bba/pipe/tar.hpp"
 
-namespace bba::pipe {
+namespace bba::services::vault {
 
 namespace {
 
@@ -30,18 +31,18 @@ std::uint64_t meta_number(const Json& meta, std::string_view key) {
 
 }  // namespace
 
-struct SnapshotCheck::Impl : public TarVisitor {
+struct SnapshotCheck::Impl : public pipe::TarVisitor {
   struct File {
     std::uint64_t size = 0;
     std::string content;  // of the small ones
     std::string sha256;
   };
 
-  bool entry(const TarEntry& entry) override {
+  bool entry(const pipe::TarEntry& entry) override {
     static constexpr std::string_view known[] = {"meta.json", "state.bin", "SHA256SUMS",
                                                  "SHA256SUMS.sealed"};
     if (std::find(std::begin(known), std::end(known), entry.path) == std::end(known) ||
-        entry.type != TarType::file) {
+        entry.type != pipe::TarType::file) {
       refuse(fmt::format("{} does not belong into one", entry.path));
     }
     const auto [position, added] = files.try_emplace(entry.path);
@@ -71,12 +72,12 @@ struct SnapshotCheck::Impl : public TarVisitor {
   std::map<std::string, File, std::less<>> files;
   File* current = nullptr;
   bool small = false;
-  Hasher hasher;
+  pipe::Hasher hasher;
   std::uint64_t index = 0;
   std::uint64_t term = 0;
 
-  TarReader tar{*this, nullptr};
-  std::unique_ptr<Stage> gzip = make_decompressor(Compression::gzip, tar);
+  pipe::TarReader tar{*this, nullptr};
+  std::unique_ptr<pipe::Stage> gzip = pipe::make_decompressor(pipe::Compression::gzip, tar);
 };
 
 // Lines of "<sum>  <name>", in any order: the writer walks a hash map.
@@ -141,4 +142,4 @@ std::uint64_t SnapshotCheck::state_bytes() const noexcept {
   return state == impl_->files.end() ? 0 : state->second.size;
 }
 
-}  // namespace bba::pipe
+}  // namespace bba::services::vault

@@ -13,7 +13,7 @@
 #include "unit/commands/sets.hpp"
 #include "unit/store/support.hpp"
 
-namespace bba::ops {
+namespace bba::capture {
 namespace {
 
 using namespace test;
@@ -28,9 +28,9 @@ using Lines = std::vector<std::string>;
 struct Dump {
   FakeEngine fake;
   World world{fake.socket_path()};
-  Debts debts{world.state(), fake.host()};
-  store::BackupDirectory directory = store::BackupDirectory::open_existing(world.backups());
-  classes::Capture capture;
+  run::Debts debts{world.state(), fake.host()};
+  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
+  service::Capture capture;
   std::string text = sql_content().bytes;
 
   Dump() {
@@ -47,7 +47,7 @@ struct Dump {
                         {"com.docker.compose.service", "db"}};
     capture.strategy = "pg_dumpall";
     capture.warnings = {"a warning"};
-    classes::ExecDump dump;
+    service::ExecDump dump;
     dump.exec.argv = {"pg_dumpall", "-w"};
     capture.parts.push_back({"", dump});
     fake.on("POST /containers/c0ffee/exec", {send(answer(201, R"({"Id":"e1"})"))});
@@ -198,9 +198,9 @@ TEST_CASE("where one name of several cannot be had, none is left") {
 
 TEST_CASE("a time limit ends the reading of a directory of this host, files or none") {
   World world;
-  Debts debts(world.state(), "unix:///nonexistent/engine.sock");
-  const auto backups = store::BackupDirectory::open_existing(world.backups());
-  const classes::Capture capture;
+  run::Debts debts(world.state(), "unix:///nonexistent/engine.sock");
+  const auto backups = store::OwnedDirectory::open_existing(world.backups());
+  const service::Capture capture;
   const CaptureContext context{world.session, debts, capture, backups, pipe::Compression::gzip};
   const std::string project = world.temp / "project";
   std::filesystem::create_directories(project + "/empty");
@@ -227,4 +227,4 @@ TEST_CASE("where the names cannot be taken back either, the first failure is wha
   CHECK(contains(told, "web-20261123T120000Z.sql.gz: a file of this name exists already"));
 }
 
-}  // namespace bba::ops
+}  // namespace bba::capture

@@ -7,7 +7,7 @@
 #include "bba/capture/execute.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::capture {
 namespace {
 
 using namespace test;
@@ -39,7 +39,7 @@ class Arrivals {
   Fd fd_;
 };
 
-CapturedSet captured(const store::BackupDirectory& directory, const std::string& module) {
+CapturedSet captured(const store::OwnedDirectory& directory, const std::string& module) {
   CapturedSet set;
   set.manifest.module = module;
   set.manifest.module_class = "E";
@@ -61,7 +61,7 @@ CapturedSet captured(const store::BackupDirectory& directory, const std::string&
 
 TEST_CASE("no manifest has a name before every artifact of every set has one") {
   World world;
-  const auto directory = store::BackupDirectory::open_existing(world.backups());
+  const auto directory = store::OwnedDirectory::open_existing(world.backups());
   std::vector<CapturedSet> sets;
   sets.push_back(captured(directory, "db"));
   sets.push_back(captured(directory, "web"));
@@ -75,4 +75,4 @@ TEST_CASE("no manifest has a name before every artifact of every set has one") {
   }
 }
 
-}  // namespace bba::ops
+}  // namespace bba::capture

@@ -9,7 +9,7 @@
 #include "bba/base/error.hpp"
 
 using namespace bba;
-using namespace bba::ops;
+using namespace bba::capture;
 
 namespace {
 

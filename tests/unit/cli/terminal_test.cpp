@@ -76,7 +76,7 @@ const Terminal::Style never{.color = Color::never};
 const Terminal::Style always{.color = Color::always};
 
 // Tells the progress until the first picture is due, by the terminal's own clock, and once more.
-void show(Terminal& terminal, const ops::Progress& progress) {
+void show(Terminal& terminal, const Progress& progress) {
   terminal.progress(progress);
   const auto start = std::chrono::steady_clock::now();
   while (std::chrono::steady_clock::now() - start < std::chrono::milliseconds(200)) {

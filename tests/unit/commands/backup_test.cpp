@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-namespace bba::ops {
+namespace bba::commands {
 
 TEST_CASE("a manifest of a whole set needs no hand, one of a fallback or an incomplete set does") {
   store::Manifest manifest;
@@ -22,4 +22,4 @@ TEST_CASE("a manifest of a whole set needs no hand, one of a fallback or an inco
   CHECK(needs_hand_of(manifest).size() == 2);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -6,11 +6,11 @@
 
 #include <doctest/doctest.h>
 
-#include "bba/store/proof.hpp"
 #include "bba/store/lock.hpp"
+#include "bba/store/proof.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 namespace {
 
 using namespace test;
@@ -32,7 +32,7 @@ bool has_receipt(const World& world) {
 TEST_CASE("the receipt says what was compared, and what was not proven") {
   World world;
   put_snapshot(world);
-  const Drill drill = ops::drill(world.session, {"vault"});
+  const Drill drill = drill(world.session, {"vault"});
   REQUIRE(drill.lines.size() == 1);
   CHECK(contains(drill.lines[0], "vault-20261123T120000Z.snap: index 4711, term 3"));
   CHECK(drill.needs_hand.empty());
@@ -53,19 +53,19 @@ TEST_CASE("the receipt says what was compared, and what was not proven") {
   CHECK(contains(dump_json(receipt.at("not_proven")), "unseal keys"));
 
   const auto catalogue =
-      store::read_catalogue(store::BackupDirectory::open_existing(world.backups()), "vault");
-  CHECK(is_drilled(catalogue.sets.at(0)));
+      store::read_catalogue(store::OwnedDirectory::open_existing(world.backups()), "vault");
+  CHECK(store::is_drilled(catalogue.sets.at(0)));
   CHECK(catalogue.orphans.empty());
-  const auto proof = read_proof(world.proofs(), "vault", ::geteuid());
+  const auto proof = store::read_proof(world.proofs(), "vault", ::geteuid());
   REQUIRE(proof);
-  CHECK(proof->level == ProofLevel::drilled);
+  CHECK(proof->level == store::ProofLevel::drilled);
 }
 
 TEST_CASE("a second drill replaces the receipt, whatever stood there") {
   World world;
   put_snapshot(world);
   write_file(world.path(receipt_file), "no receipt at all");
-  const Drill drill = ops::drill(world.session, {"vault"});
+  const Drill drill = drill(world.session, {"vault"});
   CHECK(parse_json(read_file(world.path(receipt_file))) == drill.receipt);
   CHECK(names_in(world.backups()).size() == 3);
 }
@@ -75,7 +75,7 @@ TEST_CASE("a module's newest set, a manifest, an artifact") {
   put_snapshot(world);
   put_snapshot(world, noon + 1h);
   const auto drilled = [&](const std::string& reference) {
-    return ops::drill(world.session, {reference}).receipt.at("manifest");
+    return drill(world.session, {reference}).receipt.at("manifest");
   };
   CHECK(drilled("vault") == "vault-20261123T130000Z.manifest.json");
   CHECK(drilled(world.path("vault-20261123T120000Z.manifest.json")) ==
@@ -93,7 +93,7 @@ TEST_CASE("a reference that means no set") {
   World world;
   put_snapshot(world);
   const auto kind_of = [&](const std::string& reference) {
-    return thrown_by([&] { ops::drill(world.session, {reference}); }).kind;
+    return thrown_by([&] { drill(world.session, {reference}); }).kind;
   };
   CHECK(kind_of("nobody") == ErrorKind::config);
   CHECK(kind_of("No Id") == ErrorKind::usage);
@@ -115,19 +115,19 @@ TEST_CASE("a reference that means no set") {
 TEST_CASE("a set that does not pass verify is not drilled, and loses its proof") {
   World world;
   put_snapshot(world);
-  ops::drill(world.session, {"vault"});
+  drill(world.session, {"vault"});
   const std::string artifact = world.path("vault-20261123T120000Z.snap");
   write_file(artifact, read_file(artifact) + "x");
-  const Thrown broken = thrown_by([&] { ops::drill(world.session, {"vault"}); });
+  const Thrown broken = thrown_by([&] { drill(world.session, {"vault"}); });
   CHECK(broken.kind == ErrorKind::artifact);
   CHECK(contains(broken.hint, "not pass verify"));
-  CHECK_FALSE(read_proof(world.proofs(), "vault", ::geteuid()));
+  CHECK_FALSE(store::read_proof(world.proofs(), "vault", ::geteuid()));
 }
 
 TEST_CASE("what needs a container says so where there is no engine") {
   World world;
   put_set(world, "kuma", noon, {{"", tar_content()}});
-  const Thrown thrown = thrown_by([&] { ops::drill(world.session, {"kuma"}); });
+  const Thrown thrown = thrown_by([&] { drill(world.session, {"kuma"}); });
   CHECK(thrown.kind == ErrorKind::engine);
   CHECK(names_in(world.backups()).size() == 2);
 }
@@ -137,11 +137,11 @@ TEST_CASE("another run of the module, and a request to stop") {
   put_snapshot(world);
   {
     const store::ModuleLock lock(world.state(), "vault");
-    CHECK(thrown_by([&] { ops::drill(world.session, {"vault"}); }).kind == ErrorKind::busy);
+    CHECK(thrown_by([&] { drill(world.session, {"vault"}); }).kind == ErrorKind::busy);
   }
   world.stop.request(SIGTERM);
-  CHECK(thrown_by([&] { ops::drill(world.session, {"vault"}); }).kind == ErrorKind::terminated);
+  CHECK(thrown_by([&] { drill(world.session, {"vault"}); }).kind == ErrorKind::terminated);
   CHECK_FALSE(has_receipt(world));
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

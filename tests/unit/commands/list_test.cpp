@@ -6,7 +6,7 @@
 
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 namespace {
 
 using namespace test;
@@ -117,4 +117,4 @@ TEST_CASE("a directory that is not there and an id that is none are errors") {
   CHECK(thrown_by([&] { list(world.session, ""); }).kind == ErrorKind::storage);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -9,7 +9,7 @@
 #include "fake_engine.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 namespace {
 
 using namespace test;
@@ -59,7 +59,7 @@ struct PlanWorld {
                                                "}\n  release: {backup_ref_modules: [" +
                                                join(references, ", ") + "]}\n");
   }
-  classes::Capture capture(const Wish& wish) { return make_capture(world.session, wish); }
+  service::Capture capture(const Wish& wish) { return make_capture(world.session, wish); }
   Lines members(const std::string& id, std::optional<char> module_class = {}) {
     Wish wish;
     wish.module = id;
@@ -83,7 +83,7 @@ bool any_has(const Lines& lines, const std::string& part) {
 
 TEST_CASE("a plan says where everything comes from, and reads only") {
   PlanWorld plan;
-  const classes::Capture capture = plan.capture(wish_for("kuma"));
+  const service::Capture capture = plan.capture(wish_for("kuma"));
   const Json json = plan_json(capture, plan.world.session);
   CHECK(json["module"] == "kuma");
   CHECK(json["class"] == "E");
@@ -108,9 +108,9 @@ TEST_CASE("a source that is reached through a link is read where it leads") {
   const std::string disk = plan.world.temp / "disk";
   std::filesystem::rename(disk, disk + "1");
   std::filesystem::create_directory_symlink("disk1", disk);
-  const classes::Capture capture = plan.capture(wish_for("kuma"));
+  const service::Capture capture = plan.capture(wish_for("kuma"));
   REQUIRE(capture.parts.size() == 1);
-  const auto& archive = std::get<classes::PathArchive>(capture.parts[0].what);
+  const auto& archive = std::get<service::PathArchive>(capture.parts[0].what);
   CHECK(archive.host_path == std::filesystem::canonical(disk + "1/volume"));
   CHECK(capture.parts[0].expected_bytes >= 5000);
 }
@@ -130,8 +130,8 @@ TEST_CASE("backups and journals that lie in what is archived are left out of it"
   // The volume is the world's directory, with the backup directory in it.
   PlanWorld plan("");
   write_file(plan.world.backups() + "/earlier.tar", std::string(100'000, 'x'));
-  const classes::Capture capture = plan.capture(wish_for("kuma"));
-  CHECK(std::get<classes::PathArchive>(capture.parts[0].what).excludes ==
+  const service::Capture capture = plan.capture(wish_for("kuma"));
+  CHECK(std::get<service::PathArchive>(capture.parts[0].what).excludes ==
         Lines{"/app/data/backups", "/app/data/state"});
   CHECK(capture.parts[0].expected_bytes < 100'000);
   CHECK(any_has(capture.warnings,
@@ -140,16 +140,16 @@ TEST_CASE("backups and journals that lie in what is archived are left out of it"
   CHECK(contains(plan_text(capture, plan.world.session), "/app/data/backups is left out"));
 
   PlanWorld itself("backups");
-  const classes::Capture same = itself.capture(wish_for("kuma"));
-  CHECK(std::get<classes::PathArchive>(same.parts[0].what).excludes == Lines{"/app/data/*"});
+  const service::Capture same = itself.capture(wish_for("kuma"));
+  CHECK(std::get<service::PathArchive>(same.parts[0].what).excludes == Lines{"/app/data/*"});
   CHECK(PlanWorld("backups/other").capture(wish_for("kuma")).warnings == Lines{});
 
   PlanWorld project;
   conf::ModuleSettings& settings = project.world.session.settings.config.modules["kuma"];
   settings.module_class = 'G';
   settings.compose_root = project.world.temp / "";
-  const classes::Capture compose = project.capture(wish_for("kuma"));
-  const auto& directory = std::get<classes::HostDirectory>(compose.parts.at(0).what);
+  const service::Capture compose = project.capture(wish_for("kuma"));
+  const auto& directory = std::get<service::HostDirectory>(compose.parts.at(0).what);
   CHECK(directory.excludes ==
         Lines{project.world.temp / "volume", project.world.backups(), project.world.state()});
   CHECK(
@@ -160,7 +160,7 @@ TEST_CASE("one broken compose stack is a warning for a module that is found with
   PlanWorld plan;
   plan.file("compose/core/compose.yaml", "services:\n  db: [\n");
   plan.file("compose/apps/compose.yaml", "services:\n  uptime:\n    container_name: kuma\n");
-  const classes::Capture found = plan.capture(wish_for("kuma"));
+  const service::Capture found = plan.capture(wish_for("kuma"));
   REQUIRE(found.warnings.size() == 1);
   CHECK(contains(found.warnings[0], "compose/core/compose.yaml:3:1"));
   // The stack that can be read still decides.
@@ -269,4 +269,4 @@ TEST_CASE("one container is not backed up under the names of several modules") {
   CHECK_FALSE(refused(wish).kind.has_value());
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

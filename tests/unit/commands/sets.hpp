@@ -9,17 +9,17 @@
 #include <utility>
 #include <vector>
 
-#include "bba/store/manifest_checksum.hpp"
-#include "bba/run/session.hpp"
-#include "services/postgres/dump_found.hpp"
 #include "bba/pipe/compress.hpp"
 #include "bba/pipe/digest.hpp"
 #include "bba/pipe/tar.hpp"
+#include "bba/run/session.hpp"
 #include "bba/store/artifact_file.hpp"
 #include "bba/store/manifest.hpp"
+#include "bba/store/manifest_checksum.hpp"
+#include "services/postgres/dump_found.hpp"
 #include "unit/pipe/support.hpp"
 
-namespace bba::ops::test {
+namespace bba::commands::test {
 
 using pipe::test::contains;
 using pipe::test::read_file;
@@ -41,7 +41,7 @@ class World {
  public:
   explicit World(const std::string& socket = "/nonexistent/engine.sock")
       : session{settings(), stop, reporter, docker::Engine(socket, {}, &stop)} {
-    store::BackupDirectory::open_or_create(backups());
+    store::OwnedDirectory::open_or_create(backups());
   }
 
   std::string backups() const { return temp / "backups"; }
@@ -52,11 +52,11 @@ class World {
   pipe::test::TempDir temp;
   Stop stop;
   RecordingReporter reporter;
-  Session session;
+  run::Session session;
 
  private:
-  Settings settings() const {
-    Settings settings;
+  run::Settings settings() const {
+    run::Settings settings;
     settings.backup_dir = backups();
     settings.proof_dir = proofs();
     settings.state_dir = state();
@@ -80,7 +80,7 @@ inline Content sql_content(std::uint64_t seed = 1) {
       "--\n-- PostgreSQL database cluster dump complete\n--\n\n";
   pipe::SqlTailCheck check;
   pipe::test::feed(check, dump, dump.size());
-  return {"sql", dump, sql_found(check)};
+  return {"sql", dump, services::postgres::sql_found(check)};
 }
 
 inline std::string tar_of(const std::vector<std::pair<pipe::TarEntry, std::string>>& entries) {
@@ -233,7 +233,8 @@ inline store::Manifest put_set(
     manifest.artifacts.push_back(std::move(record));
   }
   change(manifest);
-  write_file(world.path(store::manifest_name(module, time)), sealed_text(store::to_json(manifest)));
+  write_file(world.path(store::manifest_name(module, time)),
+             store::sealed_text(store::to_json(manifest)));
   return manifest;
 }
 
@@ -261,7 +262,7 @@ inline pid_t dead_process() {
 // What a run leaves that was killed after it paused this container on the engine at `host`.
 inline std::string put_journal(const World& world, const std::string& host, const std::string& id,
                                const std::string& name, pid_t run = dead_process()) {
-  store::BackupDirectory::open_or_create(world.state());
+  store::OwnedDirectory::open_or_create(world.state());
   const std::string path = world.state() + "/" + std::to_string(run) + "-1.journal";
   write_file(path, dump_json(Json{{"host", host}}) + "\n" +
                        dump_json(Json{{"owe", "paused"}, {"id", id}, {"name", name}}));
@@ -295,4 +296,4 @@ inline Thrown thrown_by(const std::function<void()>& action) {
 constexpr Timestamp noon =
     std::chrono::sys_days{std::chrono::year{2026} / 11 / 23} + std::chrono::hours(12);
 
-}  // namespace bba::ops::test
+}  // namespace bba::commands::test

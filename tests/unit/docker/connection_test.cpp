@@ -272,6 +272,23 @@ TEST_CASE("time limit: ends a body that never ends") {
   CHECK(contains(error.what, "the time limit of 1s"));
 }
 
+TEST_CASE("time limit: ends a silence that would have been allowed to last longer") {
+  FakeEngine fake;
+  fake.on("POST /exec/e1/start", {send(stream_header + "x"), hold()});
+  Stop stop;
+  Engine engine(fake.socket_path(), patient(), &stop);
+  const Clock::time_point begin = Clock::now();
+  stop.set_time_limit(1s);
+  const Caught error = caught([&] {
+    Body body = engine.start_exec("e1");
+    read_all(body);
+  });
+  CHECK(Clock::now() - begin < 10s);
+  CHECK(error.kind == ErrorKind::timeout);
+  CHECK(contains(error.what, "the time limit of 1s"));
+  CHECK(fake.saw_close());
+}
+
 TEST_CASE("close: lets go at once, and what follows is refused") {
   FakeEngine fake;
   fake.on("GET /containers/web/archive", {send(chunked_header + chunk("abc")), hold()});

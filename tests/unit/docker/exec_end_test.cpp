@@ -12,7 +12,7 @@
 #include "fake_engine.hpp"
 #include "unit/pipe/support.hpp"
 
-namespace bba::ops {
+namespace bba::docker {
 namespace {
 
 using bba::test::answer;
@@ -125,4 +125,4 @@ TEST_CASE("an engine that cannot say is an error") {
   CHECK_THROWS_AS(end_exec(engine, "e1"), docker::ApiError);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::docker

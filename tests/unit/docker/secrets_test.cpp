@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-using bba::ops::without_secrets;
+using bba::docker::without_secrets;
 
 TEST_CASE("secrets: a token is replaced by its name, an address is not") {
   const std::vector<bba::wire::EnvVar> env{{"VAULT_ADDR", "http://127.0.0.1:8200"},

@@ -12,7 +12,7 @@
 #include "bba/base/error.hpp"
 
 using namespace bba;
-using namespace bba::ops;
+using namespace bba::pipe;
 
 namespace {
 

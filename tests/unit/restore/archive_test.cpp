@@ -5,7 +5,7 @@
 #include "fake_engine.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::restore {
 namespace {
 
 using namespace test;
@@ -44,8 +44,8 @@ struct Bench {
 
   FakeEngine fake;
   World world{fake.socket_path()};
-  store::BackupDirectory directory = store::BackupDirectory::open_existing(world.backups());
-  Debts debts{world.state(), fake.host()};
+  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
+  run::Debts debts{world.state(), fake.host()};
   store::Manifest manifest;
   store::ArtifactRecord record;
   wire::Container live;
@@ -147,4 +147,4 @@ TEST_CASE("where each kind of archive is restored to") {
   CHECK(place("objects of local") == "/bba-drill/objects in /bba-drill");
 }
 
-}  // namespace bba::ops
+}  // namespace bba::restore

@@ -2,7 +2,7 @@
 
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::restore {
 namespace {
 
 using namespace test;
@@ -22,7 +22,7 @@ struct Artifact {
   }
 
   World world;
-  store::BackupDirectory directory = store::BackupDirectory::open_existing(world.backups());
+  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
   store::ArtifactRecord record;
 };
 
@@ -83,4 +83,4 @@ TEST_CASE("a time limit ends the reading") {
   CHECK(thrown_by([&] { source.drain(); }).kind == ErrorKind::timeout);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::restore

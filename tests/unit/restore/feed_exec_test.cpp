@@ -5,7 +5,7 @@
 #include "fake_engine.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::restore {
 namespace {
 
 using namespace test;
@@ -94,4 +94,4 @@ TEST_CASE("a program that says too much, or is cut off") {
   CHECK(thrown_by([&] { cut.feed_it(); }).kind == ErrorKind::capture);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::restore

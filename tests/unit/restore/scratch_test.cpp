@@ -1,13 +1,14 @@
+#include "bba/restore/scratch.hpp"
+
 #include <csignal>
 
 #include <doctest/doctest.h>
 
 #include "bba/base/text.hpp"
-#include "bba/restore/scratch.hpp"
 #include "fake_engine.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::restore {
 namespace {
 
 using namespace test;
@@ -51,8 +52,8 @@ struct Bench {
 
   FakeEngine fake;
   World world{fake.socket_path()};
-  store::BackupDirectory directory = store::BackupDirectory::open_existing(world.backups());
-  Debts debts{world.state(), fake.host()};
+  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
+  run::Debts debts{world.state(), fake.host()};
   store::Manifest manifest;
   wire::Container live;
   Lines needs_hand;
@@ -217,15 +218,15 @@ TEST_CASE("a scratch container that is still being made is waited for, and no ot
   bench.fake.on(looked, {send(answer(404, R"({"message":"No such container: s1"})"))});
   bench.is_there();
   docker::Engine engine(bench.fake.socket_path(), {}, nullptr);
-  CHECK(pay(engine, {store::Debt::scratch, "s1", "s1"}));
+  CHECK(run::pay(engine, {store::Debt::scratch, "s1", "s1"}));
   CHECK(bench.fake.count(looked) == 3);
   CHECK(bench.fake.count("DELETE /containers/s1") == 1);
 
-  CHECK_FALSE(pay(engine, {store::Debt::scratch, "not-yet", "not-yet"}));
+  CHECK_FALSE(run::pay(engine, {store::Debt::scratch, "not-yet", "not-yet"}));
   CHECK(bench.fake.count("GET /containers/not-yet/json") > 3);
   CHECK(bench.fake.count("DELETE /containers/not-yet") == 0);
   // It was made once, and is gone.
-  CHECK(pay(engine, {store::Debt::scratch, "made-once", "bba-drill-kuma"}));
+  CHECK(run::pay(engine, {store::Debt::scratch, "made-once", "bba-drill-kuma"}));
   CHECK(bench.fake.count("GET /containers/made-once/json") == 1);
 }
 
@@ -285,4 +286,4 @@ TEST_CASE("a set that the engine's disk has no room for is refused") {
   }
 }
 
-}  // namespace bba::ops
+}  // namespace bba::restore

@@ -11,7 +11,7 @@
 #include "fake_engine.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::run {
 namespace {
 
 using namespace test;
@@ -94,7 +94,7 @@ TEST_CASE("a journal that cannot be read is told, and the others are paid all th
 TEST_CASE("a scratch container that nobody saw made is looked for again, for an hour") {
   FakeEngine fake;
   World world(fake.socket_path());
-  store::BackupDirectory::open_or_create(world.state());
+  store::OwnedDirectory::open_or_create(world.state());
   const std::string journal = world.state() + "/" + std::to_string(dead_process()) + "-1.journal";
   write_file(journal, dump_json(Json{{"host", fake.host()}}) + "\n" +
                           R"({"owe":"scratch","id":"bba-drill-x","name":"bba-drill-x"})");
@@ -257,4 +257,4 @@ TEST_CASE("a debt is in the journal before the deed, and out of it once it is un
   CHECK_FALSE(contains(read_file(world.state() + "/" + journals[0]), "c1"));
 }
 
-}  // namespace bba::ops
+}  // namespace bba::run

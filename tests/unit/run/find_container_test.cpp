@@ -12,7 +12,7 @@
 #include "unit/commands/containers.hpp"
 
 using namespace bba;
-using namespace bba::ops;
+using namespace bba::run;
 using test::compose_container;
 using test::container;
 

@@ -10,7 +10,7 @@
 #include "fake_engine.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::run {
 namespace {
 
 using namespace test;
@@ -32,11 +32,11 @@ struct Quiet {
   FakeEngine fake;
   World world{fake.socket_path()};
   Debts debts{world.state(), fake.host()};
-  classes::Capture capture;
+  service::Capture capture;
   int ran = 0;
 
   Quiet() {
-    capture.consistency = classes::Consistency::pause;
+    capture.consistency = service::Consistency::pause;
     capture.quiesce = {{"aaa", "one"}, {"bbb", "two"}};
     for (const char* verb : {"pause", "unpause", "stop", "start"}) {
       for (const char* id : {"aaa", "bbb"}) {
@@ -213,7 +213,7 @@ TEST_CASE("one that cannot be released needs a hand, stays owed, and hides no ot
 
 TEST_CASE("stopped instead, where that is asked for, and started again") {
   Quiet quiet;
-  quiet.capture.consistency = classes::Consistency::stop;
+  quiet.capture.consistency = service::Consistency::stop;
   quiet.is("aaa", {state(true, false), state(false, false)});
   quiet.is("bbb", {state(true, false), state(false, false)});
   quiet.run([&] { CHECK(quiet.owes("aaa", "one", store::Debt::stopped)); });
@@ -222,7 +222,7 @@ TEST_CASE("stopped instead, where that is asked for, and started again") {
 
 TEST_CASE("what the engine would remove when it stops is not stopped") {
   Quiet quiet;
-  quiet.capture.consistency = classes::Consistency::stop;
+  quiet.capture.consistency = service::Consistency::stop;
   const Json inspected{{"Id", "x"},
                        {"Name", "/x"},
                        {"Image", "sha256:aaaa"},
@@ -270,4 +270,4 @@ TEST_CASE("the wait for another run ends with the time limit") {
   CHECK(quiet.deeds() == Lines{});
 }
 
-}  // namespace bba::ops
+}  // namespace bba::run

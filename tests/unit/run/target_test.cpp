@@ -9,7 +9,7 @@
 #include "unit/conf/files.hpp"
 
 using namespace bba;
-using namespace bba::ops;
+using namespace bba::run;
 using Names = std::vector<std::string>;
 
 TEST_CASE("clues: names and projects are read from the platform's files") {

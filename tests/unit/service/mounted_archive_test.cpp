@@ -10,7 +10,7 @@
 #include "unit/service/support.hpp"
 
 using namespace bba;
-using namespace bba::classes;
+using namespace bba::service;
 using test::bind_mount;
 using test::names_of;
 using test::summary;

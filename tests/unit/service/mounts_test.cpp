@@ -11,7 +11,7 @@
 #include "unit/service/support.hpp"
 
 using namespace bba;
-using namespace bba::classes;
+using namespace bba::service;
 using test::bind_mount;
 using test::left_out;
 using test::names_of;

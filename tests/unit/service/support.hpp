@@ -17,11 +17,11 @@ inline wire::Mount bind_mount(const std::string& source, const std::string& dest
   return {"bind", "", source, destination, rw};
 }
 
-inline classes::MountChoice taken(const wire::Mount& mount) {
+inline service::MountChoice taken(const wire::Mount& mount) {
   return {mount, true, "a volume"};
 }
 
-inline classes::MountChoice left_out(const wire::Mount& mount) {
+inline service::MountChoice left_out(const wire::Mount& mount) {
   return {mount, false, "a test"};
 }
 
@@ -35,9 +35,9 @@ inline wire::ContainerSummary summary(const std::string& name, std::vector<wire:
   return one;
 }
 
-inline classes::Target target(const std::string& module, char module_class = 'E',
+inline service::Target target(const std::string& module, char module_class = 'E',
                               std::vector<std::string> env = {}) {
-  classes::Target one;
+  service::Target one;
   one.module = module;
   one.module_class = module_class;
   one.container.id = "id-of-" + module;
@@ -48,7 +48,7 @@ inline classes::Target target(const std::string& module, char module_class = 'E'
   return one;
 }
 
-inline std::vector<std::string> names_of(const std::vector<classes::Quiesced>& containers) {
+inline std::vector<std::string> names_of(const std::vector<service::Quiesced>& containers) {
   std::vector<std::string> names;
   for (const auto& one : containers) names.push_back(one.name);
   return names;

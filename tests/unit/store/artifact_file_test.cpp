@@ -45,7 +45,7 @@ TEST_CASE("a missing backup directory is made for its owner alone, whatever the 
     const TempDir temp;
     const std::string path = temp / "backups";
     const mode_t before = ::umask(mask);
-    const std::string error = error_of([&] { BackupDirectory::open_or_create(path + "//"); });
+    const std::string error = error_of([&] { OwnedDirectory::open_or_create(path + "//"); });
     ::umask(before);
     CHECK(error == "no error");
     CHECK(mode_of(path) == 0700);
@@ -55,7 +55,7 @@ TEST_CASE("a missing backup directory is made for its owner alone, whatever the 
 TEST_CASE("missing parents are made, readable for others") {
   const TempDir temp;
   const mode_t before = ::umask(0);
-  const auto directory = BackupDirectory::open_or_create(temp / "a/b/backups");
+  const auto directory = OwnedDirectory::open_or_create(temp / "a/b/backups");
   ::umask(before);
   CHECK(directory.path() == temp / "a/b/backups");
   CHECK(mode_of(temp / "a") == 0755);
@@ -66,15 +66,15 @@ TEST_CASE("missing parents are made, readable for others") {
 TEST_CASE("a relative path and the parent that is no directory") {
   const TempDir temp;
   write_file(temp / "file", "x");
-  CHECK(error_of([&] { BackupDirectory::open_or_create(temp / "file"); }).find("Not a directory") !=
+  CHECK(error_of([&] { OwnedDirectory::open_or_create(temp / "file"); }).find("Not a directory") !=
         std::string::npos);
   CHECK(error_of([&] {
-          BackupDirectory::open_or_create(temp / "file/below");
+          OwnedDirectory::open_or_create(temp / "file/below");
         }).starts_with("error storage: "));
-  CHECK(error_of([&] { BackupDirectory::open_or_create(""); }).starts_with("error storage: "));
+  CHECK(error_of([&] { OwnedDirectory::open_or_create(""); }).starts_with("error storage: "));
   CHECK(in_child([&]() -> std::string {
           if (::chdir(temp.path().c_str()) != 0) return "chdir failed";
-          BackupDirectory::open_or_create("relative");
+          OwnedDirectory::open_or_create("relative");
           return shown(names_in("."));
         }) == "[file,relative]");
 }
@@ -87,12 +87,12 @@ TEST_CASE("a directory that others can write to is refused") {
         "error storage: {}: can be written by others than its owner (mode {:04o}) | "
         "chmod go-w {}",
         temp.path(), mode, temp.path());
-    CHECK(error_of([&] { BackupDirectory::open_or_create(temp.path()); }) == wanted);
-    CHECK(error_of([&] { BackupDirectory::open_existing(temp.path()); }) == wanted);
-    CHECK(error_of([&] { BackupDirectory::open_copy(temp.path()); }) == "no error");
+    CHECK(error_of([&] { OwnedDirectory::open_or_create(temp.path()); }) == wanted);
+    CHECK(error_of([&] { OwnedDirectory::open_existing(temp.path()); }) == wanted);
+    CHECK(error_of([&] { OwnedDirectory::open_copy(temp.path()); }) == "no error");
   }
   REQUIRE(::chmod(temp.path().c_str(), 0755) == 0);
-  CHECK(error_of([&] { BackupDirectory::open_or_create(temp.path()); }) == "no error");
+  CHECK(error_of([&] { OwnedDirectory::open_or_create(temp.path()); }) == "no error");
 }
 
 TEST_CASE("a directory of somebody else is refused") {
@@ -103,26 +103,26 @@ TEST_CASE("a directory of somebody else is refused") {
     REQUIRE(::mkdir(foreign.c_str(), 0700) == 0);
     REQUIRE(::chown(foreign.c_str(), 12345, 12345) == 0);
   }
-  CHECK(error_of([&] { BackupDirectory::open_or_create(foreign); }).find("belongs to user id") !=
+  CHECK(error_of([&] { OwnedDirectory::open_or_create(foreign); }).find("belongs to user id") !=
         std::string::npos);
-  CHECK(error_of([&] { BackupDirectory::open_existing(foreign); }).find("belongs to user id") !=
+  CHECK(error_of([&] { OwnedDirectory::open_existing(foreign); }).find("belongs to user id") !=
         std::string::npos);
-  CHECK(error_of([&] { BackupDirectory::open_copy(foreign); }) == "no error");
+  CHECK(error_of([&] { OwnedDirectory::open_copy(foreign); }) == "no error");
 }
 
 TEST_CASE("a symlinked backup directory is followed, and its target is what is checked") {
   const TempDir temp;
   REQUIRE(::mkdir((temp / "target").c_str(), 0700) == 0);
   std::filesystem::create_directory_symlink(temp / "target", temp / "link");
-  CHECK(error_of([&] { BackupDirectory::open_or_create(temp / "link"); }) == "no error");
+  CHECK(error_of([&] { OwnedDirectory::open_or_create(temp / "link"); }) == "no error");
   REQUIRE(::chmod((temp / "target").c_str(), 0770) == 0);
-  CHECK(error_of([&] { BackupDirectory::open_or_create(temp / "link"); }).find("mode 0770") !=
+  CHECK(error_of([&] { OwnedDirectory::open_or_create(temp / "link"); }).find("mode 0770") !=
         std::string::npos);
 }
 
 TEST_CASE("a reading command never makes the directory") {
   const TempDir temp;
-  CHECK(error_of([&] { BackupDirectory::open_existing(temp / "none"); }) ==
+  CHECK(error_of([&] { OwnedDirectory::open_existing(temp / "none"); }) ==
         "error storage: " + temp / "none" +
             ": No such file or directory | no backup was taken there yet");
   CHECK(names_in(temp.path()).empty());
@@ -130,7 +130,7 @@ TEST_CASE("a reading command never makes the directory") {
 
 TEST_CASE("the directory's few questions") {
   const TempDir temp;
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   write_file(temp / "a", "content");
   CHECK(directory.contains("a"));
   CHECK_FALSE(directory.contains("b"));
@@ -149,7 +149,7 @@ TEST_CASE("the directory's few questions") {
 
 TEST_CASE("only a regular file is opened: no symlink, no FIFO, no directory") {
   const TempDir temp;
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   write_file(temp / "real", "x");
   std::filesystem::create_symlink("real", temp / "link");
   REQUIRE(::mkfifo((temp / "fifo").c_str(), 0600) == 0);
@@ -176,7 +176,7 @@ TEST_CASE("only a regular file is opened: no symlink, no FIFO, no directory") {
 
 TEST_CASE("no name is there before publish, and then it is whole, 0600 and ours") {
   const TempDir temp;
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   const mode_t before = ::umask(0);
   {
     ArtifactFile file(directory);
@@ -199,7 +199,7 @@ TEST_CASE("no name is there before publish, and then it is whole, 0600 and ours"
 
 TEST_CASE("a umask that forbids everything does not change the mode") {
   const TempDir temp;
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   const mode_t before = ::umask(0777);
   ArtifactFile file(directory);
   file.sync();
@@ -210,7 +210,7 @@ TEST_CASE("a umask that forbids everything does not change the mode") {
 
 TEST_CASE("what is not published is gone") {
   const TempDir temp;
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   {
     ArtifactFile file(directory);
     file.write(as_bytes("lost"));
@@ -223,7 +223,7 @@ TEST_CASE("what is not published is gone") {
 
 TEST_CASE("a name that is taken is never replaced") {
   const TempDir temp;
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   write_file(temp / "taken", "old");
   ArtifactFile file(directory);
   file.write(as_bytes("new"));
@@ -242,7 +242,7 @@ TEST_CASE("a name that is taken is never replaced") {
 
 TEST_CASE("nothing is named before it is synced, nor twice") {
   const TempDir temp;
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   ArtifactFile file(directory);
   CHECK(error_of([&] { file.publish("a"); }).starts_with("error internal: "));
   file.sync();
@@ -260,7 +260,7 @@ TEST_CASE("nothing is named before it is synced, nor twice") {
 
 TEST_CASE("what crosses the write-back steps is all there") {
   const TempDir temp;
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   ArtifactFile file(directory);
   const std::string block(3'000'001, 'x');
   std::string whole;
@@ -278,7 +278,7 @@ TEST_CASE("what crosses the write-back steps is all there") {
 TEST_CASE("SIGKILL in the middle leaves nothing") {
   const TempDir temp;
   Child child([&]() -> std::string {
-    const auto directory = BackupDirectory::open_existing(temp.path());
+    const auto directory = OwnedDirectory::open_existing(temp.path());
     ArtifactFile file(directory);
     file.write(as_bytes(std::string(1 << 20, 'x')));
     file.sync();
@@ -295,7 +295,7 @@ TEST_CASE("a file that may not grow is an error, and nothing gets a name") {
     ::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{1 << 20, 1 << 20};
     if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return "setrlimit failed";
-    const auto directory = BackupDirectory::open_existing(temp.path());
+    const auto directory = OwnedDirectory::open_existing(temp.path());
     return error_of([&] {
       ArtifactFile file(directory);
       for (int i = 0; i < 3; ++i) file.write(as_bytes(std::string(600'000, 'x')));
@@ -316,7 +316,7 @@ TEST_CASE("a full disk is an error with a hint, and nothing gets a name") {
         ::mount("none", temp.path().c_str(), "tmpfs", 0, "size=1m,mode=0700") != 0) {
       return "no mount";
     }
-    const auto directory = BackupDirectory::open_existing(temp.path());
+    const auto directory = OwnedDirectory::open_existing(temp.path());
     const std::string error = error_of([&] {
       ArtifactFile file(directory);
       for (int i = 0; i < 3; ++i) file.write(as_bytes(std::string(600'000, 'x')));
@@ -336,7 +336,7 @@ TEST_CASE("a full disk is an error with a hint, and nothing gets a name") {
 TEST_CASE("an fsync that fails is an error, and nothing gets a name") {
   const TempDir temp;
   const std::string report = in_child([&]() -> std::string {
-    const auto directory = BackupDirectory::open_existing(temp.path());
+    const auto directory = OwnedDirectory::open_existing(temp.path());
     fail_system_call(SYS_fsync, EIO);
     ArtifactFile file(directory);
     file.write(as_bytes("x"));
@@ -354,7 +354,7 @@ TEST_CASE("an fsync that fails is an error, and nothing gets a name") {
 TEST_CASE("a link that fails says so") {
   const TempDir temp;
   const std::string report = in_child([&]() -> std::string {
-    const auto directory = BackupDirectory::open_existing(temp.path());
+    const auto directory = OwnedDirectory::open_existing(temp.path());
     fail_system_call(SYS_linkat, EROFS);
     ArtifactFile file(directory);
     file.sync();
@@ -368,7 +368,7 @@ TEST_CASE("without O_TMPFILE: a dot-file that is published or removed") {
   for (const int number : {EOPNOTSUPP, EISDIR, EINVAL, ENOENT}) {
     const TempDir temp;
     const std::string report = in_child([&]() -> std::string {
-      const auto directory = BackupDirectory::open_existing(temp.path());
+      const auto directory = OwnedDirectory::open_existing(temp.path());
       lose_tmpfile(number);
       std::string steps;
       {
@@ -396,7 +396,7 @@ TEST_CASE("without O_TMPFILE: a dot-file that is published or removed") {
 TEST_CASE("without O_TMPFILE: a dot-file that cannot be locked is an error, and is removed") {
   const TempDir temp;
   const std::string report = in_child([&]() -> std::string {
-    const auto directory = BackupDirectory::open_existing(temp.path());
+    const auto directory = OwnedDirectory::open_existing(temp.path());
     lose_tmpfile();
     fail_system_call(SYS_flock, ENOLCK);
     return error_of([&] { const ArtifactFile file(directory); });
@@ -411,7 +411,7 @@ TEST_CASE("without O_TMPFILE: a name that is taken is never replaced") {
     const TempDir temp;
     write_file(temp / "taken", "old");
     const std::string report = in_child([&]() -> std::string {
-      const auto directory = BackupDirectory::open_existing(temp.path());
+      const auto directory = OwnedDirectory::open_existing(temp.path());
       lose_tmpfile();
       if (!can_rename) fail_system_call(SYS_renameat2, EINVAL);
       std::string error;
@@ -435,7 +435,7 @@ TEST_CASE("without O_TMPFILE: a name that is taken is never replaced") {
 TEST_CASE("a directory that refuses new files is an error, not a reason for a dot-file") {
   const TempDir temp;
   const std::string report = in_child([&]() -> std::string {
-    const auto directory = BackupDirectory::open_existing(temp.path());
+    const auto directory = OwnedDirectory::open_existing(temp.path());
     lose_tmpfile(EROFS);
     return error_of([&] { const ArtifactFile file(directory); });
   });
@@ -445,7 +445,7 @@ TEST_CASE("a directory that refuses new files is an error, not a reason for a do
 
 TEST_CASE("a small file is replaced as a whole, with its mode") {
   const TempDir temp;
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   const mode_t before = ::umask(077);
   replace_file(directory.fd(), temp / "proof.json", "one", 0644);
   CHECK(read_file(temp / "proof.json") == "one");
@@ -463,7 +463,7 @@ TEST_CASE("a small file is replaced as a whole, with its mode") {
 TEST_CASE("a replacement that fails leaves the old file and nothing else") {
   const TempDir temp;
   write_file(temp / "proof.json", "old");
-  const auto directory = BackupDirectory::open_existing(temp.path());
+  const auto directory = OwnedDirectory::open_existing(temp.path());
   for (const int call : {SYS_fsync, SYS_renameat, SYS_fchmod, SYS_write}) {
     CAPTURE(call);
     const std::string report = in_child([&]() -> std::string {

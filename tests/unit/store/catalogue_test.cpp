@@ -48,7 +48,7 @@ Manifest put_set(const TempDir& temp, const std::string& module, Timestamp time)
 }
 
 Catalogue read(const TempDir& temp, const std::string& module = {}) {
-  return read_catalogue(BackupDirectory::open_existing(temp.path()), module);
+  return read_catalogue(OwnedDirectory::open_existing(temp.path()), module);
 }
 
 std::vector<std::string> shown(const std::vector<Orphan>& orphans) {
@@ -199,7 +199,7 @@ TEST_CASE("the dot-file of a killed run is an orphan, that of a living one is no
   const TempDir temp;
   Child run([&]() -> std::string {
     fail_system_call(SYS_openat, EOPNOTSUPP, static_cast<unsigned>(O_TMPFILE));
-    static const auto directory = BackupDirectory::open_existing(temp.path());
+    static const auto directory = OwnedDirectory::open_existing(temp.path());
     static ArtifactFile file(directory);
     file.write(as_bytes("half"));
     return names_in(temp.path()).at(0);

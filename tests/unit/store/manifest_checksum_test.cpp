@@ -7,7 +7,7 @@
 
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::store {
 namespace {
 
 using namespace test;
@@ -67,4 +67,4 @@ TEST_CASE("every bit of every byte is under the seal, and so is what is put in o
   }
 }
 
-}  // namespace bba::ops
+}  // namespace bba::store

@@ -8,7 +8,7 @@
 
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::store {
 namespace {
 
 using namespace test;
@@ -23,7 +23,7 @@ unsigned mode_of(const std::string& path) {
 }
 
 void publish(World& world, const std::string& manifest) {
-  publish_proof(world.session, store::BackupDirectory::open_existing(world.backups()), manifest);
+  publish_proof(world.session, store::OwnedDirectory::open_existing(world.backups()), manifest);
 }
 
 std::optional<Proof> read(const World& world) {
@@ -120,7 +120,7 @@ TEST_CASE("the proof is of the newest set, and of the directory that backups go 
   CHECK_FALSE(read(world).has_value());
   const std::string copy = world.temp / "copy";
   std::filesystem::copy(world.backups(), copy);
-  publish_proof(world.session, store::BackupDirectory::open_copy(copy), manifest_file);
+  publish_proof(world.session, store::OwnedDirectory::open_copy(copy), manifest_file);
   CHECK_FALSE(read(world).has_value());
   publish(world, manifest_file);
   CHECK(read(world)->started == noon);
@@ -145,7 +145,7 @@ TEST_CASE("a proof is withdrawn for its own set alone") {
   World world;
   put_set(world, "web", noon, {{"", tar_content()}});
   publish(world, manifest_file);
-  const auto directory = store::BackupDirectory::open_existing(world.backups());
+  const auto directory = store::OwnedDirectory::open_existing(world.backups());
   withdraw_proof(world.session, directory, store::manifest_name("web", noon - 1h));
   CHECK(read(world).has_value());
   withdraw_proof(world.session, directory, manifest_file);
@@ -263,7 +263,7 @@ TEST_CASE("a proof of an older version is not believed, and can be replaced and 
   CHECK(thrown.kind == ErrorKind::artifact);
   CHECK(contains(thrown.message, "older version"));
 
-  const auto directory = store::BackupDirectory::open_existing(world.backups());
+  const auto directory = store::OwnedDirectory::open_existing(world.backups());
   SUBCASE("withdrawn for its own set alone") {
     withdraw_proof(world.session, directory, store::manifest_name("web", noon - 1h));
     CHECK(std::filesystem::exists(file));
@@ -277,4 +277,4 @@ TEST_CASE("a proof of an older version is not believed, and can be replaced and 
   CHECK(world.reporter.warnings.empty());
 }
 
-}  // namespace bba::ops
+}  // namespace bba::store

@@ -9,7 +9,7 @@
 
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::store {
 namespace {
 
 using namespace test;
@@ -142,4 +142,4 @@ TEST_CASE("what is no directory is an error") {
   CHECK(thrown_by([&] { make_trusted(temp / "file/below"); }).kind == ErrorKind::storage);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::store

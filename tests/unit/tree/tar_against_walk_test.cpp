@@ -23,7 +23,7 @@
 
 namespace fs = std::filesystem;
 using namespace bba;
-using namespace bba::ops;
+using namespace bba::tree;
 using pipe::TarEntry;
 using pipe::TarType;
 

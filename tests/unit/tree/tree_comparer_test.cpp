@@ -5,7 +5,7 @@
 
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::tree {
 namespace {
 
 using namespace test;
@@ -174,4 +174,4 @@ TEST_CASE("of very many differences a thousand are kept") {
   CHECK(compared(tree, other).differing().size() == 1000);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::tree

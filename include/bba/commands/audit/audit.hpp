@@ -11,12 +11,13 @@
 #include <vector>
 
 #include "bba/base/time.hpp"
-#include "bba/service/mounts.hpp"
 #include "bba/conf/platform.hpp"
-#include "bba/tree/tar_against_walk.hpp"
 #include "bba/run/session.hpp"
+#include "bba/service/mounts.hpp"
+#include "bba/service/service.hpp"
+#include "bba/tree/archive_rules.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 struct LastBackup {
   Timestamp time{};
@@ -42,26 +43,21 @@ struct AuditFacts {
   // What the list does not say of a container; nullopt where it is gone.
   std::function<std::optional<wire::Container>(const std::string& id)> inspect;
   // What is asked of this host's files.
-  std::function<classes::SourceKind(const std::string&)> source_kind;
-  std::function<std::optional<Measured>(const ArchiveRules&)> measure;
+  std::function<tree::SourceKind(const std::string&)> source_kind;
+  std::function<std::optional<tree::Measured>(const tree::ArchiveRules&)> measure;
 };
 
-enum class Ready {
-  yes,
-  partly,   // a backup would work, but not by the class's own procedure, or not for good
-  unknown,  // no engine answered
-  no,
-};
+using service::Ready;
 
 struct AuditData {
   std::string path;    // in the container; "host:..." for a directory of the host
   std::string source;  // the volume's name, or a path of the host
-  std::optional<Measured> size;
+  std::optional<tree::Measured> size;
 };
 
 struct AuditRow {
   std::string module;
-  char module_class = 'E';
+  char module_class = 0;
   std::string rule;
   std::vector<std::string> through;  // sidecar-bound: the modules that are backed up in its place
   std::string container;             // empty where none was found
@@ -85,6 +81,7 @@ struct Finding {
 
 struct FirstRun {
   std::string module;
+  char module_class = 0;
   std::string reason;
 };
 
@@ -100,7 +97,7 @@ struct AuditReport {
   std::vector<FirstRun> first_runs;  // lowest blast radius first
 };
 
-AuditFacts gather_audit(Session& session);
+AuditFacts gather_audit(run::Session& session);
 AuditReport audit_report(const AuditFacts& facts);
 
 // What a first run may have to read at most.
@@ -108,4 +105,4 @@ inline constexpr std::uint64_t small_enough = 1ULL << 30;
 // In the notes of each module without a backup; a table says it in a column of its own.
 inline constexpr std::string_view never_backed_up = "never backed up";
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -5,10 +5,10 @@
 
 #include "bba/commands/audit/audit.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 std::string audit_table(const AuditReport& report);
 std::string audit_markdown(const AuditReport& report);
 Json audit_json(const AuditReport& report);
 
-}  // namespace bba::ops
+}  // namespace bba::commands

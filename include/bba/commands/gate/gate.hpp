@@ -7,15 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "bba/store/proof.hpp"
 #include "bba/run/session.hpp"
+#include "bba/store/proof.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 struct GateRequest {
   std::string module;
   std::chrono::seconds max_age = std::chrono::hours(1);
-  ProofLevel require = ProofLevel::verified;
+  store::ProofLevel require = store::ProofLevel::verified;
   // A set that holds less than (1 - max_shrink) of the median of those before it is refused.
   double max_shrink = 0.8;
   bool skip_image_check = false;
@@ -34,7 +34,7 @@ struct Refusal {
 struct GateVerdict {
   bool by_proof = false;  // judged by the public proof, not by the backup directory
   std::string module;
-  std::optional<Proof> proof;  // what was judged; nullopt where there was nothing to judge
+  std::optional<store::Proof> proof;  // what was judged; nullopt where there was nothing to judge
   std::optional<std::chrono::seconds> age;
   std::vector<Refusal> refusals;  // in the order of the conditions
 
@@ -43,7 +43,7 @@ struct GateVerdict {
 };
 
 // Refusals are values; throws only on a request to stop and on wrong use.
-GateVerdict gate(Session& session, const GateRequest& request);
+GateVerdict gate(run::Session& session, const GateRequest& request);
 
 // The reference and the manifest's digest, for people, and all of the verdict as JSON.
 std::string gate_text(const GateVerdict& verdict);
@@ -51,4 +51,4 @@ Json gate_json(const GateVerdict& verdict);
 // The first refusal, as an error.
 Error gate_error(const GateVerdict& verdict);
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -12,7 +12,7 @@
 
 #include "bba/run/session.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 struct PruneRequest {
   std::string module;  // empty: all
@@ -55,9 +55,9 @@ struct Pruning {
 
 // Throws Error{usage} where the request removes nothing, Error{busy} where another run holds one of
 // the modules: then nothing was removed.
-Pruning prune(Session& session, const PruneRequest& request);
+Pruning prune(run::Session& session, const PruneRequest& request);
 
 std::string pruning_text(const Pruning& pruning);
 Json pruning_json(const Pruning& pruning);
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -11,7 +11,7 @@
 #include "bba/run/session.hpp"
 #include "bba/store/catalogue.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 
 struct ArtifactVerdict {
   std::string file;
@@ -42,7 +42,7 @@ struct SetVerdict {
 
 // All artifacts of a set, each read once. Throws only where nothing can be said: a request to stop,
 // files that may not be read.
-SetVerdict verify_set(Session& session, const store::BackupDirectory& directory,
+SetVerdict verify_set(run::Session& session, const store::OwnedDirectory& directory,
                       const store::BackupSet& set);
 
 struct Verification {
@@ -55,7 +55,7 @@ struct Verification {
 // `reference`: the path of an artifact (it alone is read) or of a manifest, else a module id: all
 // of its sets in the backup directory. What passes has its public proof renewed, what fails loses
 // it, where the directory is the one that backups go to.
-Verification verify(Session& session, const std::string& reference);
+Verification verify(run::Session& session, const std::string& reference);
 
 // What to do where something is broken: which set not to rely on, and what is left to rely on.
 std::string advice(const Verification& verification);
@@ -66,7 +66,8 @@ struct FileReference {
   std::string directory;
   std::string file;
 };
-std::optional<FileReference> file_reference(const Session& session, const std::string& reference);
+std::optional<FileReference> file_reference(const run::Session& session,
+                                            const std::string& reference);
 
 // Whether the file is the set's manifest, or an artifact that it names; else what to say of one
 // that no manifest names.
@@ -77,4 +78,4 @@ Error no_manifest(const store::ParsedName& name, const std::string& file);
 std::string verification_text(const Verification& verification);
 Json verification_json(const Verification& verification);
 
-}  // namespace bba::ops
+}  // namespace bba::commands

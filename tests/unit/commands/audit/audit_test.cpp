@@ -10,12 +10,12 @@
 #include <doctest/doctest.h>
 
 #include "bba/base/text.hpp"
-#include "bba/conf/platform.hpp"
 #include "bba/commands/audit/audit_text.hpp"
+#include "bba/conf/platform.hpp"
 #include "unit/commands/containers.hpp"
 
 using namespace bba;
-using namespace bba::ops;
+using namespace bba::commands;
 
 namespace {
 
@@ -76,8 +76,8 @@ AuditFacts facts_of_fixture() {
   }
   facts.backups.emplace();
   facts.inspect = [](const std::string&) { return wire::Container{}; };
-  facts.source_kind = [](const std::string&) { return classes::SourceKind::directory; };
-  facts.measure = [](const ArchiveRules&) { return Measured{5 << 20, true}; };
+  facts.source_kind = [](const std::string&) { return service::SourceKind::directory; };
+  facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{5 << 20, true}; };
   return facts;
 }
 
@@ -93,8 +93,8 @@ AuditFacts facts_of_one(const std::string& module, const std::string& image = "e
   facts.containers = std::vector{container};
   facts.backups.emplace();
   facts.inspect = [](const std::string&) { return wire::Container{}; };
-  facts.source_kind = [](const std::string&) { return classes::SourceKind::directory; };
-  facts.measure = [](const ArchiveRules&) { return Measured{1 << 20, true}; };
+  facts.source_kind = [](const std::string&) { return service::SourceKind::directory; };
+  facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{1 << 20, true}; };
   return facts;
 }
 
@@ -435,8 +435,8 @@ TEST_CASE("audit: a separate compose root is part of the data") {
   REQUIRE(one.data.size() == 2);
   CHECK(one.data[0].path == "host:/opt/agaria");
   facts.source_kind = [](const std::string& path) {
-    return path == "/opt/agaria" ? classes::SourceKind::unreachable
-                                 : classes::SourceKind::directory;
+    return path == "/opt/agaria" ? service::SourceKind::unreachable
+                                 : service::SourceKind::directory;
   };
   one = row(audit_report(facts), "agaria-redis");
   CHECK(one.ready == Ready::no);
@@ -503,9 +503,9 @@ TEST_CASE("audit: the last backup, its age, and what it has lost") {
 
 TEST_CASE("audit: candidates for a first run, smallest first, each for its reason") {
   AuditFacts facts = facts_of_fixture();
-  facts.measure = [](const ArchiveRules& rules) {
+  facts.measure = [](const tree::ArchiveRules& rules) {
     // The larger, the longer its path: so the order can be told.
-    return Measured{rules.host_path.size() << 20, true};
+    return tree::Measured{rules.host_path.size() << 20, true};
   };
   const AuditReport report = audit_report(facts);
   REQUIRE(report.first_runs.size() >= 5);
@@ -541,7 +541,7 @@ TEST_CASE("audit: what keeps a module from being a first run") {
   facts.containers->front().state = "exited";
   CHECK(none(facts));
   facts = facts_of_one("app");
-  facts.measure = [](const ArchiveRules&) { return Measured{small_enough + 1, true}; };
+  facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{small_enough + 1, true}; };
   CHECK(none(facts));
   facts = facts_of_one("app");
   (*facts.backups)["app"] = {noon, 1, {}};
@@ -560,12 +560,12 @@ TEST_CASE("audit: what keeps a module from being a first run") {
 
 TEST_CASE("audit: a size that could not be read to its end is a bound, and comes last") {
   AuditFacts facts = facts_of_one("app");
-  facts.measure = [](const ArchiveRules&) { return Measured{3 << 20, false}; };
+  facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{3 << 20, false}; };
   facts.platform.modules["bee"] = facts.platform.modules["app"];
   facts.platform.modules["bee"].id = "bee";
   facts.containers->push_back(test::container("bee", "running", {test::volume("b", "/b")}));
-  facts.measure = [](const ArchiveRules& rules) {
-    return Measured{rules.path == "/b" ? 9ULL << 20 : 3ULL << 20, rules.path == "/b"};
+  facts.measure = [](const tree::ArchiveRules& rules) {
+    return tree::Measured{rules.path == "/b" ? 9ULL << 20 : 3ULL << 20, rules.path == "/b"};
   };
   const AuditReport report = audit_report(facts);
   CHECK(has_line(audit_table(report), "  app * >3.0 MiB *"));
@@ -578,7 +578,7 @@ TEST_CASE("audit: without an engine, from the files") {
   AuditFacts facts = facts_of_fixture();
   facts.containers.reset();
   facts.engine_trouble = "connecting to /var/run/docker.sock: No such file or directory";
-  facts.measure = [](const ArchiveRules&) -> std::optional<Measured> {
+  facts.measure = [](const tree::ArchiveRules&) -> std::optional<tree::Measured> {
     FAIL("nothing can be measured");
     return std::nullopt;
   };

@@ -10,7 +10,7 @@
 #include "fake_engine.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 namespace {
 
 using namespace test;
@@ -148,7 +148,7 @@ TEST_CASE("each condition refuses on its own") {
   }
   SUBCASE("not drilled") {
     gate_world.container_runs();
-    request.require = ProofLevel::drilled;
+    request.require = store::ProofLevel::drilled;
     CHECK(conditions(gate_world.judge()) == Names{"proof"});
     CHECK(gate_world.judge().refusals[0].run == "backup-before-apply drill web");
     put_receipt(world, "web", noon);
@@ -162,7 +162,7 @@ TEST_CASE("each condition refuses on its own") {
     CHECK(conditions(verdict) == Names{"proof"});
     CHECK(verdict.refusals[0].why == "the last drill of this backup failed: a key is lost");
     CHECK(verdict.refusals[0].run == "backup-before-apply backup web");
-    request.require = ProofLevel::drilled;
+    request.require = store::ProofLevel::drilled;
     CHECK(conditions(gate_world.judge()) == Names{"proof"});
     put_receipt(world, "web", noon);
     CHECK(conditions(gate_world.judge()) == Names{});
@@ -186,7 +186,7 @@ TEST_CASE("each condition refuses on its own") {
   }
   SUBCASE("all that is wrong is said, in order") {
     request.at = noon + 2h;
-    request.require = ProofLevel::drilled;
+    request.require = store::ProofLevel::drilled;
     write_file(artifact, "");
     CHECK(conditions(gate_world.judge()) == Names{"whole", "age", "proof", "image"});
     const Error error = gate_error(gate_world.judge());
@@ -432,7 +432,7 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   }
   std::filesystem::permissions(world.temp.path(), std::filesystem::perms(0755));
   const auto publish = [&] {
-    const auto directory = store::BackupDirectory::open_existing(world.backups());
+    const auto directory = store::OwnedDirectory::open_existing(world.backups());
     publish_proof(world.session, directory, store::manifest_name("web", noon));
   };
   // The proof says when it was written, by the real clock, which may stand before or after noon.
@@ -462,7 +462,7 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   CHECK(gate_json(verdict)["source"] == "proof");
   CHECK(contains(gate_text(verdict), "public proof"));
 
-  gate_world.request.require = ProofLevel::drilled;
+  gate_world.request.require = store::ProofLevel::drilled;
   CHECK(conditions(judge_as_nobody()) == Names{"proof"});
   CHECK(judge_as_nobody().refusals[0].run == "sudo backup-before-apply drill web");
   put_receipt(world, "web", noon);
@@ -575,8 +575,8 @@ TEST_CASE("a time limit ends it, and is no refusal") {
    private:
     Stop& stop_;
   } reporter(stop);
-  Session session{gate_world.world.session.settings, stop, reporter,
-                  docker::Engine(gate_world.fake.socket_path(), {}, &stop)};
+  run::Session session{gate_world.world.session.settings, stop, reporter,
+                       docker::Engine(gate_world.fake.socket_path(), {}, &stop)};
   // Passed once the artifact was read: the engine is not asked.
   CHECK(thrown_by([&] { gate(session, gate_world.request); }).kind == ErrorKind::timeout);
   CHECK(gate_world.fake.requests().empty());
@@ -584,4 +584,4 @@ TEST_CASE("a time limit ends it, and is no refusal") {
   CHECK(thrown_by([&] { gate_world.judge(); }).kind == ErrorKind::timeout);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

@@ -11,7 +11,7 @@
 #include "bba/store/lock.hpp"
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 namespace {
 
 using namespace test;
@@ -52,7 +52,7 @@ Names left(const World& world) {
 }
 
 store::Catalogue catalogue(const World& world) {
-  return store::read_catalogue(store::BackupDirectory::open_existing(world.backups()));
+  return store::read_catalogue(store::OwnedDirectory::open_existing(world.backups()));
 }
 
 }  // namespace
@@ -367,4 +367,4 @@ TEST_CASE("a time limit that was passed ends it before anything is removed") {
   CHECK(left(world).size() == 3);
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

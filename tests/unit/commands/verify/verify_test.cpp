@@ -10,7 +10,7 @@
 
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::commands {
 namespace {
 
 using namespace test;
@@ -573,4 +573,4 @@ TEST_CASE("the advice names the broken set, and what is left to rely on") {
         "take a new backup");
 }
 
-}  // namespace bba::ops
+}  // namespace bba::commands

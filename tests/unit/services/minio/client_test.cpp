@@ -1,4 +1,4 @@
-// Class D: the client's credentials, its listings in pieces of any size, and keys that are no
+// MinIO: the client's credentials, its listings in pieces of any size, and keys that are no
 // paths.
 #include "services/minio/client.hpp"
 
@@ -12,10 +12,11 @@
 
 #include "bba/base/error.hpp"
 #include "bba/base/text.hpp"
+#include "services/minio/minio.hpp"
 #include "unit/service/support.hpp"
 
 using namespace bba;
-using namespace bba::classes;
+using namespace bba::services::minio;
 using Names = std::vector<std::string>;
 
 namespace {
@@ -73,29 +74,29 @@ std::string failure_of(const std::string& text, std::size_t step = 1000, End end
 }  // namespace
 
 TEST_CASE("minio: the operator's credentials, else the container's root user, as they are") {
-  const Target target = test::target("minio", 'D');
-  const auto client = [&](const std::map<std::string, std::string>& environment,
-                          const std::optional<std::string>& user,
-                          const std::optional<std::string>& password) {
-    const wire::ExecConfig mc = minio_client(target, "local", environment, user, password);
+  const service::Target target = test::target("minio", 'D');
+  const auto lent = [&](const std::map<std::string, std::string>& environment,
+                        const std::optional<std::string>& user,
+                        const std::optional<std::string>& password) {
+    const wire::ExecConfig mc = client(target, "local", environment, user, password);
     CHECK(mc.argv == Names{"mc", "--quiet"});
     return environment_of(mc);
   };
-  CHECK(client({{"MC_HOST_local", "https://k:s@host"}}, "root", "secret") ==
+  CHECK(lent({{"MC_HOST_local", "https://k:s@host"}}, "root", "secret") ==
         "MC_HOST_local=https://k:s@host");
   // mc decodes nothing.
-  CHECK(client({}, "root", "s%41@/#ü") == "MC_HOST_local=http://root:s%41@/#ü@127.0.0.1:9000");
-  CHECK(client({{"MC_HOST_other", "https://k:s@host"}}, {}, {}).empty());
-  CHECK(client({}, "root", {}).empty());
+  CHECK(lent({}, "root", "s%41@/#ü") == "MC_HOST_local=http://root:s%41@/#ü@127.0.0.1:9000");
+  CHECK(lent({{"MC_HOST_other", "https://k:s@host"}}, {}, {}).empty());
+  CHECK(lent({}, "root", {}).empty());
   // mc would take what follows the colon for a session token.
-  CHECK(client({}, "root", "with:colon").empty());
+  CHECK(lent({}, "root", "with:colon").empty());
 }
 
 TEST_CASE("minio: a read-only root file system has no place for mc's configuration") {
-  Target target = test::target("minio", 'D');
+  service::Target target = test::target("minio", 'D');
   target.container.readonly_rootfs = true;
   target.operator_env = {{"MC_REGION", "eu"}};
-  CHECK(environment_of(minio_client(target, "a", {}, {}, {})) ==
+  CHECK(environment_of(client(target, "a", {}, {}, {})) ==
         "MC_CONFIG_DIR=/dev/shm/.mc, MC_REGION=eu");
 }
 
@@ -262,7 +263,7 @@ TEST_CASE("minio: which directories of a server's data are buckets") {
 TEST_CASE("minio: the buckets that the credentials do not show") {
   const std::set<std::string> shown{"a-one", "b-two"};
   const auto noted = [&](const ServerBuckets& server) {
-    Capture capture;
+    service::Capture capture;
     note_hidden_buckets(capture, "backup", shown, server);
     REQUIRE(capture.warnings.size() == capture.incomplete.size());
     for (std::size_t i = 0; i < capture.warnings.size(); ++i) {
@@ -316,13 +317,15 @@ TEST_CASE("minio: keys that are no path") {
 }
 
 TEST_CASE("minio: the capture names what is not in it, and no secret") {
-  const Target target = test::target("minio", 'D');
-  const wire::ExecConfig mc = minio_client(target, "local", {}, "root", "hunter2");
-  const Capture capture = minio_objects(target, mc, "local");
+  const service::Target target = test::target("minio", 'D');
+  const wire::ExecConfig mc = client(target, "local", {}, "root", "hunter2");
+  service::Capture capture = objects_capture(target, mc, "local");
+  capture.service = &minio();
   CHECK(capture.strategy == "objects through mc");
-  CHECK(capture.consistency == Consistency::live);
+  CHECK(capture.consistency == service::Consistency::live);
   REQUIRE(capture.follow_ups.size() == 1);
   CHECK(capture.follow_ups[0].find("policies") != std::string::npos);
+  CHECK(capture.facts == Json{{"alias", "local"}, {"mc_environment", {"MC_HOST_local"}}});
   const std::string mc_in = "POST /containers/minio/exec with MC_HOST_local: mc --quiet ";
   CHECK(
       requests(capture) ==

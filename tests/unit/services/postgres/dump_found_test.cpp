@@ -2,7 +2,7 @@
 
 #include "unit/commands/sets.hpp"
 
-namespace bba::ops {
+namespace bba::services::postgres {
 
 TEST_CASE("what a dump holds, as the manifest says it") {
   pipe::SqlTailCheck check;
@@ -43,4 +43,4 @@ TEST_CASE("the first difference between what a manifest says and what was counte
   CHECK(difference([](Json& said) { said = "all"; }) == "the manifest does not say its databases");
 }
 
-}  // namespace bba::ops
+}  // namespace bba::services::postgres

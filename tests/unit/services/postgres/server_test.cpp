@@ -11,7 +11,7 @@
 #include "unit/service/support.hpp"
 
 using namespace bba;
-using namespace bba::classes;
+using namespace bba::services::postgres;
 using Names = std::vector<std::string>;
 
 namespace {
@@ -22,7 +22,7 @@ std::string shown(const PostgresIdentity& one) {
                      one.program_dir.empty() ? "" : " from " + one.program_dir);
 }
 
-Names identities(const Target& target, const std::optional<std::string>& password = {}) {
+Names identities(const service::Target& target, const std::optional<std::string>& password = {}) {
   Names names;
   for (const auto& one : postgres_identities(target, password)) names.push_back(shown(one));
   return names;
@@ -44,7 +44,7 @@ TEST_CASE("postgres: the official image's user, then postgres, then peer authent
 }
 
 TEST_CASE("postgres: the configured user comes first, and nobody comes twice") {
-  Target target = test::target("db", 'A', {"POSTGRES_USER=platform"});
+  service::Target target = test::target("db", 'A', {"POSTGRES_USER=platform"});
   target.settings.user = "dba";
   CHECK(identities(target) == Names{"dba@-", "platform@-", "postgres@-", "postgres@postgres"});
   target.settings.user = "postgres";
@@ -52,7 +52,7 @@ TEST_CASE("postgres: the configured user comes first, and nobody comes twice") {
 }
 
 TEST_CASE("postgres: with a password, TCP is worth a try; the password goes by the environment") {
-  const Target target = test::target("db", 'A', {"POSTGRES_USER=platform"});
+  const service::Target target = test::target("db", 'A', {"POSTGRES_USER=platform"});
   CHECK(identities(target, "hunter2").back() == "platform@- over 127.0.0.1");
   for (const auto& one : postgres_identities(target, "hunter2")) {
     REQUIRE(one.env.size() == 1);
@@ -63,7 +63,7 @@ TEST_CASE("postgres: with a password, TCP is worth a try; the password goes by t
 }
 
 TEST_CASE("postgres: what the operator lends goes along") {
-  Target target = test::target("db", 'A');
+  service::Target target = test::target("db", 'A');
   target.operator_env = {{"PGSSLMODE", "require"}};
   for (const auto& one : postgres_identities(target, {})) {
     REQUIRE(one.env.size() == 1);
@@ -73,7 +73,7 @@ TEST_CASE("postgres: what the operator lends goes along") {
 
 TEST_CASE("postgres: a password that the operator lends comes before the container's") {
   const auto passwords = [](const std::string& lent, const std::optional<std::string>& held) {
-    Target target = test::target("db", 'A');
+    service::Target target = test::target("db", 'A');
     target.operator_env = {{"PGPASSWORD", lent}};
     Names used;
     for (const auto& one : postgres_identities(target, held)) {
@@ -167,14 +167,14 @@ TEST_CASE("postgres: the dump, and that it needs nobody to hold still") {
   identity.role = "platform";
   identity.exec_user = "postgres";
   identity.env = {{"PGPASSWORD", "hunter2"}};
-  const Capture capture = postgres_dump(test::target("db", 'A'), identity,
-                                        *parse_postgres_probe(answer), std::chrono::seconds(90));
+  const service::Capture capture = postgres_dump(
+      test::target("db", 'A'), identity, *parse_postgres_probe(answer), std::chrono::seconds(90));
   CHECK(capture.strategy == "pg_dumpall");
-  CHECK(capture.consistency == Consistency::live);
+  CHECK(capture.consistency == service::Consistency::live);
   CHECK(capture.quiesce.empty());
   REQUIRE(capture.parts.size() == 1);
-  const auto& dump = std::get<ExecDump>(capture.parts[0].what);
-  CHECK(dump.format == ExecDump::Format::sql);
+  const auto& dump = std::get<service::ExecDump>(capture.parts[0].what);
+  CHECK(dump.format == service::ExecDump::Format::sql);
   CHECK(dump.exec.argv == Names{"pg_dumpall", "-w", "-U", "platform", "--lock-wait-timeout=90000"});
   CHECK(dump.exec.user == "postgres");
   CHECK(capture.facts["role"] == "platform");

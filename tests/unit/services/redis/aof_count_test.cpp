@@ -6,7 +6,7 @@
 #include <doctest/doctest.h>
 
 using namespace bba;
-using namespace bba::ops;
+using namespace bba::services::redis;
 using pipe::TarType;
 using Names = std::vector<std::string>;
 

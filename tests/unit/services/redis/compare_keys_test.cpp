@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-namespace bba::ops {
+namespace bba::services::redis {
 namespace {
 
 Json counts(unsigned keys, unsigned expires = 0) {
@@ -72,4 +72,4 @@ TEST_CASE("a busy server: anything between its two moments, and the receipt says
   CHECK_FALSE(compare_keys(around(10, 20), restored(21)).lost.empty());
 }
 
-}  // namespace bba::ops
+}  // namespace bba::services::redis

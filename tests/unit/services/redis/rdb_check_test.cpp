@@ -1,10 +1,13 @@
+#include "services/redis/rdb_check.hpp"
+
 #include <cstdint>
 
-#include "bba/pipe/check.hpp"
 #include "unit/pipe/support.hpp"
 
-namespace bba::pipe {
+namespace bba::services::redis {
 namespace {
+
+namespace test = pipe::test;
 
 // The CRC64 of Redis, bit by bit: slow, and written from its definition alone.
 std::uint64_t crc64_jones(std::string_view text) {
@@ -137,4 +140,4 @@ TEST_CASE("Mutated RDBs are refused or the same") {
 }
 
 }  // namespace
-}  // namespace bba::pipe
+}  // namespace bba::services::redis

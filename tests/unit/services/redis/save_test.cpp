@@ -11,10 +11,9 @@
 #include "bba/base/text.hpp"
 #include "bba/base/time.hpp"
 #include "fake_engine.hpp"
-#include "unit/commands/sets.hpp"
 
 using namespace bba;
-using namespace bba::ops;
+using namespace bba::services::redis;
 using bba::test::answer;
 using bba::test::call;
 using bba::test::FakeEngine;
@@ -26,7 +25,7 @@ using bba::test::stream_header;
 namespace {
 
 // What INFO says; times in seconds since 1970.
-struct Info {
+struct InfoText {
   bool in_progress = false;
   bool ok = true;
   std::int64_t last_save = 100;
@@ -51,6 +50,19 @@ std::int64_t unix_now() {
   return now().time_since_epoch().count();
 }
 
+class NoteTaker : public Reporter {
+ public:
+  explicit NoteTaker(std::vector<std::string>& notes) : notes_(notes) {}
+  void progress(const Progress&) override {}
+  void progress_end() override {}
+  void note(const std::string& text) override { notes_.push_back(text); }
+  void detail(const std::string&) override {}
+  void warning(const std::string&) override {}
+
+ private:
+  std::vector<std::string>& notes_;
+};
+
 // A server that says these things in turn, and the last of them from then on.
 class Server {
  public:
@@ -61,7 +73,7 @@ class Server {
     fake.on("GET /exec/" + id + "/json",
             {send(answer(200, fmt::format(R"({{"Running":false,"ExitCode":{}}})", exit_code)))});
   }
-  void says(const Info& info) { says(info.text()); }
+  void says(const InfoText& info) { says(info.text()); }
   // The exec is created, and starting it fails.
   void breaks(int status, const std::string& message) {
     fake.on("POST /exec/" + begin() + "/start",
@@ -76,21 +88,17 @@ class Server {
 
   // Returns what the manifest then says of the keys; `written`: the RDB's own time.
   Json save() {
-    bba::ops::test::World world(fake.socket_path());
-    world_notes = {};
-    classes::RedisSave how;
-    how.cli.argv = {"redis-cli"};
-    if (stop_with) world.stop.request(*stop_with);
-    try {
-      const RedisSaved saved = save_redis(world.session, "c1", how);
-      Json keyspace =
-          keyspace_of(world.session, "c1", how, saved, Timestamp(std::chrono::seconds(written)));
-      world_notes = world.reporter.notes;
-      return keyspace;
-    } catch (...) {
-      world_notes = world.reporter.notes;
-      throw;
-    }
+    notes.clear();
+    Stop stop;
+    if (stop_with) stop.request(*stop_with);
+    docker::Engine engine(fake.socket_path(), {}, &stop);
+    NoteTaker reporter(notes);
+    const std::string container = "c1";
+    const wire::ExecConfig client{.argv = {"redis-cli"}};
+    const Asking asking{engine, reporter, stop, container, client};
+    // As it is kept while the parts are read.
+    const Saved saved = parse_saved(saved_json(services::redis::save(asking)));
+    return keyspace_of(asking, saved, Timestamp(std::chrono::seconds(written)));
   }
 
   // "INFO", "BGSAVE", ...
@@ -108,7 +116,7 @@ class Server {
 
   FakeEngine fake;
   std::vector<std::int64_t> asked;  // when each program was started
-  std::vector<std::string> world_notes;
+  std::vector<std::string> notes;
   std::optional<int> stop_with;
   std::int64_t written = 0;
 
@@ -129,7 +137,7 @@ constexpr const char* started = "Background saving started\n";
 Error failure_of(Server& server) {
   try {
     server.save();
-  } catch (const Refused&) {
+  } catch (const service::Refused&) {
     FAIL("it was taken for a refusal");
   } catch (const Error& error) {
     return error;
@@ -141,7 +149,7 @@ Error failure_of(Server& server) {
 std::string refusal_of(Server& server) {
   try {
     server.save();
-  } catch (const Refused& refused) {
+  } catch (const service::Refused& refused) {
     return refused.what();
   }
   FAIL("it was not refused");
@@ -156,10 +164,10 @@ bool has(const std::string& text, const std::string& part) {
 
 TEST_CASE("redis save: asked once, waited for, and the keys before and after are told") {
   Server server;
-  server.says(Info{});
+  server.says(InfoText{});
   server.says(started);
-  server.says(Info{.in_progress = true});
-  server.says(Info{.last_save = unix_now() + 60, .saves = 2, .keys = 9});
+  server.says(InfoText{.in_progress = true});
+  server.says(InfoText{.last_save = unix_now() + 60, .saves = 2, .keys = 9});
   CHECK(server.save() == Json{{"db0",
                                {{"before", {{"keys", 7}, {"expires", 1}}},
                                 {"after", {{"keys", 9}, {"expires", 1}}}}}});
@@ -171,13 +179,13 @@ TEST_CASE("redis save: what is archived may be newer than the save, and so are t
   enum class Then { lives, dies, loads };
   const auto keys_after = [&](bool aof, std::int64_t written, Then then) {
     Server server;
-    server.says(Info{.aof = aof});
+    server.says(InfoText{.aof = aof});
     server.says(started);
-    server.says(Info{.last_save = done, .saves = 2, .keys = 9, .aof = aof});
+    server.says(InfoText{.last_save = done, .saves = 2, .keys = 9, .aof = aof});
     if (then == Then::dies) {
       server.says("Could not connect to Redis at 127.0.0.1:6379: Connection refused\n", 1);
     } else {
-      server.says(Info{
+      server.says(InfoText{
           .last_save = done, .saves = 2, .keys = 11, .aof = aof, .loading = then == Then::loads});
     }
     server.written = written;
@@ -193,35 +201,35 @@ TEST_CASE("redis save: what is archived may be newer than the save, and so are t
 
 TEST_CASE("redis save: a save under way is waited for, then one of our own is asked for") {
   Server server;
-  server.says(Info{.in_progress = true});
+  server.says(InfoText{.in_progress = true});
   server.says("ERR Background save already in progress\n");
-  server.says(Info{.in_progress = true});
-  server.says(Info{.last_save = 200, .saves = 2, .keys = 8});
-  server.says(Info{.last_save = 200, .saves = 2, .keys = 8});
+  server.says(InfoText{.in_progress = true});
+  server.says(InfoText{.last_save = 200, .saves = 2, .keys = 8});
+  server.says(InfoText{.last_save = 200, .saves = 2, .keys = 8});
   server.says(started);
-  server.says(Info{.last_save = unix_now() + 60, .saves = 3});
+  server.says(InfoText{.last_save = unix_now() + 60, .saves = 3});
   // Counted from the second on.
   CHECK(server.save().at("db0").at("before").at("keys") == 8);
   CHECK(server.commands() == Names{"INFO", "BGSAVE", "INFO", "INFO", "INFO", "BGSAVE", "INFO"});
-  CHECK(server.world_notes == Names{"waiting for a save that was under way already"});
+  CHECK(server.notes == Names{"waiting for a save that was under way already"});
 }
 
 TEST_CASE("redis save: during a rewrite it is scheduled, and only its own end counts") {
   Server server;
-  server.says(Info{.ok = false});
+  server.says(InfoText{.ok = false});
   server.says(
       "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE "
       "SCHEDULE in order to schedule a BGSAVE whenever possible.\n");
   server.says("Background saving scheduled\n");
   // Nothing has begun yet, and the last one had failed: no answer.
-  server.says(Info{.ok = false});
-  server.says(Info{.in_progress = true, .ok = false});
+  server.says(InfoText{.ok = false});
+  server.says(InfoText{.in_progress = true, .ok = false});
   SUBCASE("done") {
-    server.says(Info{.last_save = unix_now() + 60, .saves = 2});
+    server.says(InfoText{.last_save = unix_now() + 60, .saves = 2});
     server.save();
   }
   SUBCASE("failed") {
-    server.says(Info{.ok = false});
+    server.says(InfoText{.ok = false});
     CHECK(has(failure_of(server).what(), "the server's background save failed"));
   }
   CHECK(server.commands() == Names{"INFO", "BGSAVE", "BGSAVE SCHEDULE", "INFO", "INFO", "INFO"});
@@ -230,10 +238,10 @@ TEST_CASE("redis save: during a rewrite it is scheduled, and only its own end co
 TEST_CASE("redis save: before 7.0 it begins in a second of its own") {
   Server server;
   const std::int64_t last = unix_now();
-  server.says(Info{.last_save = last, .saves = {}});
+  server.says(InfoText{.last_save = last, .saves = {}});
   server.says(started);
-  server.says(Info{.last_save = last, .saves = {}});
-  server.says(Info{.last_save = last + 60, .saves = {}});
+  server.says(InfoText{.last_save = last, .saves = {}});
+  server.says(InfoText{.last_save = last + 60, .saves = {}});
   server.save();
   REQUIRE(server.asked.size() == 4);
   CHECK(server.asked[1] > last);
@@ -242,14 +250,14 @@ TEST_CASE("redis save: before 7.0 it begins in a second of its own") {
 TEST_CASE("redis save: before 7.0 also after a save that was under way") {
   Server server;
   const std::int64_t last = unix_now() + 1;
-  server.says(Info{.in_progress = true, .saves = {}});
+  server.says(InfoText{.in_progress = true, .saves = {}});
   server.says("ERR Background save already in progress\n");
-  server.says(Info{.last_save = last, .saves = {}});
-  server.says(Info{.last_save = last, .saves = {}, .keys = 8});
+  server.says(InfoText{.last_save = last, .saves = {}});
+  server.says(InfoText{.last_save = last, .saves = {}, .keys = 8});
   server.says(started);
-  server.says(Info{.in_progress = true, .last_save = last, .saves = {}});
+  server.says(InfoText{.in_progress = true, .last_save = last, .saves = {}});
   // It ended within the second in which it began.
-  server.says(Info{.last_save = last + 1, .saves = {}});
+  server.says(InfoText{.last_save = last + 1, .saves = {}});
   CHECK(server.save().at("db0").at("before").at("keys") == 8);
   REQUIRE(server.asked.size() == 7);
   CHECK(server.asked[4] > last);
@@ -257,7 +265,7 @@ TEST_CASE("redis save: before 7.0 also after a save that was under way") {
 
 TEST_CASE("redis save: a server that does not do it at all has refused") {
   Server no_command;
-  no_command.says(Info{});
+  no_command.says(InfoText{});
   no_command.says("ERR unknown command 'BGSAVE'\n");
   CHECK(refusal_of(no_command) == "refused: ERR unknown command 'BGSAVE'");
 
@@ -276,10 +284,10 @@ TEST_CASE("redis save: a password or user that the server does not take is a fai
   Server by_exit_code;
   by_exit_code.says("NOAUTH Authentication required.\n", 1);
   Server may_not_save;
-  may_not_save.says(Info{});
+  may_not_save.says(InfoText{});
   may_not_save.says("NOPERM User keeper has no permissions to run the 'bgsave' command\n");
   Server during_the_save;
-  during_the_save.says(Info{});
+  during_the_save.says(InfoText{});
   during_the_save.says(started);
   during_the_save.says("NOAUTH Authentication required.\n");
   during_the_save.is_running(true);
@@ -294,9 +302,9 @@ TEST_CASE("redis save: a password or user that the server does not take is a fai
 
 TEST_CASE("redis save: one that fails is a failure") {
   Server server;
-  server.says(Info{});
+  server.says(InfoText{});
   server.says(started);
-  server.says(Info{.ok = false});
+  server.says(InfoText{.ok = false});
   const Error error = failure_of(server);
   CHECK(error.kind() == ErrorKind::capture);
   CHECK(error.hint() == "see its log: often the disk is full, or its directory is not writable");
@@ -304,12 +312,12 @@ TEST_CASE("redis save: one that fails is a failure") {
 
 TEST_CASE("redis save: a server that is gone before the end is a failure, whoever says so") {
   Server client;
-  client.says(Info{});
+  client.says(InfoText{});
   client.says(started);
   client.says("Could not connect to Redis at 127.0.0.1:6379: Connection refused\n", 1);
   client.is_running(true);
   Server start;
-  start.says(Info{});
+  start.says(InfoText{});
   start.says(started);
   start.breaks(500, "Container c1 is not running: Exited (137) Less than a second ago");
   start.is_running(false);
@@ -320,7 +328,7 @@ TEST_CASE("redis save: a server that is gone before the end is a failure, whoeve
   }
 
   Server engine;
-  engine.says(Info{});
+  engine.says(InfoText{});
   engine.says(started);
   engine.breaks(500, "the engine has trouble of its own");
   engine.is_running(true);
@@ -332,6 +340,6 @@ TEST_CASE("redis save: a server that is gone before the end is a failure, whoeve
 TEST_CASE("redis save: a request to stop ends the wait") {
   Server server;
   server.stop_with = SIGTERM;
-  server.says(Info{});
+  server.says(InfoText{});
   CHECK(failure_of(server).kind() == ErrorKind::terminated);
 }

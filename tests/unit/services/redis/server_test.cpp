@@ -8,10 +8,11 @@
 
 #include "bba/base/error.hpp"
 #include "bba/base/text.hpp"
+#include "services/redis/redis.hpp"
 #include "unit/service/support.hpp"
 
 using namespace bba;
-using namespace bba::classes;
+using namespace bba::services::redis;
 using test::names_of;
 using test::summary;
 using test::taken;
@@ -20,7 +21,7 @@ using Names = std::vector<std::string>;
 
 namespace {
 
-const std::vector<MountChoice> mounts{taken(volume("v", "/data"))};
+const std::vector<service::MountChoice> mounts{taken(volume("v", "/data"))};
 const std::vector<wire::ContainerSummary> all{summary("redis", {volume("v", "/data")})};
 
 // As redis-cli prints it, with the line ends of the protocol.
@@ -29,9 +30,9 @@ std::string info_text(const std::string& persistence, const std::string& keyspac
          "# Replication\r\nrole:master\r\n# Keyspace\r\n" + keyspace;
 }
 
-RedisInfo saved(std::optional<std::uint64_t> saves, std::int64_t last, bool in_progress = false,
-                bool ok = true) {
-  RedisInfo info;
+Info saved(std::optional<std::uint64_t> saves, std::int64_t last, bool in_progress = false,
+           bool ok = true) {
+  Info info;
   info.rdb_saves = saves;
   info.last_save_time = last;
   info.bgsave_in_progress = in_progress;
@@ -39,14 +40,14 @@ RedisInfo saved(std::optional<std::uint64_t> saves, std::int64_t last, bool in_p
   return info;
 }
 
-Target redis_target(std::vector<std::string> env = {}) {
-  Target target = test::target("redis", 'B', std::move(env));
+service::Target redis_target(std::vector<std::string> env = {}) {
+  service::Target target = test::target("redis", 'B', std::move(env));
   target.container.working_dir = "/data";
   return target;
 }
 
-RedisFacts facts_of(bool aof, const std::string& dir = "/data") {
-  RedisFacts facts;
+Facts facts_of(bool aof, const std::string& dir = "/data") {
+  Facts facts;
   facts.info.version = "7.0.15";
   facts.info.role = "master";
   facts.info.aof_enabled = aof;
@@ -55,9 +56,9 @@ RedisFacts facts_of(bool aof, const std::string& dir = "/data") {
   return facts;
 }
 
-const PathArchive& archive_of(const Capture& capture) {
+const service::PathArchive& archive_of(const service::Capture& capture) {
   REQUIRE(capture.parts.size() == 1);
-  return std::get<PathArchive>(capture.parts[0].what);
+  return std::get<service::PathArchive>(capture.parts[0].what);
 }
 
 // "redis-cli -p 7000 with secret"
@@ -77,7 +78,7 @@ TEST_CASE("redis: --requirepass, as an argument and inside of a shell's line") {
   const auto password = [](std::vector<std::string> cmd) {
     wire::Container container;
     container.cmd = std::move(cmd);
-    return redis_requirepass(container);
+    return requirepass(container);
   };
   CHECK(password({"redis-server", "--requirepass", "a b"}) == "a b");
   CHECK(password({"sh", "-c", "exec redis-server --requirepass x --save ''"}) == "x");
@@ -89,10 +90,10 @@ TEST_CASE("redis: --requirepass, as an argument and inside of a shell's line") {
 }
 
 TEST_CASE("redis: each password once, the operator's first, none last; never in argv") {
-  Target target = redis_target();
+  service::Target target = redis_target();
   target.container.cmd = {"redis-server", "--requirepass", "command", "--port", "7000"};
   target.operator_env = {{"REDISCLI_AUTH", "operator"}, {"REDIS_PASSWORD", ""}, {"TERM", "dumb"}};
-  CHECK(shown(redis_clients(target, "container")) ==
+  CHECK(shown(clients(target, "container")) ==
         Names{"redis-cli -p 7000 TERM=dumb REDISCLI_AUTH=operator",
               "valkey-cli -p 7000 TERM=dumb REDISCLI_AUTH=operator",
               "redis-cli -p 7000 TERM=dumb REDISCLI_AUTH=container",
@@ -103,22 +104,22 @@ TEST_CASE("redis: each password once, the operator's first, none last; never in 
   target.container.cmd = {"redis-server", "--requirepass", "one"};
   target.operator_env = {{"REDIS_PASSWORD", "one"}};
   target.settings.user = "keeper";
-  CHECK(shown(redis_clients(target, "one")) == Names{"redis-cli --user keeper REDISCLI_AUTH=one",
-                                                     "valkey-cli --user keeper REDISCLI_AUTH=one",
-                                                     "redis-cli --user keeper",
-                                                     "valkey-cli --user keeper"});
-  const wire::ExecConfig command =
-      redis_command(redis_clients(redis_target(), std::nullopt)[0], {"CONFIG", "GET", "dir"});
-  CHECK(command.argv == Names{"redis-cli", "CONFIG", "GET", "dir"});
+  CHECK(shown(clients(target, "one")) == Names{"redis-cli --user keeper REDISCLI_AUTH=one",
+                                               "valkey-cli --user keeper REDISCLI_AUTH=one",
+                                               "redis-cli --user keeper",
+                                               "valkey-cli --user keeper"});
+  const wire::ExecConfig asked =
+      command(clients(redis_target(), std::nullopt)[0], {"CONFIG", "GET", "dir"});
+  CHECK(asked.argv == Names{"redis-cli", "CONFIG", "GET", "dir"});
 }
 
 TEST_CASE("redis: an error is told from an answer by its first word") {
-  CHECK(redis_error("NOAUTH Authentication required.\n\n") == "NOAUTH Authentication required.");
-  CHECK(redis_error("(error) ERR unknown command\nmore") == "ERR unknown command");
-  CHECK(redis_error("Could not connect to Redis at 127.0.0.1:6379: Connection refused"));
-  CHECK_FALSE(redis_error("# Server\r\nredis_version:7.0.15\r\n").has_value());
-  CHECK_FALSE(redis_error("").has_value());
-  CHECK_FALSE(redis_error("ERRORS are fine").has_value());
+  CHECK(error_reply("NOAUTH Authentication required.\n\n") == "NOAUTH Authentication required.");
+  CHECK(error_reply("(error) ERR unknown command\nmore") == "ERR unknown command");
+  CHECK(error_reply("Could not connect to Redis at 127.0.0.1:6379: Connection refused"));
+  CHECK_FALSE(error_reply("# Server\r\nredis_version:7.0.15\r\n").has_value());
+  CHECK_FALSE(error_reply("").has_value());
+  CHECK_FALSE(error_reply("ERRORS are fine").has_value());
 }
 
 TEST_CASE("redis: words about a password or a user are told from all others") {
@@ -135,7 +136,7 @@ TEST_CASE("redis: words about a password or a user are told from all others") {
 }
 
 TEST_CASE("redis: INFO of a server, old and new") {
-  const auto info = parse_redis_info(
+  const auto info = parse_info(
       info_text("rdb_changes_since_last_save:3\r\nrdb_bgsave_in_progress:0\r\n"
                 "rdb_last_save_time:1763899200\r\nrdb_last_bgsave_status:ok\r\nrdb_saves:4\r\n"
                 "aof_enabled:1\r\n",
@@ -151,7 +152,7 @@ TEST_CASE("redis: INFO of a server, old and new") {
   CHECK(info->keyspace ==
         Json{{"db0", {{"keys", 17}, {"expires", 2}}}, {"db12", {{"keys", 3}, {"expires", 0}}}});
 
-  const auto old = parse_redis_info(info_text(
+  const auto old = parse_info(info_text(
       "rdb_bgsave_in_progress:1\r\nrdb_last_save_time:7\r\nrdb_last_bgsave_status:err\r\n"));
   REQUIRE(old);
   CHECK(old->bgsave_in_progress);
@@ -159,12 +160,12 @@ TEST_CASE("redis: INFO of a server, old and new") {
   CHECK_FALSE(old->rdb_saves.has_value());
   CHECK_FALSE(old->aof_enabled);
   CHECK_FALSE(old->loading);
-  CHECK(parse_redis_info("redis_version:7\r\nloading:1\r\nrdb_bgsave_in_progress:0\r\n"
-                         "rdb_last_save_time:7\r\n")
+  CHECK(parse_info("redis_version:7\r\nloading:1\r\nrdb_bgsave_in_progress:0\r\n"
+                   "rdb_last_save_time:7\r\n")
             ->loading);
   CHECK(old->keyspace == Json::object());
 
-  const auto valkey = parse_redis_info(
+  const auto valkey = parse_info(
       "redis_version:7.2.4\r\nvalkey_version:8.1.1\r\nrdb_bgsave_in_progress:0\r\n"
       "rdb_last_save_time:7\r\n");
   REQUIRE(valkey);
@@ -172,13 +173,12 @@ TEST_CASE("redis: INFO of a server, old and new") {
 }
 
 TEST_CASE("redis: what is no INFO is none") {
-  CHECK_FALSE(parse_redis_info("").has_value());
-  CHECK_FALSE(parse_redis_info("NOAUTH Authentication required.").has_value());
-  CHECK_FALSE(parse_redis_info("redis_version:7.0.15\r\n").has_value());
-  CHECK_FALSE(
-      parse_redis_info("redis_version:7\r\nrdb_bgsave_in_progress:x\r\nrdb_last_save_time:7\r\n")
-          .has_value());
-  const auto odd = parse_redis_info(
+  CHECK_FALSE(parse_info("").has_value());
+  CHECK_FALSE(parse_info("NOAUTH Authentication required.").has_value());
+  CHECK_FALSE(parse_info("redis_version:7.0.15\r\n").has_value());
+  CHECK_FALSE(parse_info("redis_version:7\r\nrdb_bgsave_in_progress:x\r\nrdb_last_save_time:7\r\n")
+                  .has_value());
+  const auto odd = parse_info(
       "redis_version:7\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:7\r\ndb0\r\ndb1:\r\n"
       "db2:expires=1\r\ndb3:keys=many\r\n");
   REQUIRE(odd);
@@ -186,10 +186,10 @@ TEST_CASE("redis: what is no INFO is none") {
 }
 
 TEST_CASE("redis: the keys around a save, of databases that come and go, too") {
-  RedisInfo before;
+  Info before;
   before.keyspace = {{"db0", {{"keys", 4}, {"expires", 1}}},
                      {"db1", {{"keys", 2}, {"expires", 0}}}};
-  RedisInfo after;
+  Info after;
   after.keyspace = {{"db0", {{"keys", 5}, {"expires", 1}}}, {"db9", {{"keys", 1}, {"expires", 1}}}};
   CHECK(
       keyspace_around(before, after) ==
@@ -227,7 +227,7 @@ TEST_CASE("redis: what BGSAVE answered") {
 }
 
 TEST_CASE("redis: a save is done when it is counted, dated, good, and no longer under way") {
-  const RedisInfo before = saved(3, 100);
+  const Info before = saved(3, 100);
   CHECK(save_state(before, saved(4, 110), true, 105) == SaveState::done);
   CHECK(save_state(before, saved(3, 100, true), true, 105) == SaveState::running);
   // Counted, and one more already under way.
@@ -237,7 +237,7 @@ TEST_CASE("redis: a save is done when it is counted, dated, good, and no longer 
   CHECK(save_state(before, saved(3, 100, false, false), true, 105) == SaveState::failed);
   CHECK(save_state(before, saved(3, 100, false, false), false, 105) == SaveState::failed);
   // An earlier save has failed, and ours is only scheduled.
-  const RedisInfo failed = saved(3, 100, false, false);
+  const Info failed = saved(3, 100, false, false);
   CHECK(save_state(failed, failed, false, 105) == SaveState::running);
   CHECK(save_state(failed, failed, true, 105) == SaveState::failed);
   // Within the second in which it was asked for.
@@ -245,7 +245,7 @@ TEST_CASE("redis: a save is done when it is counted, dated, good, and no longer 
 }
 
 TEST_CASE("redis: before 7.0 the date alone tells one save from another") {
-  const RedisInfo before = saved(std::nullopt, 100);
+  const Info before = saved(std::nullopt, 100);
   CHECK(save_state(before, saved(std::nullopt, 110), true, 105) == SaveState::done);
   CHECK(save_state(before, saved(std::nullopt, 100), true, 100) == SaveState::running);
   CHECK(save_state(before, saved(std::nullopt, 104), true, 105) == SaveState::running);
@@ -254,88 +254,118 @@ TEST_CASE("redis: before 7.0 the date alone tells one save from another") {
 TEST_CASE(
     "redis: without an append-only file nobody is held still, with one everybody who writes") {
   const wire::ExecConfig client{.argv = {"redis-cli"}};
-  const Capture live =
-      redis_dump(redis_target(), client, facts_of(false), mounts, all, Consistency::automatic);
+  const service::Capture live = save_capture(redis_target(), client, facts_of(false), mounts, all,
+                                             service::Consistency::automatic);
   CHECK(live.strategy == "BGSAVE, then the data directory");
-  CHECK(live.consistency == Consistency::live);
+  CHECK(live.consistency == service::Consistency::live);
   CHECK(live.quiesce.empty());
   CHECK(live.warnings.empty());
   CHECK_FALSE(live.fallback.has_value());
-  REQUIRE(live.save_first);
-  CHECK(live.save_first->cli.argv == Names{"redis-cli"});
+  REQUIRE(live.procedure);
+  CHECK(live.procedure->argv == Names{"redis-cli"});
   CHECK(archive_of(live).path == "/data");
   CHECK(archive_of(live).host_path == "/volumes/v/_data");
-  CHECK(archive_of(live).rdb_file == "dump.rdb");
-  CHECK(archive_of(live).rdb_required);
+  CHECK(archive_of(live).expected.at("rdb_file") == "dump.rdb");
+  CHECK(archive_of(live).expected.at("required") == true);
+  CHECK(archive_of(live).expected.at("stale") == false);
   CHECK(archive_of(live).excludes == Names{"/data/temp-*.rdb", "/data/temp-rewriteaof-*.aof"});
 
-  const Capture paused =
-      redis_dump(redis_target(), client, facts_of(true), mounts, all, Consistency::automatic);
-  CHECK(paused.consistency == Consistency::pause);
+  const service::Capture paused = save_capture(redis_target(), client, facts_of(true), mounts, all,
+                                               service::Consistency::automatic);
+  CHECK(paused.consistency == service::Consistency::pause);
   CHECK(names_of(paused.quiesce) == Names{"redis"});
   CHECK(paused.consistency_reason.find("append-only") != std::string::npos);
   CHECK(paused.warnings.empty());
 
   // Asked for is asked for.
-  const Capture asked =
-      redis_dump(redis_target(), client, facts_of(true), mounts, all, Consistency::live);
-  CHECK(asked.consistency == Consistency::live);
+  const service::Capture asked =
+      save_capture(redis_target(), client, facts_of(true), mounts, all, service::Consistency::live);
+  CHECK(asked.consistency == service::Consistency::live);
   CHECK(asked.warnings.size() == 1);
-  CHECK(redis_dump(redis_target(), client, facts_of(false), mounts, all, Consistency::stop)
-            .consistency == Consistency::stop);
+  CHECK(
+      save_capture(redis_target(), client, facts_of(false), mounts, all, service::Consistency::stop)
+          .consistency == service::Consistency::stop);
+}
+
+TEST_CASE("redis: the client that was let in is in the facts, and what it was lent by name only") {
+  const wire::ExecConfig client{.argv = {"valkey-cli", "-p", "7000"},
+                                .env = {{"REDISCLI_AUTH", "secret"}}};
+  const service::Capture capture = save_capture(redis_target(), client, facts_of(false), mounts,
+                                                all, service::Consistency::live);
+  CHECK(capture.facts.at("cli") == Json{"valkey-cli", "-p", "7000"});
+  CHECK(capture.facts.at("environment") == Json::array({"REDISCLI_AUTH"}));
+  CHECK(capture.parts[0].kind == &directory_kind());
+}
+
+TEST_CASE("redis: what is asked around the parts is in the plan, without its secrets") {
+  const wire::ExecConfig client{.argv = {"redis-cli"}, .env = {{"REDISCLI_AUTH", "secret"}}};
+  const service::Capture capture = save_capture(redis_target(), client, facts_of(false), mounts,
+                                                all, service::Consistency::live);
+  const std::string exec = "POST /containers/redis/exec with REDISCLI_AUTH: redis-cli ";
+  CHECK(services::redis::redis().requests_before(capture) ==
+        Names{exec + "INFO",
+              exec + "BGSAVE (BGSAVE SCHEDULE where the append-only file is being rewritten)",
+              exec + "INFO (until it says that the save is done)"});
+  CHECK(services::redis::redis().requests_after(capture) ==
+        Names{exec + "INFO (where what was read may be newer than the save)"});
+  CHECK(services::redis::redis().requests_before(*capture.if_refused).empty());
+  CHECK(services::redis::redis().requests_after(*capture.if_refused).empty());
 }
 
 TEST_CASE("redis: what is done where the server refuses to save only once it is asked") {
-  const Capture capture = redis_dump(redis_target(), {.argv = {"redis-cli"}}, facts_of(false),
-                                     mounts, all, Consistency::automatic);
+  const service::Capture capture =
+      save_capture(redis_target(), {.argv = {"redis-cli"}}, facts_of(false), mounts, all,
+                   service::Consistency::automatic);
   REQUIRE(capture.if_refused);
-  const Capture& otherwise = *capture.if_refused;
+  const service::Capture& otherwise = *capture.if_refused;
   CHECK(otherwise.strategy == "mounted data archive");
-  CHECK(otherwise.consistency == Consistency::pause);
+  CHECK(otherwise.consistency == service::Consistency::pause);
   CHECK(names_of(otherwise.quiesce) == Names{"redis"});
-  CHECK_FALSE(otherwise.save_first.has_value());
-  CHECK_FALSE(archive_of(otherwise).rdb_required);
+  CHECK_FALSE(otherwise.procedure.has_value());
+  CHECK(archive_of(otherwise).expected.at("required") == false);
+  CHECK(archive_of(otherwise).expected.at("stale") == true);
   CHECK(otherwise.warnings.empty());
   CHECK(otherwise.facts == capture.facts);
 }
 
 TEST_CASE("redis: the directory that the server names, mounted, below a mount, or not mounted") {
   const wire::ExecConfig client{.argv = {"redis-cli"}};
-  const Capture below = redis_dump(redis_target(), client, facts_of(true, "/data/cache"), mounts,
-                                   all, Consistency::automatic);
+  const service::Capture below = save_capture(redis_target(), client, facts_of(true, "/data/cache"),
+                                              mounts, all, service::Consistency::automatic);
   CHECK(archive_of(below).host_path == "/volumes/v/_data/cache");
-  const Capture inside = redis_dump(redis_target(), client, facts_of(true, "/srv"), mounts, {},
-                                    Consistency::automatic);
+  const service::Capture inside = save_capture(redis_target(), client, facts_of(true, "/srv"),
+                                               mounts, {}, service::Consistency::automatic);
   CHECK(archive_of(inside).path == "/srv");
   CHECK(archive_of(inside).host_path.empty());
   // On no mount, so nobody else writes there; it is held still all the same.
   CHECK(names_of(inside.quiesce) == Names{"redis"});
   // The operator's paths come first.
-  Target target = redis_target();
+  service::Target target = redis_target();
   target.settings.paths = {"/elsewhere"};
-  const Capture named =
-      redis_dump(target, client, facts_of(false), mounts, all, Consistency::automatic);
+  const service::Capture named =
+      save_capture(target, client, facts_of(false), mounts, all, service::Consistency::automatic);
   CHECK(archive_of(named).path == "/elsewhere");
 }
 
 TEST_CASE("redis: a mount inside of the directory is a part, too; another one is not its data") {
-  const std::vector<MountChoice> choices{taken(volume("v", "/data")),
-                                         taken(volume("aof", "/data/appendonlydir")),
-                                         taken(volume("etc", "/etc/redis"))};
+  const std::vector<service::MountChoice> choices{taken(volume("v", "/data")),
+                                                  taken(volume("aof", "/data/appendonlydir")),
+                                                  taken(volume("etc", "/etc/redis"))};
   const std::vector<wire::ContainerSummary> everybody{
       summary("redis", {volume("v", "/data")}), summary("rewriter", {volume("aof", "/aof")}),
       summary("editor", {volume("etc", "/etc/redis")})};
-  const Capture capture = redis_dump(redis_target(), {.argv = {"redis-cli"}}, facts_of(true),
-                                     choices, everybody, Consistency::automatic);
+  const service::Capture capture =
+      save_capture(redis_target(), {.argv = {"redis-cli"}}, facts_of(true), choices, everybody,
+                   service::Consistency::automatic);
   REQUIRE(capture.parts.size() == 2);
-  const auto& data = std::get<PathArchive>(capture.parts[0].what);
+  const auto& data = std::get<service::PathArchive>(capture.parts[0].what);
   CHECK(data.path == "/data");
   CHECK(data.nested == Names{"/data/appendonlydir"});
-  CHECK(data.rdb_required);
-  const auto& inner = std::get<PathArchive>(capture.parts[1].what);
+  CHECK(data.expected.at("required") == true);
+  const auto& inner = std::get<service::PathArchive>(capture.parts[1].what);
   CHECK(inner.path == "/data/appendonlydir");
   CHECK(inner.host_path == "/volumes/aof/_data");
-  CHECK_FALSE(inner.rdb_required);
+  CHECK(inner.expected.at("required") == false);
   CHECK(names_of(capture.quiesce) == Names{"redis", "rewriter"});
   CHECK(capture.mounts[1].taken);
   CHECK_FALSE(capture.mounts[2].taken);
@@ -344,47 +374,55 @@ TEST_CASE("redis: a mount inside of the directory is a part, too; another one is
 
 TEST_CASE("redis: where CONFIG is refused the mounted data is taken, held still, and it is said") {
   const wire::ExecConfig client{.argv = {"redis-cli"}};
-  RedisFacts facts = facts_of(false);
+  Facts facts = facts_of(false);
   facts.dir.reset();
   facts.dbfilename.reset();
   facts.config_refusal = "NOPERM no";
-  const Capture capture =
-      redis_dump(redis_target(), client, facts, mounts, all, Consistency::automatic);
+  const service::Capture capture =
+      save_capture(redis_target(), client, facts, mounts, all, service::Consistency::automatic);
   CHECK(capture.strategy == "BGSAVE, then the mounted data");
   CHECK(capture.fallback == "CONFIG GET is refused (NOPERM no)");
   CHECK(capture.warnings == Names{"BGSAVE, then the mounted data instead of the class's own "
                                   "procedure: CONFIG GET is refused (NOPERM no)"});
-  CHECK(capture.consistency == Consistency::pause);
-  CHECK(capture.save_first.has_value());
-  CHECK(archive_of(capture).rdb_file == "dump.rdb");
-  CHECK_FALSE(archive_of(capture).rdb_required);
+  CHECK(capture.consistency == service::Consistency::pause);
+  CHECK(capture.procedure.has_value());
+  CHECK(archive_of(capture).expected.at("rdb_file") == "dump.rdb");
+  CHECK(archive_of(capture).expected.at("required") == false);
 
   // No data mount: the directory that it was started in, or that its command names.
-  Target target = redis_target();
-  CHECK(archive_of(redis_dump(target, client, facts, {}, {}, Consistency::automatic)).path ==
-        "/data");
+  service::Target target = redis_target();
+  CHECK(archive_of(save_capture(target, client, facts, {}, {}, service::Consistency::automatic))
+            .path == "/data");
   target.container.cmd = {"redis-server", "--dir", "/srv/cache", "--dbfilename", "cache.rdb"};
-  const Capture told = redis_dump(target, client, facts, {}, {}, Consistency::automatic);
+  const service::Capture told =
+      save_capture(target, client, facts, {}, {}, service::Consistency::automatic);
   CHECK(archive_of(told).path == "/srv/cache");
-  CHECK(archive_of(told).rdb_file == "cache.rdb");
+  CHECK(archive_of(told).expected.at("rdb_file") == "cache.rdb");
 
   // A whole file system is no data directory.
-  const Capture root =
-      redis_dump(redis_target(), client, facts_of(false, "/"), mounts, all, Consistency::automatic);
+  const service::Capture root = save_capture(redis_target(), client, facts_of(false, "/"), mounts,
+                                             all, service::Consistency::automatic);
   CHECK(root.fallback == "the server's directory is /");
   CHECK(archive_of(root).path == "/data");
 }
 
 TEST_CASE("redis: files without a save, and nothing to archive at all") {
-  const Capture capture =
-      redis_files(redis_target(), mounts, all, Consistency::automatic, "no BGSAVE");
+  const service::Capture capture =
+      files_capture(redis_target(), mounts, all, service::Consistency::automatic, "no BGSAVE");
   CHECK(capture.strategy == "mounted data archive");
   CHECK(capture.fallback == "no BGSAVE");
-  CHECK(capture.consistency == Consistency::pause);
+  CHECK(capture.consistency == service::Consistency::pause);
   CHECK(names_of(capture.quiesce) == Names{"redis"});
-  CHECK_FALSE(capture.save_first.has_value());
-  CHECK_FALSE(archive_of(capture).rdb_required);
-  Target nowhere = redis_target();
+  CHECK_FALSE(capture.procedure.has_value());
+  CHECK(archive_of(capture).expected.at("required") == false);
+  CHECK(archive_of(capture).expected.at("stale") == true);
+  service::Target stopped = redis_target();
+  stopped.container.running = false;
+  CHECK(
+      archive_of(files_capture(stopped, mounts, all, service::Consistency::automatic, "no BGSAVE"))
+          .expected.at("stale") == false);
+  service::Target nowhere = redis_target();
   nowhere.container.working_dir = "/";
-  CHECK_THROWS_AS(redis_files(nowhere, {}, {}, Consistency::automatic, "no BGSAVE"), Error);
+  CHECK_THROWS_AS(files_capture(nowhere, {}, {}, service::Consistency::automatic, "no BGSAVE"),
+                  Error);
 }

@@ -11,20 +11,20 @@
 #include "unit/service/support.hpp"
 
 using namespace bba;
-using namespace bba::classes;
+using namespace bba::services::vault;
 using Names = std::vector<std::string>;
 using Environment = std::map<std::string, std::string>;
 
 namespace {
 
-Target vault(const std::string& image, std::vector<std::string> env = {}) {
-  Target target = test::target("vault", 'C', std::move(env));
+service::Target vault(const std::string& image, std::vector<std::string> env = {}) {
+  service::Target target = test::target("vault", 'C', std::move(env));
   target.container.config_image = image;
   return target;
 }
 
 // "vault: VAULT_TOKEN=..., VAULT_ADDR=..."
-Names shown(const Target& target, const Environment& environment) {
+Names shown(const service::Target& target, const Environment& environment) {
   Names lines;
   for (const wire::ExecConfig& probe : vault_probes(target, environment)) {
     Names variables;
@@ -64,7 +64,7 @@ TEST_CASE("vault: the container's own address comes before the operator's, under
 }
 
 TEST_CASE("vault: what the configuration lends is added, and nothing twice") {
-  Target target = vault("vault");
+  service::Target target = vault("vault");
   target.operator_env = {{"VAULT_TOKEN", "t"}, {"VAULT_CLIENT_CERT", "/cert.pem"}};
   CHECK(shown(target, {{"VAULT_TOKEN", "t"}})[0] ==
         "vault: VAULT_TOKEN=t, VAULT_CLIENT_CERT=/cert.pem");
@@ -73,13 +73,14 @@ TEST_CASE("vault: what the configuration lends is added, and nothing twice") {
 TEST_CASE("vault: an address that the configuration lends comes before the container's") {
   for (const std::string name : {"VAULT_ADDR", "BAO_ADDR"}) {
     CAPTURE(name);
-    Target target = vault(name == "BAO_ADDR" ? "openbao" : "vault", {name + "=http://here:8200"});
+    service::Target target =
+        vault(name == "BAO_ADDR" ? "openbao" : "vault", {name + "=http://here:8200"});
     target.operator_env = {{name, "https://active:8200"}};
     const auto probe = vault_probes(target, {{name, "https://active:8200"}})[0];
     REQUIRE(probe.env.size() == 1);
     CHECK(probe.env[0].name == name);
     CHECK(probe.env[0].value == "https://active:8200");
-    const Capture capture = vault_snapshot(target, probe, {});
+    const service::Capture capture = vault_snapshot(target, probe, {});
     // The container does say where its server is; it is another one.
     CHECK(capture.warnings == Names{"the snapshot is of https://active:8200, as " + name +
                                     " in your environment has it"});
@@ -87,7 +88,7 @@ TEST_CASE("vault: an address that the configuration lends comes before the conta
 }
 
 TEST_CASE("vault: whether there is a token that the program reads") {
-  const auto token = [](const Target& target, const Environment& environment) {
+  const auto token = [](const service::Target& target, const Environment& environment) {
     std::string answers;
     for (const wire::ExecConfig& probe : vault_probes(target, environment)) {
       answers += has_token(target, probe) ? "yes " : "no ";
@@ -135,17 +136,17 @@ TEST_CASE("vault: why there is no snapshot") {
 }
 
 TEST_CASE("vault: the snapshot is the probe's program with the probe's environment") {
-  const Target target = vault("openbao");
+  const service::Target target = vault("openbao");
   const auto probes = vault_probes(target, {{"BAO_TOKEN", "hunter2"}});
   VaultStatus status;
   status.version = "2.1.0";
-  const Capture capture = vault_snapshot(target, probes[0], status);
+  const service::Capture capture = vault_snapshot(target, probes[0], status);
   CHECK(capture.strategy == "raft snapshot");
-  CHECK(capture.consistency == Consistency::live);
+  CHECK(capture.consistency == service::Consistency::live);
   CHECK_FALSE(capture.fallback);
   REQUIRE(capture.parts.size() == 1);
   CHECK(capture.parts[0].kind() == "raft-snapshot");
-  CHECK(requests(capture) ==
+  CHECK(service::requests(capture) ==
         Names{"POST /containers/vault/exec with BAO_TOKEN: bao operator raft snapshot save "
               "/dev/stdout"});
   CHECK(capture.facts.at("version") == "2.1.0");
@@ -153,7 +154,7 @@ TEST_CASE("vault: the snapshot is the probe's program with the probe's environme
 
   const auto elsewhere =
       vault_probes(target, {{"VAULT_TOKEN", "t"}, {"VAULT_ADDR", "https://active:8200"}});
-  const Capture other = vault_snapshot(target, elsewhere[0], status);
+  const service::Capture other = vault_snapshot(target, elsewhere[0], status);
   REQUIRE(other.warnings.size() == 1);
   CHECK(other.warnings[0].find("the snapshot is of https://active:8200") != std::string::npos);
 }

@@ -1,8 +1,9 @@
-#include "bba/capture/stages.hpp"
+#include "bba/docker/frame_stage.hpp"
 
+#include "bba/base/error.hpp"
 #include "bba/base/text.hpp"
 
-namespace bba::ops {
+namespace bba::docker {
 
 namespace {
 constexpr std::size_t kept = 4096;
@@ -35,17 +36,4 @@ void FrameStage::finish() {
   next_.finish();
 }
 
-void TeeStage::write(const Chunk& chunk) {
-  for (pipe::Stage* branch : branches_) branch->write(chunk);
-}
-
-void TeeStage::finish() {
-  for (pipe::Stage* branch : branches_) branch->finish();
-}
-
-void CountStage::write(const Chunk& chunk) {
-  bytes_ += chunk.size();
-  next_.write(chunk);
-}
-
-}  // namespace bba::ops
+}  // namespace bba::docker

@@ -1,25 +1,23 @@
-// The format checks: each proves, from the bytes that pass by, that a dump or snapshot is whole.
-// backup, verify and drill use the same ones. They throw Error{artifact} at the first thing that is
-// wrong.
+// Proves, from the bytes that pass by, that a dump of PostgreSQL is whole, and counts what it
+// holds.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "bba/pipe/stage.hpp"
 
-namespace bba::pipe {
+namespace bba::services::postgres {
 
 // pg_dumpall's output: it must end with exactly
 // "--\n-- PostgreSQL database cluster dump complete\n--\n\n" (PostgreSQL, pg_dumpall.c), and not
 // inside the rows of a COPY: rows can hold these very lines. Counts on the way what a restore has
 // to bring back: the databases of the \connect lines, and in each the extensions, the rows of the
 // tables and the large objects.
-struct SqlDatabase {
+struct DumpDatabase {
   std::string name = {};
   std::vector<std::string> extensions = {};  // of CREATE EXTENSION
   std::uint64_t large_objects = 0;
@@ -29,14 +27,14 @@ struct SqlDatabase {
   std::uint64_t tables_left_out = 0;                 // COPYs whose rows are in `rows` alone
 };
 
-class SqlTailCheck : public Stage {
+class DumpCheck : public pipe::Stage {
  public:
   void write(const Chunk& chunk) override;
   void finish() override;
   std::uint64_t bytes() const noexcept { return bytes_; }
   // Databases connected to, in order, once each. At most 10,000 are kept, and 10,000 tables of all
   // of them.
-  const std::vector<SqlDatabase>& databases() const noexcept { return databases_; }
+  const std::vector<DumpDatabase>& databases() const noexcept { return databases_; }
 
  private:
   // pg_dump announces the rows of a table with a comment, an empty line, and "COPY ... FROM
@@ -53,9 +51,9 @@ class SqlTailCheck : public Stage {
   void note_extension(std::string_view line);
 
   std::uint64_t bytes_ = 0;
-  std::vector<SqlDatabase> databases_;
+  std::vector<DumpDatabase> databases_;
   std::map<std::string, std::size_t> index_;  // of each name in databases_
-  SqlDatabase* database_ = nullptr;           // the one connected to, where it is kept
+  DumpDatabase* database_ = nullptr;          // the one connected to, where it is kept
   std::size_t tables_ = 0;                    // kept, of all databases
   std::string table_;                         // whose rows pass
   std::uint64_t rows_ = 0;                    // ... so far
@@ -68,41 +66,4 @@ class SqlTailCheck : public Stage {
   std::string tail_;
 };
 
-// A Redis or Valkey RDB file: magic and version, and at the end 0xFF with the CRC64 of everything
-// before it (RDB version 5 and later; 0 means that the server wrote none). Source: redis/redis
-// src/rdb.c, crc64.c. What is between is not parsed; by the nature of that CRC the same file twice
-// over passes, too.
-class RdbCheck : public Stage {
- public:
-  RdbCheck();
-  ~RdbCheck() override;
-  void write(const Chunk& chunk) override;
-  void finish() override;
-  std::uint64_t bytes() const noexcept;
-  int version() const noexcept;        // of the format: 10 for Redis 7.0
-  bool checksum_off() const noexcept;  // the server wrote 0: only the frame of the file is proven
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
-// A raft snapshot of Vault or OpenBao: gzip(tar) with meta.json, state.bin, SHA256SUMS and
-// SHA256SUMS.sealed. Proves both sums, meta.json's Size, a sealed file that is not empty, the gzip
-// trailer. Source: hashicorp/raft-snapshot archive.go.
-class SnapshotCheck : public Stage {
- public:
-  SnapshotCheck();
-  ~SnapshotCheck() override;
-  void write(const Chunk& chunk) override;
-  void finish() override;
-  std::uint64_t index() const noexcept;  // meta.json's Index
-  std::uint64_t term() const noexcept;
-  std::uint64_t state_bytes() const noexcept;  // the size of state.bin
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
-}  // namespace bba::pipe
+}  // namespace bba::services::postgres

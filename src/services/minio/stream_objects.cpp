@@ -1,5 +1,6 @@
+#include "stream_objects.hpp"
+
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cerrno>
 #include <map>
@@ -8,17 +9,15 @@
 #include <utility>
 
 #include "bba/base/text.hpp"
-#include "client.hpp"
-#include "bba/capture/capture_part.hpp"
-#include "bba/tree/tar_against_walk.hpp"
 #include "bba/pipe/tar.hpp"
+#include "bba/tree/archive_counts.hpp"
+#include "client.hpp"
+#include "object_spool.hpp"
+#include "object_stages.hpp"
 
-namespace bba::ops {
+namespace bba::services::minio {
 
 namespace {
-
-using classes::ObjectEntry;
-using classes::ObjectListing;
 
 // `mc cat A B C` writes one object after the other without a mark between them, so many small ones
 // are taken at once and told apart by their listed sizes and MD5s; a large one is taken alone.
@@ -28,17 +27,6 @@ constexpr std::size_t batch_objects = 200;
 constexpr std::size_t batch_argv_bytes = 64 << 10;
 constexpr std::size_t most_other_etags = 1000;  // kept in the manifest
 constexpr int tries = 4;  // of an object that changes between its listing and its reading
-
-class ListingStage : public pipe::Stage {
- public:
-  ListingStage(ObjectListing::End end, const std::function<void(const ObjectEntry&)>& use)
-      : listing_(end, use) {}
-  void write(const Chunk& chunk) override { listing_.add(chunk.text()); }
-  void finish() override { listing_.end(); }
-
- private:
-  ObjectListing listing_;
-};
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -52,116 +40,26 @@ std::string md5_of(std::string_view content) {
   return hasher.hex();
 }
 
-// Keeps a listing of any length out of memory: lines in a file without a name.
-class Spool {
- public:
-  explicit Spool(const store::BackupDirectory& directory) : file_(directory) {}
-
-  void add(const ObjectEntry& object) {
-    pending_ += dump_json({object.key, object.size, object.mtime, object.etag}) + '\n';
-    if (pending_.size() > (256 << 10)) flush();
-  }
-  void flush() {
-    file_.write(as_bytes(pending_));
-    pending_.clear();
-  }
-  // Calls `use` with each object in the order of the listing.
-  void for_each(const std::function<void(ObjectEntry)>& use) const;
-
- private:
-  store::ArtifactFile file_;
-  std::string pending_;
-};
-
-void Spool::for_each(const std::function<void(ObjectEntry)>& use) const {
-  std::string text;
-  std::array<char, 64 * 1024> buffer{};
-  off_t offset = 0;
-  for (;;) {
-    const ssize_t count = ::pread(file_.fd(), buffer.data(), buffer.size(), offset);
-    if (count < 0) throw system_error(ErrorKind::storage, "reading the list of objects", errno);
-    if (count == 0) return;
-    offset += count;
-    text.append(buffer.data(), static_cast<std::size_t>(count));
-    std::size_t begin = 0;
-    for (std::size_t end; (end = text.find('\n', begin)) != text.npos; begin = end + 1) {
-      const std::optional<Json> json =
-          parse_json(std::string_view(text).substr(begin, end - begin));
-      const Json& one = json.value();
-      ObjectEntry object;
-      object.key = one[0].get<std::string>();
-      object.size = one[1].get<std::uint64_t>();
-      object.mtime = one[2].get<std::int64_t>();
-      object.etag = one[3].get<std::string>();
-      use(std::move(object));
-    }
-    text.erase(0, begin);
-  }
-}
-
-// Collects small objects: nothing of them reaches the tar before it is proven.
-class CollectStage : public pipe::Stage {
- public:
-  explicit CollectStage(std::uint64_t expected) : expected_(expected) {}
-  void write(const Chunk& chunk) override {
-    const std::uint64_t room = expected_ - content_.size();
-    content_ += chunk.text().substr(0, room);
-    came_ += chunk.size();
-  }
-  void finish() override {}
-  const std::string& content() const { return content_; }  // no more than was expected
-  std::uint64_t came() const { return came_; }
-
- private:
-  std::uint64_t expected_;
-  std::uint64_t came_ = 0;
-  std::string content_;
-};
-
-// Keeps a large object in a file without a name until it is proven: what the tar once holds cannot
-// be taken out of it again.
-class KeepStage : public pipe::Stage {
- public:
-  KeepStage(const store::BackupDirectory& directory, std::uint64_t expected)
-      : file_(directory), expected_(expected) {}
-  void write(const Chunk& chunk) override {
-    came_ += chunk.size();
-    if (came_ > expected_) return;  // it is another one than was listed
-    file_.write(chunk.bytes());
-    md5_.update(chunk.bytes());
-  }
-  void finish() override {}
-  std::uint64_t came() const { return came_; }
-  std::string md5() { return md5_.hex(); }
-  int fd() const { return file_.fd(); }
-
- private:
-  store::ArtifactFile file_;
-  std::uint64_t expected_;
-  std::uint64_t came_ = 0;
-  pipe::Hasher md5_{pipe::DigestKind::md5};
-};
-
 class ObjectCapture {
  public:
-  ObjectCapture(const CaptureContext& context, const classes::ObjectMirror& mirror,
-                ArtifactTail& tail, const Moved& moved)
-      : context_(context), mirror_(mirror), tail_(tail), moved_(moved), tar_(tail.count) {}
+  ObjectCapture(const service::PartContext& context, const service::ServicePart& part,
+                pipe::Stage& out, const ProgressFn& moved)
+      : context_(context),
+        alias_(part.subject),
+        mc_(part.program),
+        out_(out),
+        moved_(moved),
+        tar_(out) {}
 
-  PartFindings run();
+  service::PartFindings run();
 
  private:
-  wire::ExecConfig mc(const std::vector<std::string>& arguments) const {
-    wire::ExecConfig exec = mirror_.mc;
-    exec.argv.insert(exec.argv.end(), arguments.begin(), arguments.end());
-    return exec;
-  }
-  std::string at_alias(const std::string& key) const { return mirror_.alias + "/" + key; }
+  std::string at_alias(const std::string& key) const { return alias_ + "/" + key; }
   void list(const std::vector<std::string>& arguments,
             const std::function<void(const ObjectEntry&)>& use,
             ObjectListing::End end = ObjectListing::End::anywhere) const {
     ListingStage listing(end, use);
-    stream_exec(context_, mc(arguments), listing, [](std::size_t) {});
+    context_.stream_exec(with_arguments(mc_, arguments), listing, [](std::size_t) {});
   }
   std::optional<ObjectEntry> list_again(const std::string& key) const;
   bool is_as_listed(const ObjectEntry& object, const std::string& md5) const;
@@ -180,17 +78,18 @@ class ObjectCapture {
   bool collect_alone(const ObjectEntry& object);
   bool keep_alone(const ObjectEntry& object);
 
-  PartFindings findings();
+  service::PartFindings findings();
 
-  const CaptureContext& context_;
-  const classes::ObjectMirror& mirror_;
-  ArtifactTail& tail_;
-  const Moved& moved_;
+  const service::PartContext& context_;
+  const std::string& alias_;
+  const wire::ExecConfig& mc_;
+  pipe::Stage& out_;
+  const ProgressFn& moved_;
   pipe::TarWriter tar_;
   std::vector<ObjectEntry> batch_;
   std::uint64_t batch_size_ = 0;
   std::size_t batch_argv_ = 0;
-  ArchiveCounts counts_;
+  tree::ArchiveCounts counts_;
   std::uint64_t objects_ = 0, object_bytes_ = 0, buckets_ = 0, folders_ = 0;
   std::uint64_t md5_etags_ = 0, retaken_ = 0, vanished_ = 0;
   std::map<std::string, std::string> other_etags_;  // of the first that are no MD5
@@ -221,7 +120,7 @@ std::optional<ObjectEntry> ObjectCapture::list_again(const std::string& key) con
 // Whether what was read, all of its size, is what was listed. An etag that is no MD5 says nothing
 // of the bytes: then the object has to be listed after its reading as it was before.
 bool ObjectCapture::is_as_listed(const ObjectEntry& object, const std::string& md5) const {
-  if (classes::is_md5(object.etag)) return lower(object.etag) == md5;
+  if (is_md5(object.etag)) return lower(object.etag) == md5;
   const std::optional<ObjectEntry> now = list_again(object.key);
   return now && now->etag == object.etag && now->size == object.size && now->mtime == object.mtime;
 }
@@ -231,7 +130,7 @@ bool ObjectCapture::cat(const std::vector<std::string>& keys, pipe::Stage& next)
   std::vector<std::string> arguments{"cat"};
   for (const std::string& key : keys) arguments.push_back(at_alias(key));
   try {
-    stream_exec(context_, mc(arguments), next, moved_);
+    context_.stream_exec(with_arguments(mc_, arguments), next, moved_);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::capture) throw;
     refusal_ = error.what();
@@ -254,10 +153,10 @@ void ObjectCapture::add_directory(const std::string& path, std::int64_t mtime) {
 
 // All of them: empty ones are in no listing of objects.
 void ObjectCapture::add_buckets() {
-  list({"ls", "--json", mirror_.alias}, [&](const ObjectEntry& entry) {
+  list({"ls", "--json", alias_}, [&](const ObjectEntry& entry) {
     std::string bucket = entry.key;
     while (bucket.ends_with('/')) bucket.pop_back();
-    if (const std::string reason = classes::bad_key(bucket); !reason.empty()) {
+    if (const std::string reason = bad_key(bucket); !reason.empty()) {
       throw Error(ErrorKind::capture,
                   fmt::format("the bucket {} cannot be a path in a tar: {}", entry.key, reason));
     }
@@ -287,7 +186,7 @@ void ObjectCapture::add_small(const ObjectEntry& object, std::string_view conten
 void ObjectCapture::count(const ObjectEntry& object) {
   ++objects_;
   object_bytes_ += object.size;
-  if (classes::is_md5(object.etag)) {
+  if (is_md5(object.etag)) {
     ++md5_etags_;
   } else if (other_etags_.size() < most_other_etags) {
     other_etags_[object.key] = lower(object.etag);
@@ -298,7 +197,7 @@ void ObjectCapture::count(const ObjectEntry& object) {
 void ObjectCapture::take(ObjectEntry object) {
   const bool marker = object.is_folder || object.key.ends_with('/');
   while (object.key.ends_with('/')) object.key.pop_back();
-  if (const std::string reason = classes::bad_key(object.key); !reason.empty()) {
+  if (const std::string reason = bad_key(object.key); !reason.empty()) {
     throw Error(ErrorKind::capture,
                 fmt::format("the object {} cannot be a path in a tar: {}", object.key, reason),
                 "rename or remove it, or back the server up with --class E");
@@ -309,7 +208,7 @@ void ObjectCapture::take(ObjectEntry object) {
     ++folders_;
     return;
   }
-  if (object.size > largest_small || !classes::is_md5(object.etag)) {
+  if (object.size > largest_small || !is_md5(object.etag)) {
     take_batch();
     take_alone(std::move(object));
     return;
@@ -385,7 +284,7 @@ bool ObjectCapture::keep_alone(const ObjectEntry& object) {
   begin_entry(object);
   std::vector<std::byte> buffer(256 << 10);
   for (std::uint64_t offset = 0; offset < object.size;) {
-    context_.session.stop.throw_if_requested();
+    context_.stop.throw_if_requested();
     const ssize_t count =
         ::pread(keep.fd(), buffer.data(), buffer.size(), static_cast<off_t>(offset));
     if (count < 0) throw system_error(ErrorKind::storage, "reading " + object.key, errno);
@@ -400,7 +299,7 @@ bool ObjectCapture::keep_alone(const ObjectEntry& object) {
 
 void ObjectCapture::take_alone(ObjectEntry object) {
   for (int attempt = 1; attempt <= tries; ++attempt) {
-    context_.session.stop.throw_if_requested();
+    context_.stop.throw_if_requested();
     if (object.size > largest_small ? keep_alone(object) : collect_alone(object)) {
       if (attempt > 1) ++retaken_;
       return;
@@ -408,7 +307,7 @@ void ObjectCapture::take_alone(ObjectEntry object) {
     std::optional<ObjectEntry> again = list_again(object.key);
     if (!again) {
       // Deleted since it was listed, unless the server itself does not answer.
-      list({"ls", "--json", mirror_.alias}, [](const ObjectEntry&) {});
+      list({"ls", "--json", alias_}, [](const ObjectEntry&) {});
       ++vanished_;
       return;
     }
@@ -423,23 +322,23 @@ void ObjectCapture::take_alone(ObjectEntry object) {
               "the files");
 }
 
-PartFindings ObjectCapture::run() {
+service::PartFindings ObjectCapture::run() {
   add_directory("objects", now().time_since_epoch().count());
   add_buckets();
-  Spool spool(context_.directory);
+  ObjectSpool spool(context_.directory);
   list(
-      {"ls", "--recursive", "--summarize", "--json", mirror_.alias},
+      {"ls", "--recursive", "--summarize", "--json", alias_},
       [&](const ObjectEntry& object) { spool.add(object); }, ObjectListing::End::totals);
   spool.flush();
   spool.for_each([&](ObjectEntry object) { take(std::move(object)); });
   take_batch();
   tar_.finish();
-  tail_.count.finish();
+  out_.finish();
   return findings();
 }
 
-PartFindings ObjectCapture::findings() {
-  PartFindings findings{found_json(counts_), {}};
+service::PartFindings ObjectCapture::findings() {
+  service::PartFindings findings{tree::found_json(counts_), {}};
   Json& found = findings.found;
   found.erase("not_carried");
   found.erase("sparse_expanded");
@@ -468,10 +367,11 @@ PartFindings ObjectCapture::findings() {
 
 }  // namespace
 
-PartFindings capture_objects(const CaptureContext& context, const classes::ObjectMirror& mirror,
-                             ArtifactTail& tail, const Moved& moved) {
+service::PartFindings stream_objects(const service::PartContext& context,
+                                     const service::ServicePart& part, pipe::Stage& out,
+                                     const ProgressFn& moved) {
   try {
-    return ObjectCapture(context, mirror, tail, moved).run();
+    return ObjectCapture(context, part, out, moved).run();
   } catch (Error& error) {
     // It ran when its objects were listed: what was begun has failed.
     if (error.kind() == ErrorKind::container) error.with_kind(ErrorKind::capture);
@@ -479,4 +379,4 @@ PartFindings capture_objects(const CaptureContext& context, const classes::Objec
   }
 }
 
-}  // namespace bba::ops
+}  // namespace bba::services::minio

@@ -1,0 +1,79 @@
+#include "commands/publish_proof.hpp"
+
+#include <algorithm>
+#include <sys/stat.h>
+
+#include "bba/base/text.hpp"
+
+namespace bba::commands {
+
+namespace {
+
+bool same_directory(const store::OwnedDirectory& a, const std::string& path) {
+  struct stat first {
+  }, second{};
+  return ::fstat(a.fd(), &first) == 0 && ::stat(path.c_str(), &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+// A set that a wrong clock named stays the newest for everybody who asks, whatever is taken later.
+void warn_where_hidden(run::Session& session, const std::vector<store::BackupSet>& sets,
+                       const std::string& manifest_file) {
+  const auto known_to_be_past = std::find_if(
+      sets.begin(), sets.end(),
+      [at = now()](const store::BackupSet& one) { return one.manifest.started <= at; });
+  if (known_to_be_past == sets.end() || known_to_be_past == sets.begin() ||
+      known_to_be_past->manifest_file != manifest_file) {
+    return;
+  }
+  session.reporter.warning(fmt::format(
+      "{} has no public proof, and no gate judges it: {} is of the future, and so the newest; "
+      "where the clock is right now, move that one and its artifacts out of {}",
+      manifest_file, sets.front().manifest_file, session.settings.backup_dir));
+}
+
+}  // namespace
+
+void publish_proof(run::Session& session, const store::OwnedDirectory& directory,
+                   const std::string& manifest_file) {
+  if (!same_directory(directory, session.settings.backup_dir)) return;
+  const auto parsed = store::parse_name(manifest_file);
+  if (!parsed) throw Error(ErrorKind::internal, manifest_file + " is not the name of a manifest");
+  try {
+    const store::Catalogue catalogue = store::read_catalogue(directory, parsed->module);
+    if (catalogue.sets.empty()) return;
+    if (catalogue.sets.front().manifest_file != manifest_file) {
+      warn_where_hidden(session, catalogue.sets, manifest_file);
+      return;
+    }
+    if (const auto why = store::failed_drill(catalogue.sets.front())) {
+      session.reporter.warning(
+          fmt::format("{}: no public proof, as the last drill of {} failed: {}", parsed->module,
+                      manifest_file, *why));
+      withdraw_proof(session, directory, manifest_file);
+      return;
+    }
+    store::write_proof(session.settings.proof_dir,
+                       store::proof_of(directory, catalogue.sets, 0, now()));
+  } catch (const Error& error) {
+    session.reporter.warning(
+        fmt::format("{}: the backup is good, but its public proof could not be written: {}",
+                    parsed->module, error.what()));
+  }
+}
+
+void withdraw_proof(run::Session& session, const store::OwnedDirectory& directory,
+                    const std::string& manifest_file) {
+  if (!same_directory(directory, session.settings.backup_dir)) return;
+  const auto parsed = store::parse_name(manifest_file);
+  if (!parsed) throw Error(ErrorKind::internal, manifest_file + " is not the name of a manifest");
+  try {
+    if (!store::remove_proof(session.settings.proof_dir, parsed->module, manifest_file)) return;
+    session.reporter.note(parsed->module + ": its public proof is withdrawn");
+  } catch (const Error& error) {
+    session.reporter.warning(fmt::format("{}: a public proof may be there that is not true: {}",
+                                         parsed->module, error.what()));
+  }
+}
+
+}  // namespace bba::commands

@@ -1,0 +1,255 @@
+#include "scratch_target.hpp"
+
+#include <chrono>
+#include <thread>
+
+#include "bba/base/path.hpp"
+#include "bba/base/text.hpp"
+#include "bba/pipe/pump.hpp"
+#include "bba/pipe/tar.hpp"
+#include "bba/restore/artifact_source.hpp"
+#include "bba/restore/feed_exec.hpp"
+#include "bba/run/target.hpp"
+#include "bba/service/asking.hpp"
+#include "bba/tree/tree_comparer.hpp"
+#include "put_tar.hpp"
+
+namespace bba::restore {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t most_answers = 64 << 20;
+
+// What is silent while it works, as the making of a large index is, is ended by a request to stop,
+// the time limit, or the container's end.
+docker::Engine patient_engine(const run::Session& session) {
+  docker::Limits limits = session.settings.limits;
+  limits.silence = std::chrono::hours(24);
+  return docker::Engine(docker::socket_path(session.settings.host), limits, &session.stop);
+}
+
+ArtifactSource::Middle walked_by(tree::EntryWalk& walk) {
+  return [&walk](pipe::Stage& next) { return std::make_unique<pipe::TarReader>(walk, &next); };
+}
+
+// Reads back what was restored.
+void read_restored(const ScratchContext& context, const std::string& scratch,
+                   const std::string& path, tree::EntryWalk& walk, const std::string& label) {
+  run::Session& session = context.session;
+  Progress progress{label, 0, {}};
+  pipe::TarReader reader(walk, nullptr);
+  try {
+    docker::Body body = session.engine.get_archive(scratch, path);
+    pipe::pump([&] { return body.read(); }, reader,
+               [&](std::size_t bytes) {
+                 progress.bytes += bytes;
+                 session.reporter.progress(progress);
+               });
+    reader.finish();
+  } catch (const docker::ApiError& error) {
+    if (error.status() != 404) throw;
+    throw Error(ErrorKind::artifact, fmt::format("restored, it has no {}", path));
+  } catch (Error& error) {
+    // Of the engine's tar, not of ours.
+    if (error.kind() == ErrorKind::artifact) error.with_kind(ErrorKind::engine);
+    error.in("reading what was restored");
+    throw;
+  }
+}
+
+// The first entry of the artifact, in its own order, that did not come back as it was.
+std::string first_difference(const ScratchContext& context, const std::string& scratch,
+                             const std::string& path, const store::ArtifactRecord& record,
+                             const tree::EntryBook& book) {
+  const std::set<tree::EntryDigest> differing = book.differing();
+  std::optional<tree::EntryFacts> lost;
+  int times = 0;
+  tree::EntryWalk in_artifact([&](const pipe::TarEntry& entry, const std::string& content) {
+    if (!lost && differing.contains(tree::digest_of_path(entry.path))) {
+      lost = tree::EntryFacts{entry, content};
+    }
+    if (lost && entry.path == lost->entry.path) ++times;
+  });
+  ArtifactSource(context.session.stop, context.directory, record, walked_by(in_artifact)).drain();
+  if (!lost) {
+    return fmt::format("{} came back, which is not in the artifact", book.first_unexpected());
+  }
+  const std::string& first = lost->entry.path;
+  if (times > 1) return fmt::format("{} is in the artifact {} times", first, times);
+
+  std::optional<tree::EntryFacts> restored;
+  tree::EntryWalk in_scratch([&](const pipe::TarEntry& entry, const std::string& content) {
+    if (entry.path == first) restored = tree::EntryFacts{entry, content};
+  });
+  read_restored(context, scratch, path, in_scratch, "looking for " + first);
+  if (!restored) return first + " did not come back";
+  return first + ": " + tree::entry_difference(*lost, *restored);
+}
+
+void put_artifact(const ScratchContext& context, const std::string& scratch,
+                  const std::string& parent, const store::ArtifactRecord& record,
+                  ArtifactSource& source) {
+  run::Session& session = context.session;
+  Progress progress{"restoring " + record.file, 0, record.uncompressed_bytes};
+  try {
+    session.engine.put_archive(scratch, parent, [&] {
+      std::optional<Chunk> chunk = source.next();
+      if (chunk) {
+        progress.bytes += chunk->size();
+        session.reporter.progress(progress);
+      }
+      return chunk;
+    });
+  } catch (docker::ApiError& error) {
+    const std::string_view words = error.what();
+    if (words.find("no space left") == words.npos) error.with_kind(ErrorKind::artifact);
+    error.in("extracting it into the scratch container");
+    throw;
+  }
+  session.reporter.progress_end();
+}
+
+}  // namespace
+
+ScratchTarget::ScratchTarget(const ScratchContext& context, const std::string& scratch,
+                             const store::ArtifactRecord& record, bool implied_directories)
+    : context_(context),
+      id_(scratch),
+      record_(record),
+      implied_directories_(implied_directories),
+      settings_(run::module_settings(context.session.settings.config, context.manifest.module)),
+      engine_(patient_engine(context.session)) {}
+
+// A first start makes a database cluster, or loads a large file, on a busy disk.
+void ScratchTarget::start(const std::function<bool()>& answers, std::chrono::seconds patience) {
+  run::Session& session = context_.session;
+  session.engine.start(id_);
+  const auto deadline = Clock::now() + patience;
+  for (;;) {
+    try {
+      if (answers()) return;
+    } catch (const docker::ApiError&) {
+      // It may have ended meanwhile: the next look tells.
+    }
+    const wire::Container now = session.engine.inspect(id_);
+    if (!now.running || Clock::now() > deadline) {
+      const std::string log = session.engine.logs(id_, 5);
+      throw Error(ErrorKind::capture,
+                  fmt::format("the scratch container {}: {}",
+                              now.running ? "does not answer" : "does not stay up", trimmed(log)),
+                  "it runs what the live container runs, without network and with little memory: "
+                  "does it need more (--memory), or another container?");
+    }
+    session.stop.throw_if_requested();
+    std::this_thread::sleep_for(100ms);
+  }
+}
+
+docker::ExecResult ScratchTarget::run(const wire::ExecConfig& program) {
+  return engine_.run(id_, program);
+}
+
+service::FeedResult ScratchTarget::feed(const wire::ExecConfig& program,
+                                        const service::StageMaker& filter) {
+  ArtifactSource source(context_.session.stop, context_.directory, record_, filter);
+  Progress progress{"restoring " + record_.file, 0, record_.uncompressed_bytes};
+  service::FeedResult result = feed_exec(
+      engine_, id_, program,
+      [&] {
+        std::optional<Chunk> chunk = source.next();
+        if (chunk) {
+          progress.bytes += chunk->size();
+          context_.session.reporter.progress(progress);
+        }
+        return chunk;
+      },
+      most_answers);
+  context_.session.reporter.progress_end();
+  return result;
+}
+
+service::FeedResult ScratchTarget::feed_text(const wire::ExecConfig& program,
+                                             const std::string& text) {
+  bool told = false;
+  return feed_exec(
+      engine_, id_, program,
+      [&]() -> std::optional<Chunk> {
+        if (told) return std::nullopt;
+        told = true;
+        return Chunk::copy_of(text);
+      },
+      most_answers);
+}
+
+void ScratchTarget::read_artifact(const service::StageMaker& stage) {
+  ArtifactSource(context_.session.stop, context_.directory, record_, stage).drain();
+}
+
+void ScratchTarget::put_tree(const std::string& path) {
+  tree::EntryBook book(implied_directories_);
+  {
+    tree::EntryWalk expected([&](const pipe::TarEntry& entry, const std::string& content) {
+      book.expect(entry, content);
+    });
+    ArtifactSource source(context_.session.stop, context_.directory, record_, walked_by(expected));
+    put_artifact(context_, id_, parent_of(path), record_, source);
+    book.close();
+  }
+  tree::EntryWalk restored(
+      [&](const pipe::TarEntry& entry, const std::string& content) { book.meet(entry, content); });
+  read_restored(context_, id_, path, restored, "comparing " + record_.file);
+  context_.session.reporter.progress_end();
+  if (!book.same()) {
+    throw Error(ErrorKind::artifact, "restored, it is not the same: " +
+                                         first_difference(context_, id_, path, record_, book));
+  }
+  report.compared.update(
+      Json{{"entries", book.entries()}, {"content_bytes", book.content_bytes()}});
+  report.lines.push_back(fmt::format("{} entries and {} of content came back the same",
+                                     book.entries(), format_bytes(book.content_bytes())));
+  if (book.times_clamped() > 0) {
+    report.compared["times_clamped"] = book.times_clamped();
+    report.not_proven.push_back(
+        fmt::format("the times of {} entries from before 1970 or after 2262: the engine restores "
+                    "them as 1970",
+                    book.times_clamped()));
+  }
+}
+
+void ScratchTarget::copy_file(const std::string& from, const std::string& to) {
+  docker::Engine& engine = context_.session.engine;
+  TarCollector copy;
+  pipe::TarWriter writer(copy);
+  // Its one entry, under another name.
+  class Renaming : public pipe::TarVisitor {
+   public:
+    Renaming(pipe::TarWriter& writer, std::string name) : writer_(writer), name_(std::move(name)) {}
+    bool entry(const pipe::TarEntry& entry) override {
+      pipe::TarEntry renamed = entry;
+      renamed.path = name_;
+      writer_.begin(renamed);
+      return true;
+    }
+    void data(const Chunk& chunk) override { writer_.data(chunk.bytes()); }
+    void entry_end() override { writer_.end(); }
+
+   private:
+    pipe::TarWriter& writer_;
+    std::string name_;
+  } renaming(writer, to.substr(to.find_last_of('/') + 1));
+  pipe::TarReader reader(renaming, nullptr);
+  docker::Body body = engine.get_archive(id_, from);
+  while (const std::optional<Chunk> chunk = body.read()) reader.write(*chunk);
+  reader.finish();
+  writer.finish();
+  put_tar(engine, id_, parent_of(to), copy.chunks);
+}
+
+std::optional<std::string> ScratchTarget::secret(const std::vector<std::string>& names) {
+  return service::container_secret(engine_, container(), names, context_.session.reporter);
+}
+
+}  // namespace bba::restore

@@ -1,0 +1,44 @@
+// A scratch container as what a Restore is carried out in.
+#pragma once
+
+#include "bba/restore/scratch.hpp"
+
+namespace bba::restore {
+
+class ScratchTarget : public service::RestoreTarget {
+ public:
+  ScratchTarget(const ScratchContext& context, const std::string& scratch,
+                const store::ArtifactRecord& record, bool implied_directories);
+
+  const store::Manifest& manifest() const override { return context_.manifest; }
+  const store::ArtifactRecord& record() const override { return record_; }
+  const wire::Container& live() const override { return context_.live; }
+  wire::Container container() override { return engine_.inspect(id_); }
+  docker::Engine& engine() override { return engine_; }
+  const std::string& id() const override { return id_; }
+  void note(const std::string& text) override { context_.session.reporter.note(text); }
+
+  void start(const std::function<bool()>& answers, std::chrono::seconds patience) override;
+  docker::ExecResult run(const wire::ExecConfig& program) override;
+  service::FeedResult feed(const wire::ExecConfig& program,
+                           const service::StageMaker& filter) override;
+  service::FeedResult feed_text(const wire::ExecConfig& program, const std::string& text) override;
+  void read_artifact(const service::StageMaker& stage) override;
+  void put_tree(const std::string& path) override;
+  void copy_file(const std::string& from, const std::string& to) override;
+  std::optional<std::string> secret(const std::vector<std::string>& names) override;
+  const conf::ModuleSettings& settings() const override { return settings_; }
+  const std::map<std::string, std::string>& operator_environment() const override {
+    return context_.session.settings.environment;
+  }
+
+ private:
+  const ScratchContext& context_;
+  std::string id_;
+  const store::ArtifactRecord& record_;
+  bool implied_directories_;  // of the artifact's tar: see tree::EntryBook
+  conf::ModuleSettings settings_;
+  docker::Engine engine_;
+};
+
+}  // namespace bba::restore

@@ -1,4 +1,4 @@
-#include "bba/cli/exit_code.hpp"
+#include "exit_code.hpp"
 
 namespace bba::cli {
 

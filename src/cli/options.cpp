@@ -1,4 +1,4 @@
-#include "bba/cli/options.hpp"
+#include "options.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "bba/cli/output.hpp"
+#include "output.hpp"
 
 #include <algorithm>
 #include <cerrno>

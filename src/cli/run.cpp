@@ -9,9 +9,6 @@
 #include <unistd.h>
 
 #include "bba/base/text.hpp"
-#include "bba/cli/exit_code.hpp"
-#include "bba/cli/options.hpp"
-#include "bba/cli/output.hpp"
 #include "bba/commands/audit/audit_text.hpp"
 #include "bba/commands/backup.hpp"
 #include "bba/commands/drill.hpp"
@@ -24,6 +21,9 @@
 #include "bba/services/registry.hpp"
 #include "bba/store/manifest_checksum.hpp"
 #include "bba/store/proof.hpp"
+#include "exit_code.hpp"
+#include "options.hpp"
+#include "output.hpp"
 
 extern char** environ;
 

@@ -1,4 +1,4 @@
-#include "bba/cli/terminal.hpp"
+#include "terminal.hpp"
 
 #include <algorithm>
 #include <sys/ioctl.h>
@@ -7,7 +7,7 @@
 
 #include "bba/base/text.hpp"
 #include "bba/base/time.hpp"
-#include "bba/cli/output.hpp"
+#include "output.hpp"
 
 namespace bba::cli {
 

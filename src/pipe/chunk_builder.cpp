@@ -1,4 +1,4 @@
-#include "bba/pipe/chunk_builder.hpp"
+#include "chunk_builder.hpp"
 
 #include <algorithm>
 #include <cstring>

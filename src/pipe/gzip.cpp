@@ -8,7 +8,7 @@
 #include <isa-l/igzip_lib.h>
 
 #include "bba/base/text.hpp"
-#include "bba/pipe/chunk_builder.hpp"
+#include "chunk_builder.hpp"
 #include "codec.hpp"
 
 namespace bba::pipe {

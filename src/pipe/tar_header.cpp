@@ -1,4 +1,4 @@
-#include "bba/pipe/tar_header.hpp"
+#include "tar_header.hpp"
 
 #include <algorithm>
 #include <charconv>

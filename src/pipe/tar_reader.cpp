@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "bba/base/text.hpp"
-#include "bba/pipe/tar_header.hpp"
+#include "tar_header.hpp"
 
 namespace bba::pipe {
 

@@ -5,8 +5,8 @@
 #include <archive_entry.h>
 
 #include "bba/base/text.hpp"
-#include "bba/pipe/chunk_builder.hpp"
 #include "bba/pipe/tar.hpp"
+#include "chunk_builder.hpp"
 
 namespace bba::pipe {
 

@@ -6,7 +6,7 @@
 #include <zstd.h>
 
 #include "bba/base/text.hpp"
-#include "bba/pipe/chunk_builder.hpp"
+#include "chunk_builder.hpp"
 #include "codec.hpp"
 
 namespace bba::pipe {

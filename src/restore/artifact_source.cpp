@@ -1,4 +1,4 @@
-#include "bba/restore/artifact_source.hpp"
+#include "artifact_source.hpp"
 
 #include <cerrno>
 #include <unistd.h>

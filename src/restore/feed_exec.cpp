@@ -1,4 +1,4 @@
-#include "bba/restore/feed_exec.hpp"
+#include "feed_exec.hpp"
 
 #include "bba/base/text.hpp"
 #include "bba/docker/frame_stage.hpp"

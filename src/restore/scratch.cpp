@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/statvfs.h>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "lend_configuration.hpp"
 #include "scratch_target.hpp"
@@ -89,7 +90,7 @@ std::vector<service::FreshVolume> volumes_of(const wire::Container& live,
     for (service::FreshVolume& volume : data_volumes(live)) {
       const bool unwanted = std::any_of(
           fresh.without.begin(), fresh.without.end(),
-          [&](const std::string& path) { return volume.destination.starts_with(path); });
+          [&](const std::string& path) { return lies_within(volume.destination, path); });
       if (!unwanted && !is_asked_for(volume.destination)) volumes.push_back(std::move(volume));
     }
   }

@@ -3,15 +3,15 @@
 #include <chrono>
 #include <thread>
 
+#include "artifact_source.hpp"
 #include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/pipe/pump.hpp"
 #include "bba/pipe/tar.hpp"
-#include "bba/restore/artifact_source.hpp"
-#include "bba/restore/feed_exec.hpp"
 #include "bba/run/target.hpp"
 #include "bba/service/asking.hpp"
 #include "bba/tree/tree_comparer.hpp"
+#include "feed_exec.hpp"
 #include "put_tar.hpp"
 
 namespace bba::restore {
@@ -120,8 +120,12 @@ ScratchTarget::ScratchTarget(const ScratchContext& context, const std::string& s
       id_(scratch),
       record_(record),
       implied_directories_(implied_directories),
-      settings_(run::module_settings(context.session.settings.config, context.manifest.module)),
-      engine_(patient_engine(context.session)) {}
+      settings_(run::module_settings(context.session.settings.config, context.manifest.module)) {}
+
+docker::Engine& ScratchTarget::engine() {
+  if (!engine_) engine_.emplace(patient_engine(context_.session));
+  return *engine_;
+}
 
 // A first start makes a database cluster, or loads a large file, on a busy disk.
 void ScratchTarget::start(const std::function<bool()>& answers, std::chrono::seconds patience) {
@@ -149,7 +153,7 @@ void ScratchTarget::start(const std::function<bool()>& answers, std::chrono::sec
 }
 
 docker::ExecResult ScratchTarget::run(const wire::ExecConfig& program) {
-  return engine_.run(id_, program);
+  return engine().run(id_, program);
 }
 
 service::FeedResult ScratchTarget::feed(const wire::ExecConfig& program,
@@ -157,7 +161,7 @@ service::FeedResult ScratchTarget::feed(const wire::ExecConfig& program,
   ArtifactSource source(context_.session.stop, context_.directory, record_, filter);
   Progress progress{"restoring " + record_.file, 0, record_.uncompressed_bytes};
   service::FeedResult result = feed_exec(
-      engine_, id_, program,
+      engine(), id_, program,
       [&] {
         std::optional<Chunk> chunk = source.next();
         if (chunk) {
@@ -175,7 +179,7 @@ service::FeedResult ScratchTarget::feed_text(const wire::ExecConfig& program,
                                              const std::string& text) {
   bool told = false;
   return feed_exec(
-      engine_, id_, program,
+      engine(), id_, program,
       [&]() -> std::optional<Chunk> {
         if (told) return std::nullopt;
         told = true;
@@ -219,37 +223,61 @@ void ScratchTarget::put_tree(const std::string& path) {
   }
 }
 
-void ScratchTarget::copy_file(const std::string& from, const std::string& to) {
-  docker::Engine& engine = context_.session.engine;
-  TarCollector copy;
-  pipe::TarWriter writer(copy);
-  // Its one entry, under another name.
-  class Renaming : public pipe::TarVisitor {
-   public:
-    Renaming(pipe::TarWriter& writer, std::string name) : writer_(writer), name_(std::move(name)) {}
-    bool entry(const pipe::TarEntry& entry) override {
-      pipe::TarEntry renamed = entry;
-      renamed.path = name_;
-      writer_.begin(renamed);
-      return true;
-    }
-    void data(const Chunk& chunk) override { writer_.data(chunk.bytes()); }
-    void entry_end() override { writer_.end(); }
+namespace {
 
-   private:
-    pipe::TarWriter& writer_;
-    std::string name_;
-  } renaming(writer, to.substr(to.find_last_of('/') + 1));
-  pipe::TarReader reader(renaming, nullptr);
-  docker::Body body = engine.get_archive(id_, from);
-  while (const std::optional<Chunk> chunk = body.read()) reader.write(*chunk);
-  reader.finish();
-  writer.finish();
-  put_tar(engine, id_, parent_of(to), copy.chunks);
+// Of a tar that passes the one file of that path, as a tar of its own under another name.
+class OneFile : public pipe::Stage, private pipe::TarVisitor {
+ public:
+  OneFile(std::string path, std::string name, pipe::Stage& next)
+      : path_(std::move(path)), name_(std::move(name)), next_(next), writer_(next) {}
+  void write(const Chunk& chunk) override { reader_.write(chunk); }
+  void finish() override {
+    reader_.finish();
+    writer_.finish();
+    next_.finish();
+  }
+
+ private:
+  bool entry(const pipe::TarEntry& entry) override {
+    is_it_ = entry.path == path_ && entry.type == pipe::TarType::file;
+    if (!is_it_) return true;
+    pipe::TarEntry renamed = entry;
+    renamed.path = name_;
+    writer_.begin(renamed);
+    return true;
+  }
+  void data(const Chunk& chunk) override {
+    if (is_it_) writer_.data(chunk.bytes());
+  }
+  void entry_end() override {
+    if (is_it_) writer_.end();
+  }
+
+  std::string path_, name_;
+  pipe::Stage& next_;
+  pipe::TarWriter writer_;
+  pipe::TarReader reader_{*this, nullptr};
+  bool is_it_ = false;
+};
+
+std::string base_name(const std::string& path) {
+  return path.substr(path.find_last_of('/') + 1);
+}
+
+}  // namespace
+
+// From the artifact, as it streams: the file may be larger than the memory, and the engine lets
+// nobody write to a container that is being read.
+void ScratchTarget::copy_file(const std::string& from, const std::string& to) {
+  const std::string in_tar = base_name(record_.source) + from.substr(record_.source.size());
+  ArtifactSource source(context_.session.stop, context_.directory, record_, [&](pipe::Stage& next) {
+    return std::make_unique<OneFile>(in_tar, base_name(to), next);
+  });
+  context_.session.engine.put_archive(id_, parent_of(to), [&] { return source.next(); });
 }
 
 std::optional<std::string> ScratchTarget::secret(const std::vector<std::string>& names) {
-  return service::container_secret(engine_, container(), names, context_.session.reporter);
+  return service::container_secret(engine(), container(), names, context_.session.reporter);
 }
 
 }  // namespace bba::restore

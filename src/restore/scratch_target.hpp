@@ -1,6 +1,8 @@
 // A scratch container as what a Restore is carried out in.
 #pragma once
 
+#include <optional>
+
 #include "bba/restore/scratch.hpp"
 
 namespace bba::restore {
@@ -13,8 +15,8 @@ class ScratchTarget : public service::RestoreTarget {
   const store::Manifest& manifest() const override { return context_.manifest; }
   const store::ArtifactRecord& record() const override { return record_; }
   const wire::Container& live() const override { return context_.live; }
-  wire::Container container() override { return engine_.inspect(id_); }
-  docker::Engine& engine() override { return engine_; }
+  wire::Container container() override { return engine().inspect(id_); }
+  docker::Engine& engine() override;
   const std::string& id() const override { return id_; }
   void note(const std::string& text) override { context_.session.reporter.note(text); }
 
@@ -38,7 +40,7 @@ class ScratchTarget : public service::RestoreTarget {
   const store::ArtifactRecord& record_;
   bool implied_directories_;  // of the artifact's tar: see tree::EntryBook
   conf::ModuleSettings settings_;
-  docker::Engine engine_;
+  std::optional<docker::Engine> engine_;  // made once it is needed
 };
 
 }  // namespace bba::restore

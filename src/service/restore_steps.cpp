@@ -220,12 +220,29 @@ class ReplaceTreeStep : public RestoreStep {
   void print(ShellScript& script, const store::ArtifactRecord& record,
              std::size_t number) const override {
     const std::string place = fmt::format("\"$place_{}\"", number);
-    script.conditions.push_back(
-        on_host_ ? fmt::format("place_{}=$(realpath {})", number, quoted(tree_.path))
-                 : fmt::format("place_{}=$(place_of {})", number, quoted(tree_.path)));
+    if (on_host_) {
+      script.conditions.push_back(
+          fmt::format("place_{}=$(realpath {})", number, quoted(tree_.path)));
+    } else {
+      script.conditions.push_back(
+          fmt::format("place_{}=$(place_of {})", number, quoted(tree_.path)));
+      script.conditions.push_back(require_empty(number));
+    }
     script.places.push_back(place);
-    tree_.is_file ? print_file(script, record, number, place)
-                  : print_directory(script, record, number, place);
+    ShellScript in_place;
+    tree_.is_file ? print_file(in_place, record, number, place)
+                  : print_directory(in_place, record, number, place);
+    const auto if_mounted = [&](const std::string& line) {
+      return on_host_ ? line : fmt::format("if [ -n {} ]; then {}; fi", place, line);
+    };
+    for (const std::string& line : in_place.lines) script.lines.push_back(if_mounted(line));
+    for (const std::string& line : in_place.undo) script.undo.push_back(if_mounted(line));
+    for (const std::string& line : in_place.finish) script.finish.push_back(if_mounted(line));
+    if (!on_host_) {
+      script.lines.push_back(
+          fmt::format("if [ -z {} ]; then {} | docker cp - \"$TARGET\":{} && {}; fi", place,
+                      unpack(record.file), quoted(parent_of(tree_.path)), same_listing(record)));
+    }
   }
 
   void carry_out(RestoreTarget& target) const override {
@@ -233,6 +250,24 @@ class ReplaceTreeStep : public RestoreStep {
   }
 
  private:
+  // In the container's own file system nothing can be moved aside from here.
+  std::string require_empty(std::size_t number) const {
+    return fmt::format(
+        "[ -n \"$place_{}\" ] || [ \"$(docker cp \"$TARGET\":{} - 2>/dev/null | tar -t 2>/dev/null | wc "
+        "-l)\" -le 1 ] || {{ echo {} >&2; exit 1; }}",
+        number, quoted(tree_.path),
+        quoted(tree_.path + " is on no mount of the container and not empty: make the container "
+                            "anew, or put a volume there"));
+  }
+
+  // That the container now has what the archive lists.
+  std::string same_listing(const store::ArtifactRecord& record) const {
+    return fmt::format(
+        "[ \"$(docker cp \"$TARGET\":{} - | tar -tv --numeric-owner | sort)\" = \"$({} | tar -tv "
+        "--numeric-owner | sort)\" ]",
+        quoted(tree_.path), unpack(record.file));
+  }
+
   // A mounted file cannot be exchanged for another: it is written into.
   void print_file(ShellScript& script, const store::ArtifactRecord& record, std::size_t number,
                   const std::string& place) const {
@@ -270,22 +305,22 @@ class ReplaceTreeStep : public RestoreStep {
     script.lines.push_back(fmt::format("mkdir -m 700 {}", aside));
     script.lines.push_back(each(place, not_staying, aside));
     script.lines.push_back(
-        on_host_ ? fmt::format("{} | tar -x --numeric-owner -p -C \"${{place_{}%/*}}/\" {}",
-                               unpack(record.file), number, renamed(number))
-                 : fmt::format("{} | docker cp - \"$TARGET\":{}", unpack(record.file),
-                               quoted(parent_of(tree_.path))));
+        on_host_
+            ? fmt::format("{} | tar -x --numeric-owner -p -C \"${{place_{}%/*}}/\" --transform {}",
+                          unpack(record.file), number, renaming(number))
+            : fmt::format("{} | docker cp - \"$TARGET\":{}", unpack(record.file),
+                          quoted(parent_of(tree_.path))));
     script.lines.push_back(fmt::format("time_{}=$(stat -c %Y {})", number, place));
     script.lines.push_back(
-        fmt::format("{} | tar --compare --numeric-owner -f - -C \"${{place_{}%/*}}/\" {}",
-                    unpack(record.file), number, renamed(number)));
+        fmt::format("{} | same_as {} {}", unpack(record.file), place, renaming(number)));
     script.finish.push_back(fmt::format("rm -rf {}", aside));
     script.finish.push_back(fmt::format("touch -d \"@$time_{}\" {}", number, place));
   }
 
   // The archive's entries begin with the last component of the path; on this host it may be
   // another.
-  std::string renamed(std::size_t number) const {
-    return fmt::format("--transform {}\"$(as_replacement \"${{place_{}##*/}}\")\"{}",
+  std::string renaming(std::size_t number) const {
+    return fmt::format("{}\"$(as_replacement \"${{place_{}##*/}}\")\"{}",
                        quoted("s/^" + sed_literal(base_name(tree_.path)) + "\\(\\/\\|$\\)/"),
                        number, quoted("\\1/S"));
   }

@@ -11,21 +11,21 @@ namespace bba::service {
 namespace {
 
 constexpr const char* place_of =
-    R"(# Where this host has a path of the container: in its innermost mount.
+    R"(# Where this host has a path of the container: in its innermost mount; nothing where it is on none.
 place_of() {
   docker inspect --format '{{range .Mounts}}{{println .Destination}}{{println .Source}}{{end}}' "$TARGET" | {
     found='' length=0
     while IFS= read -r to && IFS= read -r from; do
       case $1/ in "$to"/*) [ ${#to} -lt $length ] || { length=${#to}; found=$from${1#"$to"}; } ;; esac
     done
-    [ -n "$found" ] || { echo "$1 is on no mount of $TARGET: nothing can be moved aside there" >&2; exit 1; }
-    realpath "$found"
+    [ -z "$found" ] || realpath "$found"
   }
 })";
 
 constexpr const char* users_of =
     R"(# The running containers that have a directory mounted, or what lies in it, or can write above it.
 users_of() {
+  [ -n "$1" ] || return 0
   for id in $(docker ps --quiet --no-trunc); do
     docker inspect --format '{{range .Mounts}}{{.RW}} {{println .Source}}{{end}}' "$id" |
       while read -r rw from; do
@@ -39,6 +39,13 @@ users_of() {
 
 constexpr const char* as_replacement = R"(# A name as what sed puts in place of another.
 as_replacement() { printf %s "$1" | sed 's/[\\\/&]/\\&/g'; })";
+
+constexpr const char* same_as =
+    R"(# The tar on stdin against what lies in $1 now, renamed by $2. The engine sets times before 1970 to 1970.
+same_as() {
+  ! tar --compare --numeric-owner --file - --directory "${1%/*}/" --transform "$2" 2>&1 |
+    grep -v -e ': Mod time differs$' -e '^tar: Ignoring unknown extended header keyword'
+})";
 
 // What is stopped is started whatever happens, but never on a directory that is not whole.
 constexpr const char* on_exit =
@@ -82,12 +89,12 @@ std::vector<std::vector<std::string>> shell_commands(
     add(places, scripts[i].places);
   }
 
-  std::vector<std::string> begin{"set -eu",
+  std::vector<std::string> begin{"set -eu; export LC_ALL=C",
                                  "TARGET=${TARGET:-" + shell_quoted(std::array{container}) + "}",
                                  "STAMP=$(date +%Y%m%dT%H%M%S); export STAMP"};
   for (const store::ArtifactRecord& record : records) begin.push_back(check_sum(record));
   if (!places.empty()) {
-    add(begin, {place_of, users_of, as_replacement});
+    add(begin, {place_of, users_of, as_replacement, same_as});
   }
   add(begin, conditions);
   if (!undo.empty()) {

@@ -14,18 +14,6 @@ namespace bba::services {
 
 namespace {
 
-const std::vector<const service::ArtifactKind*>& all_kinds() {
-  static const std::vector<const service::ArtifactKind*> kinds{
-      &postgres::dump_kind(),
-      &redis::directory_kind(),
-      &vault::snapshot_kind(),
-      &minio::objects_kind(),
-      &compose_project::host_directory_kind(),
-      &files::tar_kind(),
-  };
-  return kinds;
-}
-
 std::vector<conf::ClassRule> default_rules() {
   std::vector<conf::ClassRule> rules;
   for (const service::Service* one : all_services()) {
@@ -50,6 +38,18 @@ const std::vector<const service::Service*>& all_services() {
       &files::files(),
   };
   return services;
+}
+
+const std::vector<const service::ArtifactKind*>& all_kinds() {
+  static const std::vector<const service::ArtifactKind*> kinds{
+      &postgres::dump_kind(),
+      &redis::directory_kind(),
+      &vault::snapshot_kind(),
+      &minio::objects_kind(),
+      &compose_project::host_directory_kind(),
+      &files::tar_kind(),
+  };
+  return kinds;
 }
 
 std::string letters() {

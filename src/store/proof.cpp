@@ -10,7 +10,7 @@
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "bba/pipe/digest.hpp"
-#include "bba/store/trusted_directory.hpp"
+#include "trusted_directory.hpp"
 
 namespace bba::store {
 

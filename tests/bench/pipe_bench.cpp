@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "bba/pipe/check.hpp"
 #include "bba/pipe/compress.hpp"
 #include "bba/pipe/digest.hpp"
 #include "bba/pipe/tar.hpp"
+#include "services/postgres/dump_check.hpp"
 
 namespace {
 
@@ -99,8 +99,8 @@ int main(int argc, char** argv) {
     DigestStage stage(nullptr);
     feed(stage, chunks);
   });
-  report("SQL tail check", [&] {
-    SqlTailCheck stage;
+  report("SQL dump check", [&] {
+    services::postgres::DumpCheck stage;
     feed(stage, chunks);
   });
   report("tar reader, 20 kB files", [&] {

@@ -11,11 +11,10 @@
 #include <string>
 
 #include "bba/base/text.hpp"
-#include "bba/capture/capture_part.hpp"
 #include "bba/commands/verify/verify.hpp"
-#include "bba/pipe/check.hpp"
 #include "bba/pipe/tar.hpp"
 #include "bba/store/manifest_checksum.hpp"
+#include "capture/parts.hpp"
 #include "services/postgres/dump_found.hpp"
 
 namespace {
@@ -50,8 +49,8 @@ class Rows {
 
 // Each fills the artifact until it is as large as wanted, and returns ArtifactRecord::found.
 Json fill_sql(ArtifactTail& tail, std::uint64_t size) {
-  pipe::SqlTailCheck check;
-  capture::TeeStage tee{&check, &tail.count};
+  services::postgres::DumpCheck check;
+  pipe::TeeStage tee{&check, &tail.count};
   const auto write = [&](const std::string& text) { tee.write(Chunk::copy_of(text)); };
   Rows rows;
   write(
@@ -63,7 +62,7 @@ Json fill_sql(ArtifactTail& tail, std::uint64_t size) {
       "\\.\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
       "--\n-- PostgreSQL database cluster dump complete\n--\n\n");
   tee.finish();
-  return services::postgres::sql_found(check);
+  return services::postgres::dump_found(check);
 }
 
 Json fill_tar(ArtifactTail& tail, std::uint64_t size) {

@@ -68,7 +68,8 @@ class RestoreTarget {
   // Puts the artifact, a tar, where its first entry becomes `path`, and compares what is there then
   // entry by entry. Throws Error{artifact} that names the first difference.
   virtual void put_tree(const std::string& path) = 0;
-  // Puts a copy of a file beside it in the container, which does not run.
+  // Puts a file of the artifact, a tar, once more into the container, which does not run, under
+  // another name.
   virtual void copy_file(const std::string& from, const std::string& to) = 0;
   // The value of the first of `names` that the container's environment holds, itself or as a file
   // (NAME_FILE).

@@ -12,7 +12,8 @@ namespace bba::services {
 
 // In the order in which their default rules are tried: the first match wins.
 const std::vector<const service::Service*>& all_services();
-// The letters of their classes, in alphabetical order.
+const std::vector<const service::ArtifactKind*>& all_kinds();
+// The letters of the services' classes, in alphabetical order.
 std::string letters();
 // nullptr where no service has that letter, or no kind that name.
 const service::Service* service_by_letter(char letter);

@@ -53,8 +53,8 @@ class RestoreObjects : public service::RestoreStep {
 
     script.lines.push_back(service::unpack(record.file) + " | docker cp - \"$TARGET\":/tmp");
     const std::string upload =
-        "set -e; ls /tmp/objects >/dev/null; for b in /tmp/objects/*/; do [ -d \"$b\" ] || continue; "
-        "b=${b%/}; b=${b##*/}; mc --quiet mb --ignore-existing \"" +
+        "set -e; ls /tmp/objects >/dev/null; for b in /tmp/objects/*/; do [ -d \"$b\" ] || "
+        "continue; b=${b%/}; b=${b##*/}; mc --quiet mb --ignore-existing \"" +
         alias_ +
         "/$b\"; [ -z \"$(ls -A \"/tmp/objects/$b\")\" ] || mc --quiet cp --recursive "
         "\"/tmp/objects/$b/\" \"" +
@@ -79,8 +79,8 @@ class RestoreObjects : public service::RestoreStep {
     const std::string count =
         "$1 == \"artifact\" { n++; left[$2]++ } $1 == \"target\" { left[$2]-- } END { if (n != " +
         std::to_string(size_member(record.found, "objects").value_or(0)) +
-        ") print \"the artifact could not be read\"; for (one in left) if (left[one] > 0 && shown++ "
-        "< 10) print one }";
+        ") print \"the artifact could not be read\"; for (one in left) if (left[one] > 0 && "
+        "shown++ < 10) print one }";
     script.lines.push_back("missing=$({ " + service::unpack(record.file) +
                            " | LC_ALL=C tar -tv --numeric-owner --quoting-style=escape "
                            "--warning=no-unknown-keyword -f - | " +

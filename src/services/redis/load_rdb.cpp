@@ -52,7 +52,7 @@ class LoadRdb : public service::RestoreStep {
 # becomes that file. The server says whether it keeps one and under which name, unless APPENDFILE does.
 if [ -z "${{APPENDFILE+set}}" ]; then
   not_asked() {{
-    echo "$TARGET does not say whether it keeps an append-only file: $1. Set REDISCLI_AUTH where it wants a password. Where it cannot be asked, set APPENDFILE to its appendfilename, or to nothing where it has appendonly no." >&2
+    echo "$TARGET does not say whether it keeps an append-only file ($1). Set REDISCLI_AUTH where it wants a password. Where it cannot be asked, set APPENDFILE to its appendfilename, or to nothing where it has appendonly no." >&2
     exit 1
   }}
   docker start "$TARGET" >/dev/null || not_asked 'it does not start'
@@ -72,9 +72,13 @@ if [ -z "${{APPENDFILE+set}}" ]; then
 fi)",
         asked("appendonly"), asked("appendfilename")));
     const std::string rdb = shell_quoted(std::array{rdb_file_});
-    script.lines.push_back(
-        fmt::format("[ -z \"$APPENDFILE\" ] || cp -p \"$place_{0}\"/{1} \"$place_{0}/$APPENDFILE\"",
-                    number, rdb));
+    const std::string directory = shell_quoted(std::array{directory_});
+    // In a directory on no mount only the engine can put it.
+    script.lines.push_back(fmt::format(
+        "if [ -z \"$APPENDFILE\" ]; then :; elif [ -n \"$place_{0}\" ]; then cp -p \"$place_{0}\"/{1} "
+        "\"$place_{0}/$APPENDFILE\"; else docker cp -a \"$TARGET\":{2}/{1} \".bba-$STAMP.rdb\" && docker "
+        "cp -a \".bba-$STAMP.rdb\" \"$TARGET\":{2}/\"$APPENDFILE\" && rm \".bba-$STAMP.rdb\"; fi",
+        number, rdb, directory));
   }
 
   // A server that keeps no such file does not look at it.

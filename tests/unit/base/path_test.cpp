@@ -29,3 +29,11 @@ TEST_CASE("path: which lies within which") {
   CHECK_FALSE(lies_within("/a", "/a/b"));
   CHECK_FALSE(lies_within("", "/"));
 }
+
+TEST_CASE("path: the directory that one lies in") {
+  CHECK(parent_of("/a/b/c") == "/a/b");
+  CHECK(parent_of("/a b/c") == "/a b");
+  CHECK(parent_of("/a") == "/");
+  CHECK(parent_of("/") == "/");
+  CHECK(parent_of("a") == "/");
+}

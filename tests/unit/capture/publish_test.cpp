@@ -5,7 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "bba/capture/execute.hpp"
-#include "unit/commands/sets.hpp"
+#include "unit/session.hpp"
 
 namespace bba::capture {
 namespace {

@@ -1,5 +1,5 @@
 // The exit codes are a promise: scripts read them.
-#include "bba/cli/exit_code.hpp"
+#include "cli/exit_code.hpp"
 
 #include <map>
 

@@ -1,5 +1,5 @@
 // The command line: what operators type, and what they are told where it is wrong.
-#include "bba/cli/options.hpp"
+#include "cli/options.hpp"
 
 #include <chrono>
 #include <map>

@@ -1,4 +1,4 @@
-#include "bba/cli/output.hpp"
+#include "cli/output.hpp"
 
 #include <csignal>
 #include <fcntl.h>

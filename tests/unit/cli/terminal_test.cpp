@@ -1,5 +1,5 @@
 // What stands on standard error: plain lines elsewhere, a live line on a terminal.
-#include "bba/cli/terminal.hpp"
+#include "cli/terminal.hpp"
 
 #include <chrono>
 #include <csignal>

@@ -32,16 +32,16 @@ bool has_receipt(const World& world) {
 TEST_CASE("the receipt says what was compared, and what was not proven") {
   World world;
   put_snapshot(world);
-  const Drill drill = drill(world.session, {"vault"});
-  REQUIRE(drill.lines.size() == 1);
-  CHECK(contains(drill.lines[0], "vault-20261123T120000Z.snap: index 4711, term 3"));
-  CHECK(drill.needs_hand.empty());
-  CHECK(parse_json(read_file(world.path(receipt_file))) == drill.receipt);
+  const Drill done = drill(world.session, {"vault"});
+  REQUIRE(done.lines.size() == 1);
+  CHECK(contains(done.lines[0], "vault-20261123T120000Z.snap: index 4711, term 3"));
+  CHECK(done.needs_hand.empty());
+  CHECK(parse_json(read_file(world.path(receipt_file))) == done.receipt);
   struct stat status {};
   REQUIRE(::stat(world.path(receipt_file).c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 0600);
 
-  const Json& receipt = drill.receipt;
+  const Json& receipt = done.receipt;
   CHECK(receipt.at("schema") == 1);
   CHECK(receipt.at("module") == "vault");
   CHECK(receipt.at("class") == "C");
@@ -65,8 +65,8 @@ TEST_CASE("a second drill replaces the receipt, whatever stood there") {
   World world;
   put_snapshot(world);
   write_file(world.path(receipt_file), "no receipt at all");
-  const Drill drill = drill(world.session, {"vault"});
-  CHECK(parse_json(read_file(world.path(receipt_file))) == drill.receipt);
+  const Drill done = drill(world.session, {"vault"});
+  CHECK(parse_json(read_file(world.path(receipt_file))) == done.receipt);
   CHECK(names_in(world.backups()).size() == 3);
 }
 

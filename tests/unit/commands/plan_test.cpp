@@ -216,7 +216,7 @@ TEST_CASE("which modules one wish means") {
   CHECK(contains(refused("none"), "backup_ref_modules"));
   CHECK(contains(refused("round"), "round -> about -> round"));
   for (const std::string id : {"", "..", "a/b", "/etc", "Web", "a..b"}) {
-    CHECK(contains(refused(id), "is no module id"));
+    CHECK(contains(refused(id), "is not a module id"));
   }
 }
 

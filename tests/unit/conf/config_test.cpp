@@ -14,12 +14,12 @@ using bba::conf::parse_config;
 namespace {
 
 std::string error_of(const std::string& text) {
-  return test::config_error([&] { parse_config(text, "c.yaml"); });
+  return test::config_error([&] { parse_config(text, "c.yaml", "ABCDEFG"); });
 }
 
 std::string hint_of(const std::string& text) {
   try {
-    parse_config(text, "c.yaml");
+    parse_config(text, "c.yaml", "ABCDEFG");
   } catch (const bba::Error& error) {
     return error.hint();
   }
@@ -31,7 +31,7 @@ std::string hint_of(const std::string& text) {
 TEST_CASE("config: nothing in the file, or no file, is the default") {
   for (const char* text : {"", "\n", "# platform_root: /x\n", "---\n", "{}\n"}) {
     CAPTURE(text);
-    const Config config = parse_config(text, "c.yaml");
+    const Config config = parse_config(text, "c.yaml", "ABCDEFG");
     CHECK(config.platform_root == "/opt/pdurlej-platform");
     CHECK_FALSE(config.backup_dir);
     CHECK(config.class_rules.empty());
@@ -39,15 +39,17 @@ TEST_CASE("config: nothing in the file, or no file, is the default") {
   }
   const test::TempDir directory;
   const std::string absent = directory.path() + "/absent.yaml";
-  CHECK(load_config(absent, false).compression == "gzip");
-  CHECK(load_config(directory.path() + "/no/such/directory.yaml", false).compression == "gzip");
-  CHECK(test::config_error([&] { load_config(absent, true); }) ==
+  CHECK(load_config(absent, false, "ABCDEFG").compression == "gzip");
+  CHECK(load_config(directory.path() + "/no/such/directory.yaml", false, "ABCDEFG").compression ==
+        "gzip");
+  CHECK(test::config_error([&] { load_config(absent, true, "ABCDEFG"); }) ==
         absent + ": No such file or directory");
   // A link that leads nowhere is a mistake, not an absent file.
   directory.link("nowhere", "dangling.yaml");
-  CHECK(test::config_error([&] { load_config(directory.path() + "/dangling.yaml", false); }) != "");
+  CHECK(test::config_error(
+            [&] { load_config(directory.path() + "/dangling.yaml", false, "ABCDEFG"); }) != "");
   directory.write("c.yaml", "compression: zstd\n");
-  CHECK(load_config(directory.path() + "/c.yaml", true).compression == "zstd");
+  CHECK(load_config(directory.path() + "/c.yaml", true, "ABCDEFG").compression == "zstd");
 }
 
 TEST_CASE("config: every key") {
@@ -81,7 +83,7 @@ modules:
     compose_root: /opt/kuma
   bare: {}
 )",
-                                     "c.yaml");
+                                     "c.yaml", "ABCDEFG");
   CHECK(config.platform_root == "/srv/platform");
   CHECK(config.backup_dir == "/srv/backups");
   CHECK(config.state_dir == "/run/x");
@@ -135,7 +137,7 @@ TEST_CASE("config: wrong types and values are errors that name their place") {
       {"platform_root: 7", "c.yaml:1:16: expected text, found a number"},
       {"platform_root: [/x]", "c.yaml:1:16: expected text, found a list"},
       {"platform_root: ''", "c.yaml:1:16: must not be empty"},
-      {"platform_root: srv/x", "c.yaml:1:16: \"srv/x\" is no absolute path"},
+      {"platform_root: srv/x", "c.yaml:1:16: \"srv/x\" is not an absolute path"},
       {"platform_root: /srv/../x", "c.yaml:1:16: \"/srv/../x\" must not contain \"..\""},
       {"platform_root: \"/a\\nb\"", "c.yaml:1:16: must be one line without control characters"},
       {"platform_root: \"/a\\0b\"", "c.yaml:1:16: must be one line without control characters"},
@@ -143,29 +145,29 @@ TEST_CASE("config: wrong types and values are errors that name their place") {
       {"compression: xz", "c.yaml:1:14: unknown value \"xz\""},
       {"consistency: paus", "c.yaml:1:14: unknown value \"paus\""},
       {"timeout: 60", "c.yaml:1:10: a time needs a unit"},
-      {"timeout: soon", "c.yaml:1:10: \"soon\" is no span of time"},
+      {"timeout: soon", "c.yaml:1:10: \"soon\" is not a span of time"},
       {"timeout: 0s", "c.yaml:1:10: \"0s\" is not between 1s and 365d"},
       {"lock_wait_timeout: 25d", "c.yaml:1:20: \"25d\" is not between 1s and 24d"},
       {"max_shrink: 80", "c.yaml:1:13: a share is between 0 and 1, or 0% and 100%"},
       {"max_shrink: -0.1", "c.yaml:1:13: a share is between 0 and 1, or 0% and 100%"},
       {"max_shrink: 101%", "c.yaml:1:13: a share is between 0 and 1, or 0% and 100%"},
-      {"max_shrink: 9999%", "c.yaml:1:13: \"9999%\" is no share"},
-      {"max_shrink: '%'", "c.yaml:1:13: \"%\" is no share"},
-      {"max_shrink: '80'", "c.yaml:1:13: \"80\" is no share"},
+      {"max_shrink: 9999%", "c.yaml:1:13: \"9999%\" is not a share"},
+      {"max_shrink: '%'", "c.yaml:1:13: \"%\" is not a share"},
+      {"max_shrink: '80'", "c.yaml:1:13: \"80\" is not a share"},
       {"max_shrink: true", "c.yaml:1:13: expected text, found a boolean"},
       {"class_rules: []", "c.yaml:1:14: no rule"},
       {"class_rules: {}", "c.yaml:1:14: expected a list, found a mapping"},
       {"class_rules: [{modules: [x]}]", "c.yaml:1:15: a rule needs a class"},
       {"class_rules: [{class: A}]", "c.yaml:1:15: a rule needs modules, images, or both"},
-      {"class_rules: [{class: H, modules: [x]}]", "c.yaml:1:23: \"H\" is no class"},
-      {"class_rules: [{class: a, modules: [x]}]", "c.yaml:1:23: \"a\" is no class"},
+      {"class_rules: [{class: H, modules: [x]}]", "c.yaml:1:23: \"H\" is not a class"},
+      {"class_rules: [{class: a, modules: [x]}]", "c.yaml:1:23: \"a\" is not a class"},
       {"class_rules: [{class: A, modules: x}]", "c.yaml:1:35: expected a list, found text"},
       {"modules: [x]", "c.yaml:1:10: expected a mapping, found a list"},
-      {"modules: {../x: {}}", "c.yaml:1:11: \"../x\" is no module id"},
-      {"modules: {Kuma: {}}", "c.yaml:1:11: \"Kuma\" is no module id"},
+      {"modules: {../x: {}}", "c.yaml:1:11: \"../x\" is not a module id"},
+      {"modules: {Kuma: {}}", "c.yaml:1:11: \"Kuma\" is not a module id"},
       {"modules: {kuma: }", "c.yaml:1:11: expected a mapping, found nothing"},
       {"modules: {k: {container: a/b}}", "c.yaml:1:26: \"a/b\" is no container name"},
-      {"modules: {k: {paths: [data]}}", "c.yaml:1:23: \"data\" is no absolute path"},
+      {"modules: {k: {paths: [data]}}", "c.yaml:1:23: \"data\" is not an absolute path"},
       {"modules: {k: {paths: /data}}", "c.yaml:1:22: expected a list, found text"},
       {"modules: {k: {user: -x}}", "c.yaml:1:21: a user's name must not begin with a dash"},
       {"modules: {k: {user: 1000}}", "c.yaml:1:21: expected text, found a number"},
@@ -196,7 +198,7 @@ modules:
     <<: *defaults
     user: y
 )",
-                                     "c.yaml");
+                                     "c.yaml", "ABCDEFG");
   CHECK(config.modules.at("b").consistency == "live");
   CHECK(config.modules.at("b").user == "y");
 }

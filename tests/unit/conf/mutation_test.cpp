@@ -108,7 +108,7 @@ TEST_CASE("mutations: the configuration") {
   Outcome outcome;
   for (int i = 0; i < 2000; ++i) {
     const std::string text = damaged(example, random);
-    attempt(outcome, [&] { bba::conf::parse_config(text, "c.yaml"); });
+    attempt(outcome, [&] { bba::conf::parse_config(text, "c.yaml", "ABCDEFG"); });
   }
   check(outcome);
 }

@@ -120,20 +120,3 @@ TEST_CASE("platform fixture: runbooks name containers that are called otherwise"
     runbooks += runbook_containers(root, id).empty() ? 0 : 1;
   CHECK(runbooks == 25);
 }
-
-TEST_CASE("platform fixture: the classes of its stateful modules") {
-  const Platform platform = load_platform(root);
-  std::map<char, std::vector<std::string>> classes;
-  for (const auto& [id, module] : platform.modules) {
-    if (module.statefulness != Statefulness::stateful) continue;
-    classes[choose_class({}, id, module.image_observed).module_class].push_back(id);
-  }
-  CHECK(bba::join(classes['A'], " ") ==
-        "agent-plane-shadow-postgres honcho-postgres immich-postgres postgres");
-  CHECK(bba::join(classes['B'], " ") == "honcho-redis infisical-redis redis");
-  CHECK(bba::join(classes['C'], " ") == "vault");
-  CHECK(bba::join(classes['D'], " ") == "minio");
-  CHECK(bba::join(classes['F'], " ") == "karakeep-meilisearch searxng");
-  CHECK(bba::join(classes['G'], " ") == "agaria-postgres agaria-redis");
-  CHECK(classes['E'].size() == 32);
-}

@@ -1,4 +1,4 @@
-#include "bba/pipe/chunk_builder.hpp"
+#include "pipe/chunk_builder.hpp"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "bba/pipe/tar_header.hpp"
+#include "pipe/tar_header.hpp"
 
 #include "unit/pipe/tar_blocks.hpp"
 

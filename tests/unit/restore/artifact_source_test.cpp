@@ -1,6 +1,6 @@
-#include "bba/restore/artifact_source.hpp"
+#include "restore/artifact_source.hpp"
 
-#include "unit/commands/sets.hpp"
+#include "unit/session.hpp"
 
 namespace bba::restore {
 namespace {

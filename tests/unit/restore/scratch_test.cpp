@@ -6,7 +6,7 @@
 
 #include "bba/base/text.hpp"
 #include "fake_engine.hpp"
-#include "unit/commands/sets.hpp"
+#include "unit/session.hpp"
 
 namespace bba::restore {
 namespace {
@@ -57,8 +57,8 @@ struct Bench {
   store::Manifest manifest;
   wire::Container live;
   Lines needs_hand;
-  DrillContext context{world.session, debts,           directory, manifest,
-                       live,          "sha256:backed", 64 << 20,  needs_hand};
+  ScratchContext context{world.session, debts,           directory, manifest,
+                         live,          "sha256:backed", 64 << 20,  needs_hand};
 };
 
 Json only_create(const FakeEngine& fake) {
@@ -77,7 +77,7 @@ TEST_CASE("a scratch container is the live one without the world around it") {
   Bench bench;
   bench.is_made();
   bench.is_there();
-  ScratchSpec spec;
+  service::FreshTarget spec;
   spec.volumes = {{"/data", false}, {"/var/lib/db", true}};
   spec.set_env = {{"CHANGED", "new"}};
   spec.unset_env = {"DROPPED"};
@@ -183,34 +183,6 @@ TEST_CASE("one that cannot be removed needs a hand, and stays in the journal") {
   CHECK(contains(bench.world.reporter.warnings.at(0), "backup-before-apply recover"));
 }
 
-TEST_CASE("a server that does not stay up is told of with its last words") {
-  Bench bench;
-  bench.fake.on("POST /containers/s1/start", {send(answer(204, ""))});
-  bench.is_there(false);
-  bench.fake.on("GET /containers/s1/logs",
-                {send(answer(200, bba::test::frame(2, "FATAL: no memory\n")))});
-  const Thrown down = thrown_by([&] { start_scratch(bench.context, "s1", [] { return false; }); });
-  CHECK(down.kind == ErrorKind::capture);
-  CHECK(down.message == "the scratch container does not stay up: FATAL: no memory");
-  CHECK(contains(down.hint, "--memory"));
-}
-
-TEST_CASE("a server is asked again until it answers, or a request to stop comes") {
-  Bench bench;
-  bench.fake.on("POST /containers/s1/start", {send(answer(204, ""))});
-  bench.is_there();
-  int asked = 0;
-  start_scratch(bench.context, "s1", [&] { return ++asked == 3; });
-  CHECK(asked == 3);
-  const Thrown stopped = thrown_by([&] {
-    start_scratch(bench.context, "s1", [&] {
-      bench.world.stop.request(SIGINT);
-      return false;
-    });
-  });
-  CHECK(stopped.kind == ErrorKind::interrupted);
-}
-
 TEST_CASE("a scratch container that is still being made is waited for, and no other") {
   Bench bench;
   const std::string looked = "GET /containers/s1/json";
@@ -260,12 +232,8 @@ TEST_CASE("a set that the engine's disk has no room for is refused") {
     bench.fake.on("GET /info",
                   {send(answer(200, dump_json(Json{{"Name", "h"}, {"DockerRootDir", root}})))});
   };
-  store::ArtifactRecord record;
-  record.kind = "tar";
-  bench.manifest.artifacts = {record, record};
   const auto refused = [&](std::uint64_t bytes) {
-    bench.manifest.artifacts[1].uncompressed_bytes = bytes;
-    return thrown_by([&] { require_room(bench.world.session, bench.manifest); });
+    return thrown_by([&] { require_room(bench.world.session, bytes); });
   };
   SUBCASE("as it is seen from here") {
     kept_in(bench.world.temp.path());
@@ -276,9 +244,6 @@ TEST_CASE("a set that the engine's disk has no room for is refused") {
     CHECK(contains(refused(1ULL << 60).message, bench.world.temp.path()));
     CHECK(contains(refused(1ULL << 60).message, format_bytes(1ULL << 60)));
     CHECK(contains(refused(1ULL << 60).hint, "make room"));
-    // It is not restored at all.
-    bench.manifest.artifacts[1].kind = "raft-snapshot";
-    CHECK_FALSE(refused(1ULL << 60).kind.has_value());
   }
   SUBCASE("which is somewhere else") {
     kept_in(bench.world.temp / "not-here");

@@ -9,7 +9,7 @@
 #include <doctest/doctest.h>
 
 #include "fake_engine.hpp"
-#include "unit/commands/sets.hpp"
+#include "unit/session.hpp"
 
 namespace bba::run {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "bba/base/error.hpp"
 #include "bba/base/text.hpp"
-#include "unit/commands/containers.hpp"
+#include "unit/containers.hpp"
 
 using namespace bba;
 using namespace bba::run;

@@ -8,7 +8,7 @@
 #include "bba/base/text.hpp"
 #include "bba/store/lock.hpp"
 #include "fake_engine.hpp"
-#include "unit/commands/sets.hpp"
+#include "unit/session.hpp"
 
 namespace bba::run {
 namespace {

@@ -23,44 +23,46 @@ using Names = std::vector<std::string>;
 TEST_CASE("mounts: what is data and what is not, each for its reason") {
   struct Case {
     wire::Mount mount;
-    SourceKind source;
+    tree::SourceKind source;
     bool taken;
     std::string why;
   };
   const std::vector<Case> cases{
-      {volume("v", "/data"), SourceKind::directory, true, "a volume"},
-      {volume("v", "/data", false), SourceKind::directory, true, "a volume, though read-only here"},
-      {volume("v", "/data"), SourceKind::unreachable, true, "a volume"},
-      {volume("v", "/dev/shm-like"), SourceKind::directory, true, "a volume"},
-      {bind_mount("/srv/x", "/data"), SourceKind::directory, true, "a writable bind"},
-      {bind_mount("/srv/x.db", "/x.db"), SourceKind::file, true, "a writable bind"},
-      {bind_mount("/srv/x", "/data"), SourceKind::unreachable, true, "a writable bind"},
-      {bind_mount("/srv/x", "/data", false), SourceKind::directory, false,
+      {volume("v", "/data"), tree::SourceKind::directory, true, "a volume"},
+      {volume("v", "/data", false), tree::SourceKind::directory, true,
+       "a volume, though read-only here"},
+      {volume("v", "/data"), tree::SourceKind::unreachable, true, "a volume"},
+      {volume("v", "/dev/shm-like"), tree::SourceKind::directory, true, "a volume"},
+      {bind_mount("/srv/x", "/data"), tree::SourceKind::directory, true, "a writable bind"},
+      {bind_mount("/srv/x.db", "/x.db"), tree::SourceKind::file, true, "a writable bind"},
+      {bind_mount("/srv/x", "/data"), tree::SourceKind::unreachable, true, "a writable bind"},
+      {bind_mount("/srv/x", "/data", false), tree::SourceKind::directory, false,
        "a read-only bind: this container does not change it"},
-      {bind_mount("/var/run/docker.sock", "/var/run/docker.sock"), SourceKind::other, false,
+      {bind_mount("/var/run/docker.sock", "/var/run/docker.sock"), tree::SourceKind::other, false,
        "the Docker Engine's socket"},
-      {bind_mount("/run/user/1000/docker.sock", "/d.sock"), SourceKind::unreachable, false,
+      {bind_mount("/run/user/1000/docker.sock", "/d.sock"), tree::SourceKind::unreachable, false,
        "the Docker Engine's socket"},
-      {bind_mount("/run/x.sock", "/x.sock"), SourceKind::other, false,
+      {bind_mount("/run/x.sock", "/x.sock"), tree::SourceKind::other, false,
        "a socket or a device, not data"},
-      {bind_mount("/proc", "/host/proc"), SourceKind::directory, false,
+      {bind_mount("/proc", "/host/proc"), tree::SourceKind::directory, false,
        "a view of the kernel (/proc)"},
-      {bind_mount("/sys/fs/cgroup", "/x"), SourceKind::directory, false,
+      {bind_mount("/sys/fs/cgroup", "/x"), tree::SourceKind::directory, false,
        "a view of the kernel (/sys)"},
-      {bind_mount("/dev", "/dev"), SourceKind::directory, false, "a view of the kernel (/dev)"},
-      {bind_mount("/srv/x", "/proc/x"), SourceKind::directory, false,
+      {bind_mount("/dev", "/dev"), tree::SourceKind::directory, false,
+       "a view of the kernel (/dev)"},
+      {bind_mount("/srv/x", "/proc/x"), tree::SourceKind::directory, false,
        "a view of the kernel (/proc)"},
-      {bind_mount("/devel", "/system"), SourceKind::directory, true, "a writable bind"},
+      {bind_mount("/devel", "/system"), tree::SourceKind::directory, true, "a writable bind"},
       {{"tmpfs", "", "", "/tmp", true},
-       SourceKind::unreachable,
+       tree::SourceKind::unreachable,
        false,
        "tmpfs: gone with the container anyway"},
       {{"npipe", "", "x", "/x", true},
-       SourceKind::other,
+       tree::SourceKind::other,
        false,
        "type npipe: holds no data of this host"},
       {{"cluster", "c", "", "/x", true},
-       SourceKind::unreachable,
+       tree::SourceKind::unreachable,
        false,
        "type cluster: holds no data of this host"},
   };
@@ -75,9 +77,9 @@ TEST_CASE("mounts: what is data and what is not, each for its reason") {
 }
 
 TEST_CASE("mounts: by destination, whatever the engine's order") {
-  const auto choices =
-      choose_mounts({volume("b", "/b"), bind_mount("/x", "/c"), volume("a", "/a")},
-                    {SourceKind::directory, SourceKind::other, SourceKind::directory});
+  const auto choices = choose_mounts(
+      {volume("b", "/b"), bind_mount("/x", "/c"), volume("a", "/a")},
+      {tree::SourceKind::directory, tree::SourceKind::other, tree::SourceKind::directory});
   REQUIRE(choices.size() == 3);
   CHECK(choices[0].mount.name == "a");
   CHECK(choices[1].mount.name == "b");
@@ -99,59 +101,6 @@ TEST_CASE("mounts: names of parts") {
   CHECK(part_name("/" + std::string(500, 'x'), {}).size() == 80);
   const std::string longest(80, 'x');
   CHECK(part_name("/" + std::string(500, 'x'), {longest}) == longest + "-2");
-}
-
-TEST_CASE("mounts: one part without a name, several each with its own") {
-  const Target target = test::target("kuma");
-  const auto one = archive_parts(
-      target, {taken(volume("v", "/app/data")), left_out(bind_mount("/etc/x", "/etc/x"))});
-  REQUIRE(one.size() == 1);
-  CHECK(one[0].name == "");
-  const auto& archive = std::get<PathArchive>(one[0].what);
-  CHECK(archive.path == "/app/data");
-  CHECK(archive.host_path == "/volumes/v/_data");
-  CHECK(archive.nested.empty());
-
-  const auto two = archive_parts(
-      target, {taken(volume("a", "/a b")), taken(volume("c", "/a-b")), taken(volume("d", "/d"))});
-  REQUIRE(two.size() == 3);
-  CHECK(two[0].name == "a-b");
-  CHECK(two[1].name == "a-b-2");
-  CHECK(two[2].name == "d");
-  CHECK(archive_parts(target, {left_out(volume("v", "/v"))}).empty());
-}
-
-TEST_CASE("mounts: what is mounted inside of another is no part of it, taken or not") {
-  const auto parts =
-      archive_parts(test::target("x"),
-                    {taken(volume("a", "/data")), taken(volume("b", "/data/deep/b")),
-                     left_out(bind_mount("/etc/x", "/data/x")), taken(volume("c", "/database"))});
-  REQUIRE(parts.size() == 3);
-  CHECK(std::get<PathArchive>(parts[0].what).nested == Names{"/data/deep/b", "/data/x"});
-  CHECK(std::get<PathArchive>(parts[1].what).nested.empty());
-  CHECK(std::get<PathArchive>(parts[2].what).nested.empty());
-}
-
-TEST_CASE("mounts: configured paths stand in for the mounts, and are found on the host") {
-  Target target = test::target("x");
-  target.settings.paths = {"/data/sub", "/opt/own", "/data/deep/b/c"};
-  target.settings.excludes = {"*/cache"};
-  const auto parts = archive_parts(
-      target, {taken(volume("a", "/data")), left_out(bind_mount("/srv/b", "/data/deep/b")),
-               left_out({"tmpfs", "", "", "/opt", true})});
-  REQUIRE(parts.size() == 3);
-  const auto& sub = std::get<PathArchive>(parts[0].what);
-  CHECK(sub.host_path == "/volumes/a/_data/sub");
-  CHECK(sub.excludes == Names{"*/cache"});
-  CHECK(sub.nested.empty());
-  CHECK(std::get<PathArchive>(parts[1].what).host_path == "");  // in the container's own layer
-  CHECK(std::get<PathArchive>(parts[2].what).host_path == "/srv/b/c");  // the innermost mount's
-  CHECK(parts[0].name == "data-sub");
-  target.settings.paths = {"/data"};
-  const auto whole = archive_parts(target, {taken(volume("a", "/data"))});
-  REQUIRE(whole.size() == 1);
-  CHECK(std::get<PathArchive>(whole[0].what).host_path == "/volumes/a/_data");
-  CHECK(whole[0].name == "");
 }
 
 TEST_CASE("mounts: with paths, a mount counts where a path lies in it or above it") {

@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include "unit/commands/sets.hpp"
+#include "unit/sets.hpp"
 
 namespace bba::store {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 using namespace test;
 
 store::Manifest a_manifest() {
-  World world;
+  SetDirectory world;
   return put_set(world, "web", noon, {{"", tar_content()}});
 }
 

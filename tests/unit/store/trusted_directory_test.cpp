@@ -1,4 +1,4 @@
-#include "bba/store/trusted_directory.hpp"
+#include "store/trusted_directory.hpp"
 
 #include <fcntl.h>
 #include <filesystem>
@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include "unit/commands/sets.hpp"
+#include "unit/sets.hpp"
 
 namespace bba::store {
 namespace {

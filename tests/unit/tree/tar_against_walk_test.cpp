@@ -443,49 +443,97 @@ TEST_CASE("listing: a sparse file comes expanded, and is counted") {
   CHECK(check(rules_for(tree), tree.tar()).counts.sparse == (has_holes ? 1 : 0));
 }
 
-TEST_CASE("listing: an RDB is checked as it passes, and asked for where one was saved") {
-  const Tree tree;
-  std::ifstream fixture(BBA_SOURCE_DIR "/fixtures/rdb/redis-7.0.15.rdb", std::ios::binary);
-  const std::string rdb(std::istreambuf_iterator<char>(fixture), {});
-  REQUIRE_FALSE(rdb.empty());
-  ArchiveRules rules = rules_for(tree);
-  rules.rdb_file = "dump.rdb";
-  CHECK(check(rules, tree.tar()).error == "");
-  rules.rdb_required = true;
-  CHECK(contains(check(rules, tree.tar()).error,
-                 "/srv/data holds no dump.rdb, which the server says it saved"));
+namespace {
 
-  tree.file("dump.rdb", rdb);
-  const auto passes = [&](const std::string& content) {
-    ArchiveCheck checker(rules);
+// Wants the content of one file, and says what it was told.
+class OneFile : public FileCheck {
+ public:
+  explicit OneFile(std::string wanted) : wanted_(std::move(wanted)) {}
+  bool entry(const std::string& below, const TarEntry&) override {
+    seen.push_back(below);
+    return below == wanted_;
+  }
+  void data(const Chunk& chunk) override {
+    content += chunk.text();
+    if (content.find("broken") != content.npos) {
+      throw Error(ErrorKind::artifact, "it is not whole");
+    }
+  }
+  void file_end() override {
+    ++ended;
+    if (content.find("short") != content.npos) throw Error(ErrorKind::artifact, "it ends early");
+  }
+  void finish() override {
+    ++finished;
+    if (ended == 0) throw Error(ErrorKind::capture, "holds no " + wanted_);
+  }
+  void add_found(Json&) const override {}
+  std::vector<std::string> warnings() const override { return {}; }
+  std::string hint() const override { return "write it again"; }
+
+  std::vector<std::string> seen;
+  std::string content;
+  int ended = 0, finished = 0;
+
+ private:
+  std::string wanted_;
+};
+
+}  // namespace
+
+TEST_CASE("listing: who looks into files is told of every entry, and given one file's content") {
+  const Tree tree;
+  tree.file("wanted", "12345678");
+  const auto pass = [&](FileCheck& files, const std::string& content, bool to_the_end = true) {
+    ArchiveCheck checker(rules_for(tree), &files);
     for (const TarEntry& entry : tree.tar()) {
       REQUIRE(checker.entry(entry));
-      if (entry.path == "data/dump.rdb") checker.data(Chunk::copy_of(content));
+      // In two chunks, and other files have content as well.
+      if (entry.path == "data/wanted") {
+        checker.data(Chunk::copy_of(content.substr(0, 4)));
+        checker.data(Chunk::copy_of(content.substr(4)));
+      } else if (entry.type == TarType::file) {
+        checker.data(Chunk::copy_of("of another file"));
+      }
       checker.entry_end();
     }
-    checker.finish();
-    return checker.rdb_version();
+    if (to_the_end) checker.finish();
   };
-  CHECK(passes(rdb) == 10);
-  std::string broken = rdb;
-  broken[broken.size() / 2] ^= 1;
-  CHECK_THROWS_AS(passes(broken), Error);
-}
-
-TEST_CASE("listing: append-only files are counted where an RDB is looked for") {
-  const Tree tree;
-  tree.file("appendonly.aof", "*1");
-  for (const bool redis : {false, true}) {
-    CAPTURE(redis);
-    ArchiveRules rules = rules_for(tree);
-    if (redis) rules.rdb_file = "dump.rdb";
-    ArchiveCheck checker(rules);
-    for (const TarEntry& entry : tree.tar()) {
-      REQUIRE(checker.entry(entry));
-      checker.entry_end();
+  const auto error_of = [&](FileCheck& files, const std::string& content) {
+    try {
+      pass(files, content);
+    } catch (const Error& error) {
+      return fmt::format("{} | {} | {}", static_cast<int>(error.kind()), error.what(),
+                         error.hint());
     }
-    checker.finish();
-    CHECK(checker.aof_files() == (redis ? 1 : 0));
+    return std::string();
+  };
+
+  SUBCASE("all is well") {
+    OneFile files("wanted");
+    pass(files, "12345678");
+    CHECK(files.content == "12345678");
+    CHECK(files.ended == 1);
+    CHECK(files.finished == 1);
+    CHECK(files.seen.size() == tree.tar().size());
+    CHECK(std::ranges::count(files.seen, "wanted") == 1);
+    CHECK(std::ranges::count(files.seen, "dir/b.bin") == 1);
+  }
+  SUBCASE("what it finds wrong is thrown with the file's name and its hint") {
+    const std::string kind = std::to_string(static_cast<int>(ErrorKind::artifact));
+    for (const std::string content : {"1 broken", "1  short"}) {
+      OneFile files("wanted");
+      const std::string error = error_of(files, content);
+      CHECK(error.starts_with(kind + " | "));
+      CHECK(contains(error, "/srv/data/wanted"));
+      CHECK(error.ends_with("| write it again"));
+      CHECK(files.finished == 0);
+    }
+  }
+  SUBCASE("what is missing is found at the end") {
+    OneFile files("other");
+    CHECK(contains(error_of(files, "12345678"), "holds no other"));
+    CHECK(files.content == "");
   }
 }
 

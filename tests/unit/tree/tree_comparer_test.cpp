@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <random>
 
-#include "unit/commands/sets.hpp"
+#include "unit/sets.hpp"
 
 namespace bba::tree {
 namespace {

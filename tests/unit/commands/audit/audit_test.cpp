@@ -12,7 +12,7 @@
 #include "bba/base/text.hpp"
 #include "bba/commands/audit/audit_text.hpp"
 #include "bba/conf/platform.hpp"
-#include "unit/commands/containers.hpp"
+#include "unit/containers.hpp"
 
 using namespace bba;
 using namespace bba::commands;
@@ -76,7 +76,7 @@ AuditFacts facts_of_fixture() {
   }
   facts.backups.emplace();
   facts.inspect = [](const std::string&) { return wire::Container{}; };
-  facts.source_kind = [](const std::string&) { return service::SourceKind::directory; };
+  facts.source_kind = [](const std::string&) { return tree::SourceKind::directory; };
   facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{5 << 20, true}; };
   return facts;
 }
@@ -93,7 +93,7 @@ AuditFacts facts_of_one(const std::string& module, const std::string& image = "e
   facts.containers = std::vector{container};
   facts.backups.emplace();
   facts.inspect = [](const std::string&) { return wire::Container{}; };
-  facts.source_kind = [](const std::string&) { return service::SourceKind::directory; };
+  facts.source_kind = [](const std::string&) { return tree::SourceKind::directory; };
   facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{1 << 20, true}; };
   return facts;
 }
@@ -435,8 +435,7 @@ TEST_CASE("audit: a separate compose root is part of the data") {
   REQUIRE(one.data.size() == 2);
   CHECK(one.data[0].path == "host:/opt/agaria");
   facts.source_kind = [](const std::string& path) {
-    return path == "/opt/agaria" ? service::SourceKind::unreachable
-                                 : service::SourceKind::directory;
+    return path == "/opt/agaria" ? tree::SourceKind::unreachable : tree::SourceKind::directory;
   };
   one = row(audit_report(facts), "agaria-redis");
   CHECK(one.ready == Ready::no);
@@ -480,7 +479,7 @@ TEST_CASE("audit: sidecar-bound modules that lead nowhere, or round in a circle"
     CAPTURE(id);
     CHECK(row(report, id).ready == Ready::no);
   }
-  CHECK(has_note(row(report, "gone"), "nobody is no stateful module"));
+  CHECK(has_note(row(report, "gone"), "nobody is not a stateful module"));
   CHECK(row(report, "chain").through == std::vector<std::string>{"app"});
   CHECK(row(report, "chain").ready == Ready::yes);
 }

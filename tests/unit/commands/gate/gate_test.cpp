@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include "commands/publish_proof.hpp"
 #include "fake_engine.hpp"
 #include "unit/commands/sets.hpp"
 

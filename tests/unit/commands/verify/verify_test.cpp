@@ -65,7 +65,7 @@ std::string edited(const std::string& manifest, const std::function<void(Json&)>
   Json json = *parse_json(manifest);
   json.erase("sha256");
   change(json);
-  return sealed_text(json);
+  return store::sealed_text(json);
 }
 
 }  // namespace
@@ -374,7 +374,7 @@ TEST_CASE("the first broken thing is named with its offset") {
         file + ": cut at byte 1000: the manifest says " + std::to_string(whole.size()) + " bytes");
   write_file(world.path(file), whole + "abc");
   CHECK(contains(found_broken(world, "web"),
-                 "more data behind the end, from byte " + std::to_string(whole.size())));
+                 "trailing data after the end, from byte " + std::to_string(whole.size())));
   std::string flipped = whole;
   flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 0x10);
   write_file(world.path(file), flipped);

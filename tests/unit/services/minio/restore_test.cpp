@@ -96,7 +96,8 @@ TEST_CASE("minio: a manifest of before the facts named the alias has it in the s
   const service::ShellScript script = script_of(Json::object());
   REQUIRE(script.conditions.size() == 2);
   CHECK(script.conditions[0].starts_with(
-      "docker exec -e MC_HOST_local \"$TARGET\" mc --quiet alias list --json local >/dev/null || "));
+      "docker exec -e MC_HOST_local \"$TARGET\" mc --quiet alias list --json local >/dev/null "
+      "|| "));
 
   for (const char* source : {"", "/data", "objects of ", "objects of a b", "objects of --json"}) {
     CAPTURE(source);

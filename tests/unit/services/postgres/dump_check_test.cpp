@@ -1,25 +1,28 @@
-#include "bba/pipe/check.hpp"
+#include "services/postgres/dump_check.hpp"
+
 #include "unit/pipe/support.hpp"
 
-namespace bba::pipe {
+namespace bba::services::postgres {
 namespace {
+
+namespace test = pipe::test;
 
 const std::string end_marker = "--\n-- PostgreSQL database cluster dump complete\n--\n\n";
 using Names = std::vector<std::string>;
 
 std::string sql_error(std::string_view text, std::size_t step = 1 << 20) {
-  SqlTailCheck check;
+  DumpCheck check;
   return test::error_of([&] { test::feed(check, text, step); });
 }
 
-Names names_of(const SqlTailCheck& check) {
+Names names_of(const DumpCheck& check) {
   Names names;
-  for (const SqlDatabase& one : check.databases()) names.push_back(one.name);
+  for (const DumpDatabase& one : check.databases()) names.push_back(one.name);
   return names;
 }
 
 Names databases(const std::string& script) {
-  SqlTailCheck check;
+  DumpCheck check;
   test::feed(check, script + end_marker, 5);
   return names_of(check);
 }
@@ -31,7 +34,7 @@ std::string rows_of(const std::string& table, const std::string& rows) {
 }
 
 // What one database holds, for comparing.
-std::string shown(const SqlDatabase& one) {
+std::string shown(const DumpDatabase& one) {
   std::string text = one.name + ":";
   for (const std::string& extension : one.extensions) text += " +" + extension;
   for (const auto& [table, rows] : one.tables) text += " " + table + "=" + std::to_string(rows);
@@ -42,10 +45,10 @@ std::string shown(const SqlDatabase& one) {
 }
 
 Names counted(const std::string& script, std::size_t step = 1 << 20) {
-  SqlTailCheck check;
+  DumpCheck check;
   test::feed(check, script + end_marker, step);
   Names all;
-  for (const SqlDatabase& one : check.databases()) all.push_back(shown(one));
+  for (const DumpDatabase& one : check.databases()) all.push_back(shown(one));
   return all;
 }
 
@@ -53,13 +56,13 @@ TEST_CASE("A real dump of PostgreSQL 15 is complete, and its databases are noted
   const std::string dump = test::fixture("sql/pg_dumpall-15.sql");
   const Names expected{"template1", "Upper", "We ird 'q\\ \"x", "app", "postgres", "select"};
   for (std::size_t split = 0; split <= dump.size(); ++split) {
-    SqlTailCheck check;
+    DumpCheck check;
     test::feed_split(check, dump, split);
     CHECK(names_of(check) == expected);
     CHECK(check.bytes() == dump.size());
   }
   for (const std::size_t step : {1U, 2U, 3U}) {
-    SqlTailCheck check;
+    DumpCheck check;
     test::feed(check, dump, step);
     CHECK(names_of(check) == expected);
   }
@@ -149,10 +152,10 @@ TEST_CASE("Rows, extensions and large objects are counted for each database, at 
                        "it's: public.t=3 rows=3"};
   CHECK(counted(dump.substr(0, dump.size() - end_marker.size())) == expected);
   for (std::size_t split = 0; split <= dump.size(); ++split) {
-    SqlTailCheck check;
+    DumpCheck check;
     test::feed_split(check, dump, split);
     Names all;
-    for (const SqlDatabase& one : check.databases()) all.push_back(shown(one));
+    for (const DumpDatabase& one : check.databases()) all.push_back(shown(one));
     CAPTURE(split);
     REQUIRE(all == expected);
   }
@@ -188,10 +191,10 @@ TEST_CASE("Rows of every length are counted, whatever the chunks, and only \\. a
 
 TEST_CASE("The counts of a real dump of PostgreSQL 15") {
   const std::string dump = test::fixture("sql/pg_dumpall-15.sql");
-  SqlTailCheck check;
+  DumpCheck check;
   test::feed(check, dump, 4096);
   std::uint64_t rows = 0, large_objects = 0;
-  for (const SqlDatabase& one : check.databases()) {
+  for (const DumpDatabase& one : check.databases()) {
     rows += one.rows;
     large_objects += one.large_objects;
   }
@@ -210,7 +213,7 @@ TEST_CASE("At most 10,000 tables are kept, the rows of the others in their datab
   for (int i = 0; i < 10'003; ++i) script += rows_of("t" + std::to_string(i), "1\n");
   script += "\\connect other\n" + rows_of("last", "1\n2\n") + rows_of("", "1\n");
   script += rows_of(std::string(1000, 'x'), "1\n");
-  SqlTailCheck check;
+  DumpCheck check;
   test::feed(check, script + end_marker, 65536);
   CHECK(check.databases()[0].tables.size() == 10'000);
   CHECK(check.databases()[0].tables_left_out == 3);
@@ -250,4 +253,4 @@ TEST_CASE("Mutated dumps are refused, or end as they should") {
 }
 
 }  // namespace
-}  // namespace bba::pipe
+}  // namespace bba::services::postgres

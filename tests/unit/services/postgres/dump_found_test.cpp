@@ -1,13 +1,13 @@
 #include "services/postgres/dump_found.hpp"
 
-#include "unit/commands/sets.hpp"
+#include "unit/sets.hpp"
 
 namespace bba::services::postgres {
 
 TEST_CASE("what a dump holds, as the manifest says it") {
-  pipe::SqlTailCheck check;
+  DumpCheck check;
   pipe::test::feed(check, test::sql_content().bytes, 1000);
-  const Json found = sql_found(check);
+  const Json found = dump_found(check);
   REQUIRE(found.at("databases").size() == 2);
   const Json& app = found.at("databases")[1];
   CHECK(app.at("name") == "app");
@@ -17,6 +17,7 @@ TEST_CASE("what a dump holds, as the manifest says it") {
   CHECK(app.at("rows") > 1000);
   CHECK_FALSE(app.contains("tables_left_out"));
   CHECK(parse_json(dump_json(found)) == found);
+  CHECK(found == test::sql_content().found);
 }
 
 TEST_CASE("the first difference between what a manifest says and what was counted") {

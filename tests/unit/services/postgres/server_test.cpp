@@ -16,15 +16,16 @@ using Names = std::vector<std::string>;
 
 namespace {
 
-std::string shown(const PostgresIdentity& one) {
+std::string shown(const Identity& one) {
   return fmt::format("{}@{}{}{}", one.role, one.exec_user.empty() ? "-" : one.exec_user,
                      one.host.empty() ? "" : " over " + one.host,
                      one.program_dir.empty() ? "" : " from " + one.program_dir);
 }
 
-Names identities(const service::Target& target, const std::optional<std::string>& password = {}) {
+Names shown_identities(const service::Target& target,
+                       const std::optional<std::string>& password = {}) {
   Names names;
-  for (const auto& one : postgres_identities(target, password)) names.push_back(shown(one));
+  for (const auto& one : identities(target, password)) names.push_back(shown(one));
   return names;
 }
 
@@ -36,36 +37,37 @@ const std::string answer =
 }  // namespace
 
 TEST_CASE("postgres: the official image's user, then postgres, then peer authentication") {
-  CHECK(identities(test::target("db", 'A')) == Names{"postgres@-", "postgres@postgres"});
-  CHECK(identities(test::target("db", 'A', {"POSTGRES_USER=platform"})) ==
+  CHECK(shown_identities(test::target("db", 'A')) == Names{"postgres@-", "postgres@postgres"});
+  CHECK(shown_identities(test::target("db", 'A', {"POSTGRES_USER=platform"})) ==
         Names{"platform@-", "postgres@-", "postgres@postgres"});
-  CHECK(identities(test::target("db", 'A', {"POSTGRES_USER="})) ==
+  CHECK(shown_identities(test::target("db", 'A', {"POSTGRES_USER="})) ==
         Names{"postgres@-", "postgres@postgres"});
 }
 
 TEST_CASE("postgres: the configured user comes first, and nobody comes twice") {
   service::Target target = test::target("db", 'A', {"POSTGRES_USER=platform"});
   target.settings.user = "dba";
-  CHECK(identities(target) == Names{"dba@-", "platform@-", "postgres@-", "postgres@postgres"});
+  CHECK(shown_identities(target) ==
+        Names{"dba@-", "platform@-", "postgres@-", "postgres@postgres"});
   target.settings.user = "postgres";
-  CHECK(identities(target) == Names{"postgres@-", "platform@-", "postgres@postgres"});
+  CHECK(shown_identities(target) == Names{"postgres@-", "platform@-", "postgres@postgres"});
 }
 
 TEST_CASE("postgres: with a password, TCP is worth a try; the password goes by the environment") {
   const service::Target target = test::target("db", 'A', {"POSTGRES_USER=platform"});
-  CHECK(identities(target, "hunter2").back() == "platform@- over 127.0.0.1");
-  for (const auto& one : postgres_identities(target, "hunter2")) {
+  CHECK(shown_identities(target, "hunter2").back() == "platform@- over 127.0.0.1");
+  for (const auto& one : identities(target, "hunter2")) {
     REQUIRE(one.env.size() == 1);
     CHECK(one.env[0].name == "PGPASSWORD");
     CHECK(one.env[0].value == "hunter2");
-    for (const std::string& word : postgres_probe(one).argv) CHECK(word != "hunter2");
+    for (const std::string& word : services::postgres::probe(one).argv) CHECK(word != "hunter2");
   }
 }
 
 TEST_CASE("postgres: what the operator lends goes along") {
   service::Target target = test::target("db", 'A');
   target.operator_env = {{"PGSSLMODE", "require"}};
-  for (const auto& one : postgres_identities(target, {})) {
+  for (const auto& one : identities(target, {})) {
     REQUIRE(one.env.size() == 1);
     CHECK(one.env[0].name == "PGSSLMODE");
   }
@@ -76,7 +78,7 @@ TEST_CASE("postgres: a password that the operator lends comes before the contain
     service::Target target = test::target("db", 'A');
     target.operator_env = {{"PGPASSWORD", lent}};
     Names used;
-    for (const auto& one : postgres_identities(target, held)) {
+    for (const auto& one : identities(target, held)) {
       REQUIRE_FALSE(one.env.empty());
       // Of two with one name the engine passes on the last.
       used.push_back(one.env.back().value);
@@ -93,18 +95,19 @@ TEST_CASE("postgres: Bitnami's programs, and its superuser before the user of it
   for (const std::string sign : {"POSTGRESQL_USERNAME=app", "POSTGRESQL_PASSWORD=x",
                                  "POSTGRESQL_PASSWORD_FILE=/x", "BITNAMI_APP_NAME=postgresql"}) {
     CAPTURE(sign);
-    CHECK(identities(test::target("db", 'A', {sign})).front() == "postgres@-" + dir);
+    CHECK(shown_identities(test::target("db", 'A', {sign})).front() == "postgres@-" + dir);
   }
-  CHECK(identities(test::target("db", 'A', {"POSTGRESQL_USERNAME=app"})) ==
+  CHECK(shown_identities(test::target("db", 'A', {"POSTGRESQL_USERNAME=app"})) ==
         Names{"postgres@-" + dir, "app@-" + dir, "postgres@postgres" + dir});
-  CHECK(identities(test::target("db", 'A', {"BITNAMI_APP_NAME=redis"})).front() == "postgres@-");
+  CHECK(shown_identities(test::target("db", 'A', {"BITNAMI_APP_NAME=redis"})).front() ==
+        "postgres@-");
 }
 
 TEST_CASE("postgres: where the password may be") {
-  CHECK(postgres_password_variables(test::target("db").container) ==
+  CHECK(password_variables(test::target("db").container) ==
         Names{"POSTGRES_PASSWORD", "PGPASSWORD"});
   const Names bitnami =
-      postgres_password_variables(test::target("db", 'A', {"POSTGRESQL_USERNAME=app"}).container);
+      password_variables(test::target("db", 'A', {"POSTGRESQL_USERNAME=app"}).container);
   // The superuser's own before that of POSTGRESQL_USERNAME.
   REQUIRE(bitnami.size() == 4);
   CHECK(bitnami.front() == "POSTGRESQL_POSTGRES_PASSWORD");
@@ -112,17 +115,17 @@ TEST_CASE("postgres: where the password may be") {
 }
 
 TEST_CASE("postgres: psql is asked without its start-up file, and never waits for a password") {
-  PostgresIdentity identity;
+  Identity identity;
   identity.role = "platform";
   identity.exec_user = "postgres";
-  const wire::ExecConfig query = postgres_query(identity, "my db", "SELECT 1");
+  const wire::ExecConfig query = services::postgres::query(identity, "my db", "SELECT 1");
   CHECK(query.argv == Names{"psql", "-w", "-U", "platform", "-X", "-q", "-A", "-t", "-v",
                             "ON_ERROR_STOP=1", "-d", "my db", "-c", "SELECT 1"});
   CHECK(query.user == "postgres");
   CHECK_FALSE(query.attach_stdin);
   identity.host = "127.0.0.1";
   identity.program_dir = "/opt/bitnami/postgresql/bin/";
-  const wire::ExecConfig probe = postgres_probe(identity);
+  const wire::ExecConfig probe = services::postgres::probe(identity);
   CHECK(probe.argv[0] == "/opt/bitnami/postgresql/bin/psql");
   CHECK(probe.argv[1] == "-h");
   CHECK(probe.argv[2] == "127.0.0.1");
@@ -130,7 +133,7 @@ TEST_CASE("postgres: psql is asked without its start-up file, and never waits fo
 }
 
 TEST_CASE("postgres: a probe's answer") {
-  const auto facts = parse_postgres_probe("  " + answer + "\n");
+  const auto facts = parse_probe("  " + answer + "\n");
   REQUIRE(facts.has_value());
   CHECK(facts->version == "15.20 (Debian 15.20-1)");
   CHECK(facts->superuser);
@@ -145,7 +148,7 @@ TEST_CASE("postgres: a probe's answer") {
 TEST_CASE("postgres: an answer that is none, at every cut and of every wrong type") {
   for (std::size_t length = 0; length < answer.size(); ++length) {
     CAPTURE(length);
-    CHECK_FALSE(parse_postgres_probe(answer.substr(0, length)).has_value());
+    CHECK_FALSE(parse_probe(answer.substr(0, length)).has_value());
   }
   for (const std::string text :
        {"", "null", "[]", "{}", R"({"version":"15"})", R"({"version":15,"databases":[]})",
@@ -153,28 +156,27 @@ TEST_CASE("postgres: an answer that is none, at every cut and of every wrong typ
         R"({"version":"15","databases":[{}]})", R"({"version":"15","databases":[{"name":7}]})",
         R"({"version":"15","databases":["app"]})"}) {
     CAPTURE(text);
-    CHECK_FALSE(parse_postgres_probe(text).has_value());
+    CHECK_FALSE(parse_probe(text).has_value());
   }
   // What is missing beside the essential is the careful value.
-  const auto bare = parse_postgres_probe(R"({"version":"9.6","databases":[{"name":"a"}]})");
+  const auto bare = parse_probe(R"({"version":"9.6","databases":[{"name":"a"}]})");
   REQUIRE(bare.has_value());
   CHECK_FALSE(bare->superuser);
   CHECK(bare->databases[0].allow_connections);
 }
 
 TEST_CASE("postgres: the dump, and that it needs nobody to hold still") {
-  PostgresIdentity identity;
+  Identity identity;
   identity.role = "platform";
   identity.exec_user = "postgres";
   identity.env = {{"PGPASSWORD", "hunter2"}};
-  const service::Capture capture = postgres_dump(
-      test::target("db", 'A'), identity, *parse_postgres_probe(answer), std::chrono::seconds(90));
+  const service::Capture capture = dump_capture(test::target("db", 'A'), identity,
+                                                *parse_probe(answer), std::chrono::seconds(90));
   CHECK(capture.strategy == "pg_dumpall");
   CHECK(capture.consistency == service::Consistency::live);
   CHECK(capture.quiesce.empty());
   REQUIRE(capture.parts.size() == 1);
   const auto& dump = std::get<service::ExecDump>(capture.parts[0].what);
-  CHECK(dump.format == service::ExecDump::Format::sql);
   CHECK(dump.exec.argv == Names{"pg_dumpall", "-w", "-U", "platform", "--lock-wait-timeout=90000"});
   CHECK(dump.exec.user == "postgres");
   CHECK(capture.facts["role"] == "platform");
@@ -184,12 +186,12 @@ TEST_CASE("postgres: the dump, and that it needs nobody to hold still") {
 }
 
 TEST_CASE("postgres: what a dump does not hold, or not at one time, is warned of") {
-  const auto warnings = [](const PostgresFacts& facts) {
-    return postgres_dump(test::target("db", 'A'), {"", "app", "", "", {}}, facts,
-                         std::chrono::seconds(1))
+  const auto warnings = [](const Facts& facts) {
+    return dump_capture(test::target("db", 'A'), {"", "app", "", "", {}}, facts,
+                        std::chrono::seconds(1))
         .warnings;
   };
-  PostgresFacts facts;
+  Facts facts;
   facts.superuser = true;
   facts.databases = {{"a", 1, true, false}};
   CHECK(warnings(facts).empty());
@@ -204,7 +206,7 @@ TEST_CASE("postgres: what a dump does not hold, or not at one time, is warned of
   facts.in_recovery = false;
   facts.superuser = false;
   REQUIRE(warnings(facts).size() == 1);
-  CHECK(warnings(facts)[0].find("role app is no superuser") == 0);
+  CHECK(warnings(facts)[0].find("role app is not a superuser") == 0);
   facts.superuser = true;
   facts.databases.assign(5, {"d", 1, true, false});
   REQUIRE(warnings(facts).size() == 1);

@@ -114,15 +114,17 @@ TEST_CASE("redis: the target is asked with the client of the backup, and a passw
   CHECK(has(script.conditions[0], "docker start \"$TARGET\""));
   CHECK(has(script.conditions[0], ask + "appendonly "));
   CHECK(has(script.conditions[0], ask + "appendfilename "));
-  CHECK(script.lines == Names{"[ -z \"$APPENDFILE\" ] || cp -p \"$place_1\"/dump.rdb "
-                              "\"$place_1/$APPENDFILE\""});
+  REQUIRE(script.lines.size() == 1);
+  CHECK(has(script.lines[0], "cp -p \"$place_1\"/dump.rdb \"$place_1/$APPENDFILE\";"));
+  // In a directory on no mount the engine alone can put it.
+  CHECK(has(script.lines[0], "docker cp -a \"$TARGET\":/data/dump.rdb \".bba-$STAMP.rdb\""));
   CHECK(has(printed({{"cli", {"redis-cli"}}, {"environment", Json::array()}}).conditions[0],
             "docker exec \"$TARGET\" redis-cli CONFIG GET appendonly "));
   // The backup could not ask: whether a password is wanted is not known.
   CHECK(has(printed(Json::object()).conditions[0],
             "docker exec -e REDISCLI_AUTH \"$TARGET\" redis-cli CONFIG GET appendonly "));
-  CHECK(printed(Json::object(), {{"rdb_file", "a b.rdb"}, {"aof_files", 0u}}).lines ==
-        Names{"[ -z \"$APPENDFILE\" ] || cp -p \"$place_1\"/'a b.rdb' \"$place_1/$APPENDFILE\""});
+  CHECK(has(printed(Json::object(), {{"rdb_file", "a b.rdb"}, {"aof_files", 0u}}).lines.at(0),
+            "cp -p \"$place_1\"/'a b.rdb' \"$place_1/$APPENDFILE\";"));
 }
 
 TEST_CASE("redis: what the target says decides whether there is a copy, and under which name") {
@@ -143,7 +145,7 @@ TEST_CASE("redis: a target that does not say it ends the script, unless the oper
   const std::string refuses = "case $1 in exec) echo NOAUTH Authentication required. ;; esac";
   const Run refused = run(refuses, "appendonly.aof");
   CHECK(refused.status != 0);
-  CHECK(has(refused.out, "does not say whether it keeps an append-only file: NOAUTH "));
+  CHECK(has(refused.out, "does not say whether it keeps an append-only file (NOAUTH "));
   CHECK(has(refused.out, "set APPENDFILE"));
   CHECK(refused.copy.empty());
   const Run silent = run("[ $1 = start ]", "appendonly.aof");

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "bba/base/text.hpp"
+#include "services/vault/vault.hpp"
 #include "unit/service/support.hpp"
 
 using namespace bba;
@@ -26,7 +27,7 @@ service::Target vault(const std::string& image, std::vector<std::string> env = {
 // "vault: VAULT_TOKEN=..., VAULT_ADDR=..."
 Names shown(const service::Target& target, const Environment& environment) {
   Names lines;
-  for (const wire::ExecConfig& probe : vault_probes(target, environment)) {
+  for (const wire::ExecConfig& probe : services::vault::probes(target, environment)) {
     Names variables;
     for (const wire::EnvVar& one : probe.env) variables.push_back(one.name + "=" + one.value);
     lines.push_back(probe.argv.front() + ": " + join(variables, ", "));
@@ -76,11 +77,11 @@ TEST_CASE("vault: an address that the configuration lends comes before the conta
     service::Target target =
         vault(name == "BAO_ADDR" ? "openbao" : "vault", {name + "=http://here:8200"});
     target.operator_env = {{name, "https://active:8200"}};
-    const auto probe = vault_probes(target, {{name, "https://active:8200"}})[0];
+    const auto probe = services::vault::probes(target, {{name, "https://active:8200"}})[0];
     REQUIRE(probe.env.size() == 1);
     CHECK(probe.env[0].name == name);
     CHECK(probe.env[0].value == "https://active:8200");
-    const service::Capture capture = vault_snapshot(target, probe, {});
+    const service::Capture capture = snapshot_capture(target, probe, {});
     // The container does say where its server is; it is another one.
     CHECK(capture.warnings == Names{"the snapshot is of https://active:8200, as " + name +
                                     " in your environment has it"});
@@ -90,7 +91,7 @@ TEST_CASE("vault: an address that the configuration lends comes before the conta
 TEST_CASE("vault: whether there is a token that the program reads") {
   const auto token = [](const service::Target& target, const Environment& environment) {
     std::string answers;
-    for (const wire::ExecConfig& probe : vault_probes(target, environment)) {
+    for (const wire::ExecConfig& probe : services::vault::probes(target, environment)) {
       answers += has_token(target, probe) ? "yes " : "no ";
     }
     return answers;
@@ -104,26 +105,26 @@ TEST_CASE("vault: whether there is a token that the program reads") {
 }
 
 TEST_CASE("vault: a status") {
-  const auto status = parse_vault_status(
-      R"({"type":"shamir","initialized":true,"sealed":false,"version":"1.18.3",)"
-      R"("cluster_name":"vault-cluster-1","storage_type":"raft","ha_enabled":true})"
-      "\n");
+  const auto status =
+      parse_status(R"({"type":"shamir","initialized":true,"sealed":false,"version":"1.18.3",)"
+                   R"("cluster_name":"vault-cluster-1","storage_type":"raft","ha_enabled":true})"
+                   "\n");
   REQUIRE(status);
   CHECK_FALSE(status->sealed);
   CHECK(status->initialized);
   CHECK(status->version == "1.18.3");
   CHECK(status->storage_type == "raft");
   CHECK(status->cluster_name == "vault-cluster-1");
-  CHECK(parse_vault_status(R"({"sealed":true})")->initialized);
+  CHECK(parse_status(R"({"sealed":true})")->initialized);
   for (const std::string bad : {"", "Error checking seal status", "{}", "[]", R"({"sealed":"no"})",
                                 R"({"sealed":null})", R"({"sealed":true} trailing)"}) {
     CAPTURE(bad);
-    CHECK_FALSE(parse_vault_status(bad));
+    CHECK_FALSE(parse_status(bad));
   }
 }
 
 TEST_CASE("vault: why there is no snapshot") {
-  VaultStatus status;
+  Status status;
   status.storage_type = "raft";
   CHECK_FALSE(no_snapshot_because(status));
   status.sealed = true;
@@ -132,29 +133,29 @@ TEST_CASE("vault: why there is no snapshot") {
   CHECK(no_snapshot_because(status) == "it is not initialized");
   status.storage_type = "file";
   CHECK(no_snapshot_because(status) == "its storage is file, not raft");
-  CHECK_FALSE(no_snapshot_because(VaultStatus{}));  // a server that does not say
+  CHECK_FALSE(no_snapshot_because(Status{}));  // a server that does not say
 }
 
 TEST_CASE("vault: the snapshot is the probe's program with the probe's environment") {
   const service::Target target = vault("openbao");
-  const auto probes = vault_probes(target, {{"BAO_TOKEN", "hunter2"}});
-  VaultStatus status;
+  const auto probes = services::vault::probes(target, {{"BAO_TOKEN", "hunter2"}});
+  Status status;
   status.version = "2.1.0";
-  const service::Capture capture = vault_snapshot(target, probes[0], status);
+  service::Capture capture = snapshot_capture(target, probes[0], status);
+  capture.service = &services::vault::vault();  // as the registry says it
   CHECK(capture.strategy == "raft snapshot");
   CHECK(capture.consistency == service::Consistency::live);
   CHECK_FALSE(capture.fallback);
   REQUIRE(capture.parts.size() == 1);
-  CHECK(capture.parts[0].kind() == "raft-snapshot");
   CHECK(service::requests(capture) ==
         Names{"POST /containers/vault/exec with BAO_TOKEN: bao operator raft snapshot save "
               "/dev/stdout"});
   CHECK(capture.facts.at("version") == "2.1.0");
   CHECK(capture.warnings.empty());
 
-  const auto elsewhere =
-      vault_probes(target, {{"VAULT_TOKEN", "t"}, {"VAULT_ADDR", "https://active:8200"}});
-  const service::Capture other = vault_snapshot(target, elsewhere[0], status);
+  const auto elsewhere = services::vault::probes(
+      target, {{"VAULT_TOKEN", "t"}, {"VAULT_ADDR", "https://active:8200"}});
+  const service::Capture other = snapshot_capture(target, elsewhere[0], status);
   REQUIRE(other.warnings.size() == 1);
   CHECK(other.warnings[0].find("the snapshot is of https://active:8200") != std::string::npos);
 }

@@ -1,15 +1,18 @@
+#include "services/vault/snapshot_check.hpp"
+
 #include <map>
 #include <string>
 
-#include "bba/pipe/check.hpp"
 #include "bba/pipe/digest.hpp"
 #include "unit/pipe/tar_blocks.hpp"
 
-namespace bba::pipe {
+namespace bba::services::vault {
 namespace {
 
+namespace test = pipe::test;
+
 std::string sha256(const std::string& text) {
-  Hasher hasher;
+  pipe::Hasher hasher;
   hasher.update(as_bytes(text));
   return hasher.hex();
 }
@@ -31,7 +34,7 @@ struct Parts {
 };
 
 std::string gzipped(const std::string& tar) {
-  return test::compressed(Compression::gzip, tar);
+  return test::compressed(pipe::Compression::gzip, tar);
 }
 
 std::string raw_error(const std::string& snapshot, std::size_t step = 4096) {
@@ -176,4 +179,4 @@ TEST_CASE("Mutated snapshots are refused") {
 }
 
 }  // namespace
-}  // namespace bba::pipe
+}  // namespace bba::services::vault

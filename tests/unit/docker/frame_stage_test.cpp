@@ -1,5 +1,5 @@
-// Frames to stdout, the tee, the count.
-#include "bba/capture/stages.hpp"
+// Frames in, the program's stdout out.
+#include "bba/docker/frame_stage.hpp"
 
 #include <string>
 #include <vector>
@@ -9,7 +9,7 @@
 #include "bba/base/error.hpp"
 
 using namespace bba;
-using namespace bba::capture;
+using namespace bba::docker;
 
 namespace {
 
@@ -110,43 +110,4 @@ TEST_CASE("stages: what the next stage throws comes through") {
   sink.fails_after = 3;
   FrameStage stage(sink);
   CHECK_THROWS_AS(stage.write(Chunk::copy_of(frame(1, "four"))), Error);
-}
-
-TEST_CASE("stages: a tee gives the same bytes to all, in order, and finishes each") {
-  Sink first, second;
-  TeeStage tee{&first, &second};
-  const Chunk chunk = Chunk::copy_of("shared");
-  tee.write(chunk);
-  tee.write(Chunk::copy_of(" twice"));
-  tee.finish();
-  CHECK(first.text == "shared twice");
-  CHECK(second.text == "shared twice");
-  CHECK(first.finished == 1);
-  CHECK(second.finished == 1);
-  Sink a, b;
-  TeeStage again{&a, &b};
-  again.write(chunk);
-  CHECK(a.last == b.last);  // nothing was copied
-}
-
-TEST_CASE("stages: where one branch of a tee fails, the others do not end as if all were well") {
-  Sink check, file;
-  check.fails_after = 0;
-  TeeStage tee{&check, &file};
-  CHECK_THROWS_AS(tee.write(Chunk::copy_of("x")), Error);
-  CHECK(file.text == "");
-  CHECK(file.finished == 0);
-}
-
-TEST_CASE("stages: counting") {
-  Sink sink;
-  CountStage count(sink);
-  CHECK(count.bytes() == 0);
-  count.write(Chunk::copy_of("abc"));
-  count.write(Chunk());
-  count.write(Chunk::copy_of("de"));
-  CHECK(count.bytes() == 5);
-  count.finish();
-  CHECK(sink.text == "abcde");
-  CHECK(sink.finished == 1);
 }

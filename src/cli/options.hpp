@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "bba/cli/terminal.hpp"
+#include "terminal.hpp"
 
 namespace bba::cli {
 

@@ -1,9 +1,14 @@
-// Restoring archives, against a scripted engine that gives back whatever a test wants.
+// A tree put into a scratch container, against a scripted engine that gives back whatever a test
+// wants.
+#include "restore/scratch_target.hpp"
+
+#include <csignal>
+
 #include <doctest/doctest.h>
 
-#include "bba/restore/scratch.hpp"
+#include "bba/base/text.hpp"
 #include "fake_engine.hpp"
-#include "unit/commands/sets.hpp"
+#include "unit/session.hpp"
 
 namespace bba::restore {
 namespace {
@@ -39,7 +44,11 @@ struct Bench {
   }
   // "" where it passes.
   Thrown restore() {
-    return thrown_by([&] { report = restore_archive(context, "s1", place_of(record), record); });
+    return thrown_by([&] {
+      ScratchTarget target(context, "s1", record, false);
+      target.put_tree("/srv/data");
+      report = target.report;
+    });
   }
 
   FakeEngine fake;
@@ -50,8 +59,9 @@ struct Bench {
   store::ArtifactRecord record;
   wire::Container live;
   Lines needs_hand;
-  DrillContext context{world.session, debts, directory, manifest, live, "img", 1 << 20, needs_hand};
-  PartReport report;
+  ScratchContext context{world.session, debts, directory, manifest,
+                         live,          "img", 1 << 20,   needs_hand};
+  service::PartReport report;
 };
 
 }  // namespace
@@ -125,26 +135,72 @@ TEST_CASE("what the engine gives back is cut: its fault, not the artifact's") {
   CHECK(bench.restore().kind == ErrorKind::engine);
 }
 
-TEST_CASE("where each kind of archive is restored to") {
-  store::ArtifactRecord record;
-  record.kind = "tar";
-  record.found = *parse_json(R"({"directories": 3})");
-  const auto place = [&](const std::string& source) {
-    record.source = source;
-    const RestorePlace found = place_of(record);
-    return found.path + " in " + found.volume;
-  };
-  CHECK(place("/data") == "/data in /data");
-  CHECK(place("/var/lib/x y") == "/var/lib/x y in /var/lib/x y");
-  CHECK(thrown_by([&] { place("/"); }).kind == ErrorKind::artifact);
-  CHECK(thrown_by([&] { place("data"); }).kind == ErrorKind::artifact);
-  record.found = *parse_json(R"({"directories": 0})");
-  CHECK(place("/etc/app/hosts.csv") == "/etc/app/hosts.csv in /etc/app");
-  CHECK(place("/hosts.csv") == "/hosts.csv in ");
-  record.kind = "host-directory";
-  CHECK(place("host:/opt/agaria") == "/bba-drill/agaria in /bba-drill");
-  record.kind = "objects";
-  CHECK(place("objects of local") == "/bba-drill/objects in /bba-drill");
+namespace {
+
+// A scratch container "s1" of module kuma whose server comes up, or does not.
+struct ServerBench : Bench {
+  ServerBench() : Bench(sample()) { fake.on("POST /containers/s1/start", {send(answer(204, ""))}); }
+  void is_there(bool running = true) {
+    fake.on("GET /containers/s1/json",
+            {send(answer(200, dump_json(Json{{"Id", "s1"},
+                                             {"Name", "/scratch"},
+                                             {"Image", "sha256:aaaa"},
+                                             {"State", {{"Running", running}}},
+                                             {"Config", {{"Image", "img:1"}}}})))});
+  }
+  void start(const std::function<bool()>& answers) {
+    ScratchTarget(context, "s1", record, false).start(answers, std::chrono::minutes(10));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a server that does not stay up is told of with its last words") {
+  ServerBench bench;
+  bench.is_there(false);
+  bench.fake.on("GET /containers/s1/logs",
+                {send(answer(200, bba::test::frame(2, "FATAL: no memory\n")))});
+  const Thrown down = thrown_by([&] { bench.start([] { return false; }); });
+  CHECK(down.kind == ErrorKind::capture);
+  CHECK(down.message == "the scratch container does not stay up: FATAL: no memory");
+  CHECK(contains(down.hint, "--memory"));
+}
+
+TEST_CASE("a server is asked again until it answers, or a request to stop comes") {
+  ServerBench bench;
+  bench.is_there();
+  int asked = 0;
+  bench.start([&] { return ++asked == 3; });
+  CHECK(asked == 3);
+  const Thrown stopped = thrown_by([&] {
+    bench.start([&] {
+      bench.world.stop.request(SIGINT);
+      return false;
+    });
+  });
+  CHECK(stopped.kind == ErrorKind::interrupted);
+}
+
+TEST_CASE("a file's copy is put beside it under the other name") {
+  Bench bench(sample());
+  bench.gives_back({{tar_entry("dump.rdb"), "the content"}});
+  ScratchTarget(bench.context, "s1", bench.record, false)
+      .copy_file("/data/dump.rdb", "/data/kept.rdb");
+  CHECK(contains(bench.fake.last("GET /containers/s1/archive").target, "path=%2Fdata%2Fdump.rdb"));
+  CHECK(contains(bench.fake.last("PUT /containers/s1/archive").target, "path=%2Fdata"));
+  CHECK(bench.fake.last("PUT /containers/s1/archive").body ==
+        tar_of({{tar_entry("kept.rdb"), "the content"}}));
+}
+
+TEST_CASE("what is fed to a program in the target: the artifact, or a text") {
+  Bench bench(sample());
+  bench.fake.on("POST /containers/s1/exec", {send(answer(201, R"({"Id":"e1"})"))});
+  bench.fake.on("POST /exec/e1/start",
+                {send(bba::test::upgraded_header), bba::test::echo_frames()});
+  bench.fake.on("GET /exec/e1/json", {send(answer(200, R"({"Running":false,"ExitCode":0})"))});
+  ScratchTarget target(bench.context, "s1", bench.record, false);
+  CHECK(target.feed_text({.argv = {"cat"}}, "a text").out == "a text");
+  CHECK(target.feed({.argv = {"cat"}}, {}).out == tar_of(sample()));
 }
 
 }  // namespace bba::restore

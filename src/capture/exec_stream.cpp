@@ -10,19 +10,20 @@ namespace bba::capture {
 namespace {
 
 // Ends the program of an exec whose stream has failed: the engine would let it run on.
-void end_program(const CaptureContext& context, const store::JournalEntry& debt) {
+void end_program(const CaptureContext& context, const store::JournalEntry& entry) {
   docker::Limits patient;
   patient.silence = std::chrono::seconds(20);
   docker::Engine engine = context.session.engine.unstoppable(patient);
   try {
-    if (docker::end_exec(engine, debt.id)) {
-      context.debts.settle(debt);
+    if (docker::end_exec(engine, entry.id)) {
+      context.cleanup.complete(entry);
       return;
     }
-    context.session.reporter.warning(debt.name + " may still run: its process is not on this host");
+    context.session.reporter.warning(entry.name +
+                                     " may still run: its process is not on this host");
   } catch (const Error& error) {
-    // The first failure is what the operator must see; this debt stays in the journal.
-    context.session.reporter.warning(debt.name + " may still run: " + error.what());
+    // The first failure is what the operator must see; this entry stays in the journal.
+    context.session.reporter.warning(entry.name + " may still run: " + error.what());
   }
 }
 
@@ -36,8 +37,9 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
   docker::FrameStage frames(next);
 
   const std::string exec = session.engine.create_exec(container.id, config);
-  const store::JournalEntry debt{store::Debt::exec, exec, program + " in " + container.name};
-  context.debts.owe(debt);
+  const store::JournalEntry entry{store::CleanupKind::exec, exec,
+                                  program + " in " + container.name};
+  context.cleanup.record(entry);
   try {
     docker::Body body = session.engine.start_exec(exec);
     pump([&] { return body.read(); }, frames, moved);
@@ -47,7 +49,7 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
       throw Error(ErrorKind::capture, "its exit status is not known: the output cannot be trusted",
                   "try again; if it stays so, look at the engine's log");
     }
-    context.debts.settle(debt);
+    context.cleanup.complete(entry);
     if (*exit_code != 0) {
       const bool not_started = *exit_code == 126 || *exit_code == 127;
       // A program that cannot be started says so on stdout.
@@ -63,7 +65,7 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
     }
     frames.finish();
   } catch (Error& error) {
-    if (context.debts.owes(debt)) end_program(context, debt);
+    if (context.cleanup.has(entry)) end_program(context, entry);
     if (error.kind() == ErrorKind::artifact || error.kind() == ErrorKind::engine) {
       error.with_kind(ErrorKind::capture);
     }
@@ -77,16 +79,16 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
     error.in(program);
     throw;
   } catch (...) {
-    if (context.debts.owes(debt)) end_program(context, debt);
+    if (context.cleanup.has(entry)) end_program(context, entry);
     throw;
   }
 }
 
 service::PartFindings capture_dump(const CaptureContext& context, const service::Part& part,
-                                   const service::ExecDump& dump, ArtifactTail& tail,
+                                   const service::ExecDump& dump, ArtifactSink& sink,
                                    const ProgressFn& moved) {
   const auto check = part.kind->content_check(Json::object());
-  pipe::TeeStage tee{&check->stage(), &tail.count};
+  pipe::TeeStage tee{&check->stage(), &sink.count};
   try {
     stream_exec(context, dump.exec, tee, moved);
   } catch (Error& error) {

@@ -39,27 +39,27 @@ service::PartContext part_context(const CaptureContext& context) {
 }
 
 service::PartFindings capture_bytes(const CaptureContext& context, const service::Part& part,
-                                    ArtifactTail& tail) {
+                                    ArtifactSink& sink) {
   const ProgressFn moved = progress_of(context, part);
   if (const auto* dump = std::get_if<service::ExecDump>(&part.what)) {
-    return capture_dump(context, part, *dump, tail, moved);
+    return capture_dump(context, part, *dump, sink, moved);
   }
   if (const auto* archive = std::get_if<service::PathArchive>(&part.what)) {
-    return capture_archive(context, part, *archive, tail, moved);
+    return capture_archive(context, part, *archive, sink, moved);
   }
   if (const auto* directory = std::get_if<service::HostDirectory>(&part.what)) {
-    return capture_directory(context, *directory, tail, moved);
+    return capture_directory(context, *directory, sink, moved);
   }
   return context.capture.service->stream_part(
-      part_context(context), std::get<service::ServicePart>(part.what), tail.count, moved);
+      part_context(context), std::get<service::ServicePart>(part.what), sink.count, moved);
 }
 
 CapturedPart capture_part(const CaptureContext& context, const service::Part& part,
                           Timestamp started) {
   const pipe::Compression compression =
       part.kind->compressible() ? context.compression : pipe::Compression::none;
-  ArtifactTail tail(context.directory, compression);
-  service::PartFindings findings = capture_bytes(context, part, tail);
+  ArtifactSink sink(context.directory, compression);
+  service::PartFindings findings = capture_bytes(context, part, sink);
 
   store::ArtifactRecord record;
   record.part = part.name;
@@ -69,12 +69,12 @@ CapturedPart capture_part(const CaptureContext& context, const service::Part& pa
   record.kind = part.kind->settled_name(findings.found);
   record.compression = pipe::name(compression);
   record.source = part.source();
-  record.bytes = tail.digest.bytes();
-  record.sha256 = tail.digest.sha256();
-  record.uncompressed_bytes = tail.count.bytes();
+  record.bytes = sink.digest.bytes();
+  record.sha256 = sink.digest.sha256();
+  record.uncompressed_bytes = sink.count.bytes();
   record.found = std::move(findings.found);
   record.left_out = part.left_out();
-  return {std::move(record), std::move(tail.file), std::move(findings.warnings)};
+  return {std::move(record), std::move(sink.file), std::move(findings.warnings)};
 }
 
 // What restores the set by hand, of all artifacts together: what stops is stopped once.
@@ -125,17 +125,17 @@ std::string consistency_mode(const service::Capture& capture) {
 
 }  // namespace
 
-ArtifactTail::ArtifactTail(const store::OwnedDirectory& directory, pipe::Compression compression)
+ArtifactSink::ArtifactSink(const store::OwnedDirectory& directory, pipe::Compression compression)
     : file(directory),
       to_file(file),
       digest(&to_file),
       compressor(pipe::make_compressor(compression, digest)),
       count(*compressor) {}
 
-CapturedSet execute(run::Session& session, run::Debts& debts, const service::Capture& capture,
+CapturedSet execute(run::Session& session, run::Cleanup& cleanup, const service::Capture& capture,
                     const store::OwnedDirectory& directory, pipe::Compression compression,
                     Timestamp started) {
-  const CaptureContext context{session, debts, capture, directory, compression};
+  const CaptureContext context{session, cleanup, capture, directory, compression};
   CapturedSet set;
   store::Manifest& manifest = set.manifest;
   manifest.tool_version = BBA_VERSION;
@@ -156,7 +156,7 @@ CapturedSet execute(run::Session& session, run::Debts& debts, const service::Cap
 
   const service::PartContext service_context = part_context(context);
   const Json before = capture.service->before_parts(service_context);
-  const run::Quieted quieted = run::while_quiet(session, debts, capture, [&] {
+  const run::QuiesceOutcome quieted = run::while_quiet(session, cleanup, capture, [&] {
     for (const service::Part& part : capture.parts) {
       CapturedPart captured = capture_part(context, part, started);
       session.reporter.progress_end();

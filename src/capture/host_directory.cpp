@@ -66,7 +66,7 @@ void copy_content(const std::string& path, const struct stat& expected, pipe::Ta
 }  // namespace
 
 service::PartFindings capture_directory(const CaptureContext& context,
-                                        const service::HostDirectory& directory, ArtifactTail& tail,
+                                        const service::HostDirectory& directory, ArtifactSink& sink,
                                         const ProgressFn& moved) {
   const std::string base = directory.path.substr(directory.path.find_last_of('/') + 1);
   const auto skip = [&](const std::string& below) {
@@ -76,7 +76,7 @@ service::PartFindings capture_directory(const CaptureContext& context,
   };
   tree::ArchiveCounts counts;
   std::map<std::pair<dev_t, ino_t>, std::string> first_names;
-  pipe::TarWriter tar(tail.count);
+  pipe::TarWriter tar(sink.count);
   tree::HostWalk walk(directory.path, skip, [](const std::string&) { return false; });
   while (const std::optional<tree::HostEntry> host = walk.next()) {
     context.session.stop.throw_if_requested();
@@ -111,7 +111,7 @@ service::PartFindings capture_directory(const CaptureContext& context,
     counts.add(entry.type, entry.size);
   }
   tar.finish();
-  tail.count.finish();
+  sink.count.finish();
   return {tree::found_json(counts), tree::archive_warnings(directory.path, counts)};
 }
 

@@ -16,7 +16,7 @@ namespace bba::capture {
 
 struct CaptureContext {
   run::Session& session;
-  run::Debts& debts;
+  run::Cleanup& cleanup;
   const service::Capture& capture;
   const store::OwnedDirectory& directory;
   pipe::Compression compression;
@@ -33,8 +33,8 @@ class FileStage : public pipe::Stage {
 };
 
 // What stands behind every format check: count -> compressor -> digest -> unnamed file.
-struct ArtifactTail {
-  ArtifactTail(const store::OwnedDirectory& directory, pipe::Compression compression);
+struct ArtifactSink {
+  ArtifactSink(const store::OwnedDirectory& directory, pipe::Compression compression);
 
   store::ArtifactFile file;
   FileStage to_file;
@@ -49,15 +49,15 @@ struct ArtifactTail {
 void stream_exec(const CaptureContext& context, const wire::ExecConfig& exec, pipe::Stage& next,
                  const ProgressFn& moved);
 
-// The bytes of one part, all checked, through `tail.count`, finished.
+// The bytes of one part, all checked, through `sink.count`, finished.
 service::PartFindings capture_dump(const CaptureContext& context, const service::Part& part,
-                                   const service::ExecDump& dump, ArtifactTail& tail,
+                                   const service::ExecDump& dump, ArtifactSink& sink,
                                    const ProgressFn& moved);
 service::PartFindings capture_archive(const CaptureContext& context, const service::Part& part,
-                                      const service::PathArchive& archive, ArtifactTail& tail,
+                                      const service::PathArchive& archive, ArtifactSink& sink,
                                       const ProgressFn& moved);
 service::PartFindings capture_directory(const CaptureContext& context,
-                                        const service::HostDirectory& directory, ArtifactTail& tail,
+                                        const service::HostDirectory& directory, ArtifactSink& sink,
                                         const ProgressFn& moved);
 
 }  // namespace bba::capture

@@ -32,7 +32,7 @@ bool engine_remaps_users(run::Session& session) {
 }  // namespace
 
 service::PartFindings capture_archive(const CaptureContext& context, const service::Part& part,
-                                      const service::PathArchive& archive, ArtifactTail& tail,
+                                      const service::PathArchive& archive, ArtifactSink& sink,
                                       const ProgressFn& moved) {
   run::Session& session = context.session;
   tree::ArchiveRules rules;
@@ -46,7 +46,7 @@ service::PartFindings capture_archive(const CaptureContext& context, const servi
 
   const std::unique_ptr<tree::FileCheck> files = part.kind->file_check(archive);
   tree::ArchiveCheck check(std::move(rules), files.get());
-  pipe::TarReader reader(check, &tail.count);
+  pipe::TarReader reader(check, &sink.count);
   try {
     docker::Body body =
         session.engine.get_archive(context.capture.target.container.id, archive.path);

@@ -11,7 +11,7 @@ namespace {
 store::ArtifactFile manifest_file(const store::OwnedDirectory& directory,
                                   const store::Manifest& manifest) {
   store::ArtifactFile file(directory);
-  file.write(as_bytes(store::sealed_text(store::to_json(manifest))));
+  file.write(as_bytes(store::with_checksum(store::to_json(manifest))));
   file.sync();
   return file;
 }
@@ -20,7 +20,7 @@ void give_names(std::vector<CapturedSet>& sets, const std::vector<std::string>& 
                 const store::OwnedDirectory& directory) {
   std::vector<std::string> published;
   try {
-    // Written before anything has a name, so that a full disk is met here.
+    // WriteResult before anything has a name, so that a full disk is met here.
     std::vector<store::ArtifactFile> manifest_files;
     for (const CapturedSet& set : sets) {
       manifest_files.push_back(manifest_file(directory, set.manifest));

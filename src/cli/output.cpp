@@ -50,19 +50,19 @@ void occupy_standard_streams() noexcept {
   }
 }
 
-Written write_text(int fd, std::string_view text, const Stop* stop) noexcept {
+WriteResult write_text(int fd, std::string_view text, const Stop* stop) noexcept {
   while (!text.empty()) {
-    if (!wait_for_room(fd, stop)) return Written::stopped;
+    if (!wait_for_room(fd, stop)) return WriteResult::stopped;
     // As much as a pipe takes at once wherever it takes anything: a write that blocks would not
     // see the request to stop.
     const ssize_t count = ::write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
     if (count < 0) {
       if (errno == EINTR || errno == EAGAIN) continue;
-      return Written::failed;
+      return WriteResult::failed;
     }
     text.remove_prefix(static_cast<std::size_t>(count));
   }
-  return Written::all;
+  return WriteResult::all;
 }
 
 bool takes_more(int fd) noexcept {

@@ -12,14 +12,14 @@ namespace bba::cli {
 // written to. Opens /dev/null in its place, the wrong way round: reads and writes still fail.
 void occupy_standard_streams() noexcept;
 
-enum class Written {
+enum class WriteResult {
   all,
   stopped,  // the reader took no more, and the run was asked to end
   failed,   // errno says why
 };
 
 // Waits as long as the reader does, but once `stop` (may be null) is due no more than a moment.
-Written write_text(int fd, std::string_view text, const Stop* stop) noexcept;
+WriteResult write_text(int fd, std::string_view text, const Stop* stop) noexcept;
 
 // Whether something could be written now, without a wait.
 bool takes_more(int fd) noexcept;

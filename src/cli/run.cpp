@@ -114,24 +114,25 @@ void require_meant(const Options& options, const std::string& platform_root) {
                           options.meant_command, word));
 }
 
-commands::Wish wish_of(const Options& options, const std::string& module) {
+commands::BackupRequest request_of(const Options& options, const std::string& module) {
   return {module, options.container, options.module_class, options.consistency, options.paths};
 }
 
 // A result that nobody received is no result: a script would go on with an empty one.
 void print(const Stop& stop, const std::string& text) {
   constexpr const char* what = "writing the result to standard output";
-  const Written written = write_text(STDOUT_FILENO, text, &stop);
-  if (written == Written::failed) throw system_error(ErrorKind::storage, what, errno);
+  const WriteResult written = write_text(STDOUT_FILENO, text, &stop);
+  if (written == WriteResult::failed) throw system_error(ErrorKind::storage, what, errno);
   // No error of the stop's own kind: that would say that nothing was published.
-  if (written == Written::stopped) throw Error(ErrorKind::storage, stop.error().what()).in(what);
+  if (written == WriteResult::stopped)
+    throw Error(ErrorKind::storage, stop.error().what()).in(what);
 }
 
 int plan(run::Session& session, const Options& options) {
   for (const std::string& asked : options.modules) {
     for (const std::string& module :
-         commands::modules_to_back_up(session, wish_of(options, asked))) {
-      const auto capture = commands::make_capture(session, wish_of(options, module));
+         commands::modules_to_back_up(session, request_of(options, asked))) {
+      const auto capture = commands::make_capture(session, request_of(options, module));
       print(session.stop, options.json ? pretty_json(commands::plan_json(capture, session))
                                        : commands::plan_text(capture, session));
     }
@@ -147,11 +148,11 @@ int backup(run::Session& session, const Options& options) {
   bool needs_hand = false;
   for (const std::string& module : options.modules) {
     const commands::BackupResult result =
-        commands::backup(session, wish_of(options, module), *compression);
+        commands::backup(session, request_of(options, module), *compression);
     needs_hand = needs_hand || !result.needs_hand.empty();
     const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
     for (const store::Manifest& manifest : result.sets) {
-      if (options.json) print(session.stop, store::sealed_text(store::to_json(manifest)));
+      if (options.json) print(session.stop, store::with_checksum(store::to_json(manifest)));
       for (const store::ArtifactRecord& artifact : manifest.artifacts) {
         if (!options.json) print(session.stop, store::path_in(directory, artifact.file) + "\n");
         session.reporter.note(fmt::format("{} from {}, sha256 {}", format_bytes(artifact.bytes),
@@ -176,7 +177,7 @@ int audit(run::Session& session, const Options& options) {
 }
 
 int recover(run::Session& session, const Options& options) {
-  const run::Recovered recovered = run::recover(session);
+  const run::RecoverOutcome recovered = run::recover(session);
   if (options.json) {
     print(session.stop, pretty_json(Json{{"done", recovered.done},
                                          {"failed", recovered.failed},

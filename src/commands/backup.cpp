@@ -42,17 +42,17 @@ void warn_of_little_room(run::Session& session, const store::OwnedDirectory& dir
   }
 }
 
-struct Executed {
+struct ExecuteOutcome {
   capture::CapturedSet set;
   std::size_t told;  // how many of its warnings the operator has seen
 };
 
-Executed execute_or_fall_back(run::Session& session, run::Debts& debts,
-                              const service::Capture& capture,
-                              const store::OwnedDirectory& directory, pipe::Compression compression,
-                              Timestamp started) {
+ExecuteOutcome execute_or_fall_back(run::Session& session, run::Cleanup& cleanup,
+                                    const service::Capture& capture,
+                                    const store::OwnedDirectory& directory,
+                                    pipe::Compression compression, Timestamp started) {
   try {
-    return {capture::execute(session, debts, capture, directory, compression, started),
+    return {capture::execute(session, cleanup, capture, directory, compression, started),
             capture.warnings.size()};
   } catch (const service::Refused& refused) {
     if (!capture.if_refused) throw;
@@ -62,7 +62,7 @@ Executed execute_or_fall_back(run::Session& session, run::Debts& debts,
       if (std::find(known.begin(), known.end(), warning) != known.end()) continue;
       session.reporter.warning(capture.target.module + ": " + warning);
     }
-    return {capture::execute(session, debts, otherwise, directory, compression, started),
+    return {capture::execute(session, cleanup, otherwise, directory, compression, started),
             otherwise.warnings.size()};
   }
 }
@@ -82,7 +82,7 @@ std::vector<std::string> needs_hand_of(const store::Manifest& manifest) {
 }
 
 bool recover_first(run::Session& session) {
-  const run::Recovered recovered = run::recover(session);
+  const run::RecoverOutcome recovered = run::recover(session);
   for (const std::string& done : recovered.done) {
     session.reporter.warning("an earlier run was killed; put right what it left: " + done);
   }
@@ -97,9 +97,10 @@ bool recover_first(run::Session& session) {
   return !recovered.failed.empty();
 }
 
-BackupResult backup(run::Session& session, const Wish& wish, pipe::Compression compression) {
+BackupResult backup(run::Session& session, const BackupRequest& request,
+                    pipe::Compression compression) {
   BackupResult result;
-  const std::vector<std::string> modules = modules_to_back_up(session, wish);
+  const std::vector<std::string> modules = modules_to_back_up(session, request);
   std::vector<store::ModuleLock> locks;
   std::vector<std::string> in_lock_order = modules;
   std::sort(in_lock_order.begin(), in_lock_order.end());
@@ -112,7 +113,7 @@ BackupResult backup(run::Session& session, const Wish& wish, pipe::Compression c
 
   std::vector<service::Capture> captures;
   for (const std::string& module : modules) {
-    Wish one = wish;
+    BackupRequest one = request;
     one.module = module;
     captures.push_back(make_capture(session, one));
     for (const std::string& warning : captures.back().warnings) {
@@ -121,13 +122,13 @@ BackupResult backup(run::Session& session, const Wish& wish, pipe::Compression c
   }
 
   const auto directory = store::OwnedDirectory::open_or_create(session.settings.backup_dir);
-  run::Debts debts(session.settings.state_dir, session.settings.host);
+  run::Cleanup cleanup(session.settings.state_dir, session.settings.host);
   const Timestamp started = free_second(session, directory, modules);
   std::vector<capture::CapturedSet> sets;
   for (const service::Capture& capture : captures) {
     warn_of_little_room(session, directory, capture);
-    Executed executed = with_context("backing up " + capture.target.module, [&] {
-      return execute_or_fall_back(session, debts, capture, directory, compression, started);
+    ExecuteOutcome executed = with_context("backing up " + capture.target.module, [&] {
+      return execute_or_fall_back(session, cleanup, capture, directory, compression, started);
     });
     sets.push_back(std::move(executed.set));
     const capture::CapturedSet& set = sets.back();
@@ -139,7 +140,11 @@ BackupResult backup(run::Session& session, const Wish& wish, pipe::Compression c
     result.needs_hand.insert(result.needs_hand.end(), known.begin(), known.end());
   }
   session.stop.throw_if_requested();
-  publish(sets, directory);
+  capture::publish(sets, directory);
+  for (const capture::CapturedSet& set : sets) {
+    publish_proof(session, directory,
+                  store::manifest_name(set.manifest.module, set.manifest.started));
+  }
   for (capture::CapturedSet& set : sets) result.sets.push_back(std::move(set.manifest));
   return result;
 }

@@ -19,7 +19,7 @@ namespace {
 
 constexpr int receipt_schema = 1;
 
-struct Chosen {
+struct ChosenSet {
   store::OwnedDirectory directory;
   store::BackupSet set;
 };
@@ -40,7 +40,7 @@ std::string orphaned(const store::Catalogue& catalogue, const std::string& file)
   return {};
 }
 
-Chosen by_file(const FileReference& reference) {
+ChosenSet by_file(const FileReference& reference) {
   const auto name = store::parse_name(reference.file);
   if (!name) {
     throw Error(ErrorKind::usage,
@@ -65,7 +65,7 @@ Chosen by_file(const FileReference& reference) {
               fmt::format("{}/{}: there is no such file", reference.directory, reference.file));
 }
 
-Chosen newest_of(const run::Session& session, const std::string& module) {
+ChosenSet newest_of(const run::Session& session, const std::string& module) {
   if (!valid_module_id(module)) {
     throw Error(ErrorKind::usage,
                 fmt::format("'{}' is neither a module id nor a file that is there", module));
@@ -91,7 +91,7 @@ Chosen newest_of(const run::Session& session, const std::string& module) {
   return {std::move(directory), catalogue.sets.front()};
 }
 
-Chosen choose(const run::Session& session, const std::string& reference) {
+ChosenSet choose(const run::Session& session, const std::string& reference) {
   const auto file = file_reference(session, reference);
   return file ? by_file(*file) : newest_of(session, reference);
 }
@@ -154,7 +154,7 @@ void write_receipt(const store::OwnedDirectory& directory, const std::string& na
 
 // What a drill that disproves a set leaves: whatever an earlier one said, nobody is told any longer
 // that the set is good.
-void write_failure(run::Session& session, const Chosen& chosen, const std::string& name,
+void write_failure(run::Session& session, const ChosenSet& chosen, const std::string& name,
                    const Json& receipt) {
   withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
   try {
@@ -166,7 +166,7 @@ void write_failure(run::Session& session, const Chosen& chosen, const std::strin
   }
 }
 
-void require_whole(run::Session& session, const Chosen& chosen) {
+void require_whole(run::Session& session, const ChosenSet& chosen) {
   const SetVerdict verdict = verify_set(session, chosen.directory, chosen.set);
   if (verdict.good()) return;
   withdraw_proof(session, chosen.directory, chosen.set.manifest_file);
@@ -178,7 +178,7 @@ void require_whole(run::Session& session, const Chosen& chosen) {
 
 Drill drill(run::Session& session, const DrillRequest& request) {
   const auto began = std::chrono::steady_clock::now();
-  const Chosen chosen = choose(session, request.reference);
+  const ChosenSet chosen = choose(session, request.reference);
   const store::Manifest& manifest = chosen.set.manifest;
   const store::ModuleLock lock(session.settings.state_dir, manifest.module);
   Drill drill;
@@ -198,9 +198,9 @@ Drill drill(run::Session& session, const DrillRequest& request) {
           "container {} has another image by now: the one that was backed up is used", live.name));
     }
   }
-  run::Debts debts(session.settings.state_dir, session.settings.host);
-  const restore::ScratchContext context{session, debts, chosen.directory, manifest,
-                                        live,    image, request.memory,   drill.needs_hand};
+  run::Cleanup cleanup(session.settings.state_dir, session.settings.host);
+  const restore::ScratchContext context{session, cleanup, chosen.directory, manifest,
+                                        live,    image,   request.memory,   drill.needs_hand};
   const std::string receipt = store::receipt_name(manifest.module, manifest.started);
   drill.receipt = {{"schema", receipt_schema},
                    {"module", manifest.module},

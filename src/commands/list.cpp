@@ -13,8 +13,8 @@ namespace bba::commands {
 
 namespace {
 
-std::string fault_of(const store::OwnedDirectory& directory, const store::BackupSet& set) {
-  if (const std::string fault = store::seal_fault(set.manifest_text); !fault.empty()) {
+std::string error_of(const store::OwnedDirectory& directory, const store::BackupSet& set) {
+  if (const std::string fault = store::checksum_error(set.manifest_text); !fault.empty()) {
     return set.manifest_file + ": " + fault;
   }
   if (!set.missing.empty()) return set.missing.front() + " is missing";
@@ -43,7 +43,7 @@ ListedSet listed(const store::OwnedDirectory& directory, const store::BackupSet&
     row.bytes += artifact.bytes;
   }
   row.content_bytes = store::content_bytes(set.manifest);
-  row.broken = fault_of(directory, set);
+  row.broken = error_of(directory, set);
   row.failed = store::failed_drill(set).value_or("");
   row.proof = !row.broken.empty()   ? "broken"
               : !row.failed.empty() ? "failed"

@@ -57,13 +57,13 @@ void collect(const run::Session& session, const std::string& id, std::vector<std
   path.pop_back();
 }
 
-run::LookupClues clues_of(const run::Session& session, const Wish& wish) {
+run::LookupClues clues_of(const run::Session& session, const BackupRequest& request) {
   run::LookupClues clues;
-  if (!wish.container) {
-    return run::clues_of(session.settings.config, session.settings.platform_root, wish.module);
+  if (!request.container) {
+    return run::clues_of(session.settings.config, session.settings.platform_root, request.module);
   }
-  clues.module = wish.module;
-  clues.option = wish.container;
+  clues.module = request.module;
+  clues.option = request.container;
   return clues;
 }
 
@@ -85,24 +85,24 @@ std::optional<std::string> host_warning(run::Session& session, const std::string
 }
 
 // `warnings` gets what the operator should know of the platform's files.
-service::Target find_target(run::Session& session, const Wish& wish,
+service::Target find_target(run::Session& session, const BackupRequest& request,
                             const std::vector<wire::ContainerSummary>& all,
                             std::vector<std::string>& warnings) {
   service::Target target;
-  target.module = wish.module;
-  target.settings = run::module_settings(session.settings.config, wish.module);
-  if (!wish.paths.empty()) target.settings.paths = wish.paths;
+  target.module = request.module;
+  target.settings = run::module_settings(session.settings.config, request.module);
+  if (!request.paths.empty()) target.settings.paths = request.paths;
   target.operator_env = run::lent_variables(target.settings, session.settings.environment);
 
-  const run::LookupClues clues = clues_of(session, wish);
+  const run::LookupClues clues = clues_of(session, request);
   run::FoundContainer found;
   try {
     found = run::find_container(clues, all);
   } catch (Error& error) {
     if (!clues.unread.empty() || !run::passed_over(clues, all).empty()) throw;
     const std::vector<std::string> ids = conf::module_ids(session.settings.platform_root);
-    if (!ids.empty() && std::find(ids.begin(), ids.end(), wish.module) == ids.end()) {
-      const std::vector<std::string> close = nearest(wish.module, ids, 5);
+    if (!ids.empty() && std::find(ids.begin(), ids.end(), request.module) == ids.end()) {
+      const std::vector<std::string> close = nearest(request.module, ids, 5);
       if (!close.empty())
         error.with_hint("no such module; did you mean " + join(close, ", ") + "?");
     }
@@ -111,17 +111,17 @@ service::Target find_target(run::Session& session, const Wish& wish,
   for (const std::string& file : clues.unread) {
     warnings.push_back("not read when the container was looked for: " + file);
   }
-  if (auto warning = host_warning(session, wish.module)) warnings.push_back(std::move(*warning));
+  if (auto warning = host_warning(session, request.module)) warnings.push_back(std::move(*warning));
   target.found_by = found.step;
   target.container = session.engine.inspect(found.container.id);
   service::resolve_sources(target.container.mounts);
 
-  if (wish.module_class) {
-    target.module_class = *wish.module_class;
+  if (request.module_class) {
+    target.module_class = *request.module_class;
     target.rule = "asked for with --class";
   } else {
     const conf::ClassChoice choice =
-        services::class_of(session.settings.config, wish.module, target.container.config_image);
+        services::class_of(session.settings.config, request.module, target.container.config_image);
     target.module_class = choice.module_class;
     target.rule = choice.why;
   }
@@ -170,9 +170,9 @@ void measure_parts(service::Capture& capture, const Stop& stop) {
   }
 }
 
-service::Consistency wanted_consistency(const run::Session& session, const Wish& wish,
+service::Consistency wanted_consistency(const run::Session& session, const BackupRequest& request,
                                         const service::Target& target) {
-  const std::string text = wish.consistency.value_or(
+  const std::string text = request.consistency.value_or(
       target.settings.consistency.value_or(session.settings.config.consistency));
   const auto consistency = service::consistency_by_name(text);
   if (!consistency) {
@@ -197,31 +197,32 @@ service::Capture ask_service(run::Session& session, const service::Target& asked
 
 }  // namespace
 
-std::vector<std::string> modules_to_back_up(const run::Session& session, const Wish& wish) {
-  require_valid_id(wish.module);
-  if (wish.module_class)
-    return {wish.module};  // a class that is asked for overrides what the module is
+std::vector<std::string> modules_to_back_up(const run::Session& session,
+                                            const BackupRequest& request) {
+  require_valid_id(request.module);
+  if (request.module_class)
+    return {request.module};  // a class that is asked for overrides what the module is
   std::vector<std::string> path;
   std::vector<std::string> found;
-  collect(session, wish.module, path, found);
+  collect(session, request.module, path, found);
   // One container's data would go out under the names of them all.
-  if (found.size() > 1 && (wish.container || !wish.paths.empty())) {
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("{} is of one container, and {} is backed up with {}",
-                    wish.container ? "--container" : "--path", wish.module, join(found, ", ")),
-        "back them up one by one, or set modules.<id>.container in the configuration");
+  if (found.size() > 1 && (request.container || !request.paths.empty())) {
+    throw Error(ErrorKind::usage,
+                fmt::format("{} is of one container, and {} is backed up with {}",
+                            request.container ? "--container" : "--path", request.module,
+                            join(found, ", ")),
+                "back them up one by one, or set modules.<id>.container in the configuration");
   }
   return found;
 }
 
-service::Capture make_capture(run::Session& session, const Wish& wish) {
-  require_valid_id(wish.module);
+service::Capture make_capture(run::Session& session, const BackupRequest& request) {
+  require_valid_id(request.module);
   std::vector<wire::ContainerSummary> all = session.engine.list();
   for (wire::ContainerSummary& one : all) service::resolve_sources(one.mounts);
   std::vector<std::string> warnings;
-  const service::Target target = find_target(session, wish, all, warnings);
-  const service::Consistency wanted = wanted_consistency(session, wish, target);
+  const service::Target target = find_target(session, request, all, warnings);
+  const service::Consistency wanted = wanted_consistency(session, request, target);
   service::Capture capture = ask_service(session, target, all, wanted);
   const auto complete = [&](service::Capture& one) {
     one.warnings.insert(one.warnings.begin(), warnings.begin(), warnings.end());

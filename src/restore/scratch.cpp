@@ -46,35 +46,35 @@ docker::Engine unstoppable_engine(run::Session& session) {
   return session.engine.unstoppable(limits);
 }
 
-void remove_scratch(const ScratchContext& context, const store::JournalEntry& debt,
+void remove_scratch(const ScratchContext& context, const store::JournalEntry& entry,
                     bool may_still_be_made) {
   try {
     docker::Engine engine = unstoppable_engine(context.session);
-    if (!run::pay(engine, debt) && may_still_be_made) {
+    if (!run::undo(engine, entry) && may_still_be_made) {
       context.session.reporter.note(
           fmt::format("the engine may still be making the scratch container {}: the guard goes on "
                       "looking for it",
-                      debt.name));
+                      entry.name));
       return;
     }
-    context.debts.settle(debt);
+    context.cleanup.complete(entry);
   } catch (const Error& error) {
     const std::string what =
-        fmt::format("the scratch container {} could not be removed: {}", debt.name, error.what());
+        fmt::format("the scratch container {} could not be removed: {}", entry.name, error.what());
     context.needs_hand.push_back(what);
     context.session.reporter.warning(what + "; run `backup-before-apply recover`");
   }
 }
 
-// `debt` is what is owed from now on: by its id, once that is known.
+// `entry` is what is owed from now on: by its id, once that is known.
 void make_scratch(const ScratchContext& context, const service::FreshTarget& fresh,
-                  store::JournalEntry& debt) {
-  context.debts.owe(debt);
-  store::JournalEntry made = debt;
-  made.id = context.session.engine.create_container(debt.name, scratch_body(context, fresh));
-  context.debts.owe(made);
-  context.debts.settle(debt);
-  debt = made;
+                  store::JournalEntry& entry) {
+  context.cleanup.record(entry);
+  store::JournalEntry made = entry;
+  made.id = context.session.engine.create_container(entry.name, scratch_body(context, fresh));
+  context.cleanup.record(made);
+  context.cleanup.complete(entry);
+  entry = made;
 }
 
 // The volumes that the service asks for, and, where it wants them, those of the live container's
@@ -151,26 +151,26 @@ Json scratch_body(const ScratchContext& context, const service::FreshTarget& fre
 void with_scratch(const ScratchContext& context, const service::FreshTarget& fresh,
                   const std::function<void(const std::string&)>& action) {
   const std::string name = scratch_name(context.manifest.module);
-  store::JournalEntry debt{store::Debt::scratch, name, name};
+  store::JournalEntry entry{store::CleanupKind::scratch, name, name};
   bool answered = false;
   std::exception_ptr failure;
   try {
     with_context("making the scratch container", [&] {
       try {
-        make_scratch(context, fresh, debt);
+        make_scratch(context, fresh, entry);
         answered = true;
       } catch (const docker::ApiError& error) {
         answered = true;
         // Refused outright: there is none.
-        if (error.status() < 500) context.debts.settle(debt);
+        if (error.status() < 500) context.cleanup.complete(entry);
         throw;
       }
     });
-    action(debt.id);
+    action(entry.id);
   } catch (...) {
     failure = std::current_exception();
   }
-  if (context.debts.owes(debt)) remove_scratch(context, debt, !answered);
+  if (context.cleanup.has(entry)) remove_scratch(context, entry, !answered);
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -63,8 +63,8 @@ void read_restored(const ScratchContext& context, const std::string& scratch,
 // The first entry of the artifact, in its own order, that did not come back as it was.
 std::string first_difference(const ScratchContext& context, const std::string& scratch,
                              const std::string& path, const store::ArtifactRecord& record,
-                             const tree::EntryBook& book) {
-  const std::set<tree::EntryDigest> differing = book.differing();
+                             const tree::TreeComparer& comparer) {
+  const std::set<tree::EntryDigest> differing = comparer.differing();
   std::optional<tree::EntryFacts> lost;
   int times = 0;
   tree::EntryWalk in_artifact([&](const pipe::TarEntry& entry, const std::string& content) {
@@ -75,7 +75,7 @@ std::string first_difference(const ScratchContext& context, const std::string& s
   });
   ArtifactSource(context.session.stop, context.directory, record, walked_by(in_artifact)).drain();
   if (!lost) {
-    return fmt::format("{} came back, which is not in the artifact", book.first_unexpected());
+    return fmt::format("{} came back, which is not in the artifact", comparer.first_unexpected());
   }
   const std::string& first = lost->entry.path;
   if (times > 1) return fmt::format("{} is in the artifact {} times", first, times);
@@ -193,33 +193,34 @@ void ScratchTarget::read_artifact(const service::StageMaker& stage) {
 }
 
 void ScratchTarget::put_tree(const std::string& path) {
-  tree::EntryBook book(implied_directories_);
+  tree::TreeComparer comparer(implied_directories_);
   {
     tree::EntryWalk expected([&](const pipe::TarEntry& entry, const std::string& content) {
-      book.expect(entry, content);
+      comparer.add_expected(entry, content);
     });
     ArtifactSource source(context_.session.stop, context_.directory, record_, walked_by(expected));
     put_artifact(context_, id_, parent_of(path), record_, source);
-    book.close();
+    comparer.close();
   }
-  tree::EntryWalk restored(
-      [&](const pipe::TarEntry& entry, const std::string& content) { book.meet(entry, content); });
+  tree::EntryWalk restored([&](const pipe::TarEntry& entry, const std::string& content) {
+    comparer.add_actual(entry, content);
+  });
   read_restored(context_, id_, path, restored, "comparing " + record_.file);
   context_.session.reporter.progress_end();
-  if (!book.same()) {
+  if (!comparer.same()) {
     throw Error(ErrorKind::artifact, "restored, it is not the same: " +
-                                         first_difference(context_, id_, path, record_, book));
+                                         first_difference(context_, id_, path, record_, comparer));
   }
   report.compared.update(
-      Json{{"entries", book.entries()}, {"content_bytes", book.content_bytes()}});
+      Json{{"entries", comparer.entries()}, {"content_bytes", comparer.content_bytes()}});
   report.lines.push_back(fmt::format("{} entries and {} of content came back the same",
-                                     book.entries(), format_bytes(book.content_bytes())));
-  if (book.times_clamped() > 0) {
-    report.compared["times_clamped"] = book.times_clamped();
+                                     comparer.entries(), format_bytes(comparer.content_bytes())));
+  if (comparer.times_clamped() > 0) {
+    report.compared["times_clamped"] = comparer.times_clamped();
     report.not_proven.push_back(
         fmt::format("the times of {} entries from before 1970 or after 2262: the engine restores "
                     "them as 1970",
-                    book.times_clamped()));
+                    comparer.times_clamped()));
   }
 }
 

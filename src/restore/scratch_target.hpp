@@ -38,7 +38,7 @@ class ScratchTarget : public service::RestoreTarget {
   const ScratchContext& context_;
   std::string id_;
   const store::ArtifactRecord& record_;
-  bool implied_directories_;  // of the artifact's tar: see tree::EntryBook
+  bool implied_directories_;  // of the artifact's tar: see tree::TreeComparer
   conf::ModuleSettings settings_;
   std::optional<docker::Engine> engine_;  // made once it is needed
 };

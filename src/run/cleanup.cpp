@@ -61,31 +61,31 @@ bool remove_scratch(docker::Engine& engine, const store::JournalEntry& scratch) 
 // has in the places of its volumes.
 constexpr std::chrono::hours longest_making{1};
 
-bool may_still_be_made(const store::Leftover& leftover) {
+bool may_still_be_made(const store::AbandonedJournal& journal) {
   struct stat status {};
-  if (::fstat(leftover.lock.get(), &status) != 0) return true;
+  if (::fstat(journal.lock.get(), &status) != 0) return true;
   const auto written = std::chrono::system_clock::from_time_t(status.st_mtime);
   return std::chrono::system_clock::now() - written < longest_making;
 }
 
-bool pay_once(docker::Engine& engine, const store::JournalEntry& entry) {
-  switch (entry.debt) {
-    case store::Debt::paused:
+bool undo_once(docker::Engine& engine, const store::JournalEntry& entry) {
+  switch (entry.kind) {
+    case store::CleanupKind::paused:
       unpause(engine, entry.id);
       return true;
-    case store::Debt::stopped:
+    case store::CleanupKind::stopped:
       start_again(engine, entry.id);
       return true;
-    case store::Debt::exec:
+    case store::CleanupKind::exec:
       if (!docker::end_exec(engine, entry.id)) {
         throw Error(ErrorKind::engine,
                     fmt::format("{} may still run: its process is not on this host", entry.name));
       }
       return true;
-    case store::Debt::scratch:
+    case store::CleanupKind::scratch:
       return remove_scratch(engine, entry);
   }
-  throw Error(ErrorKind::internal, "a debt of no kind");
+  throw Error(ErrorKind::internal, "a entry of no kind");
 }
 
 // Why nothing can be paid to that engine now; empty where it answers.
@@ -102,7 +102,8 @@ std::string trouble_with(const std::string& host, const docker::Limits& limits, 
 // The engine says 404, too, of a container that is there and cannot be started, as its network is
 // gone.
 bool is_gone(docker::Engine& engine, const store::JournalEntry& entry) {
-  if (entry.debt != store::Debt::paused && entry.debt != store::Debt::stopped) return true;
+  if (entry.kind != store::CleanupKind::paused && entry.kind != store::CleanupKind::stopped)
+    return true;
   try {
     engine.inspect(entry.id);
     return false;
@@ -113,15 +114,15 @@ bool is_gone(docker::Engine& engine, const store::JournalEntry& entry) {
 
 }  // namespace
 
-bool pay(docker::Engine& engine, const store::JournalEntry& entry) {
+bool undo(docker::Engine& engine, const store::JournalEntry& entry) {
   // The engine may be busy with the very request that this run broke off, so a refusal is tried
   // again.
   constexpr int tries = 4;
   for (int attempt = 1;; ++attempt) {
     try {
-      return pay_once(engine, entry);
+      return undo_once(engine, entry);
     } catch (const docker::ApiError& error) {
-      if (error.status() == 404 && is_gone(engine, entry)) return true;  // and with it the debt
+      if (error.status() == 404 && is_gone(engine, entry)) return true;  // and with it the entry
       if (attempt == tries) throw;
     } catch (const Error&) {
       if (attempt == tries) throw;
@@ -130,45 +131,45 @@ bool pay(docker::Engine& engine, const store::JournalEntry& entry) {
   }
 }
 
-Debts::Debts(const std::string& state_directory, const std::string& host)
+Cleanup::Cleanup(const std::string& state_directory, const std::string& host)
     : state_directory_(state_directory), journal_(state_directory, host) {}
 
-void Debts::owe(const store::JournalEntry& entry) {
+void Cleanup::record(const store::JournalEntry& entry) {
   if (!guarded_) {
     start_guard(state_directory_, journal_.path());
     guarded_ = true;
   }
-  journal_.owe(entry);
+  journal_.record(entry);
 }
 
-void Debts::settle(const store::JournalEntry& entry) {
-  journal_.settle(entry);
+void Cleanup::complete(const store::JournalEntry& entry) {
+  journal_.complete(entry);
 }
 
-bool Debts::owes(const store::JournalEntry& entry) const {
+bool Cleanup::has(const store::JournalEntry& entry) const {
   const auto& open = journal_.open();
   return std::find(open.begin(), open.end(), entry) != open.end();
 }
 
-Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Limits& limits,
-                        const Stop* stop) {
-  Recovered recovered;
-  for (const store::Leftover& leftover : leftovers) {
-    if (!leftover.trouble.empty()) {
-      recovered.failed.push_back(leftover.trouble +
+RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_journals,
+                              const docker::Limits& limits, const Stop* stop) {
+  RecoverOutcome recovered;
+  for (const store::AbandonedJournal& journal : abandoned_journals) {
+    if (!journal.trouble.empty()) {
+      recovered.failed.push_back(journal.trouble +
                                  ": this journal cannot be read; look for what its run has left "
                                  "(docker ps --filter status=paused), then remove it");
       continue;
     }
     // Another engine knows nothing of these containers: its 404 would settle what is still owed.
-    const std::string trouble = trouble_with(leftover.host, limits, stop);
+    const std::string trouble = trouble_with(journal.host, limits, stop);
     bool all_paid = true;
-    for (const store::JournalEntry& entry : leftover.debts) {
-      const std::string what = fmt::format("{}: {}", store::name(entry.debt), entry.name);
+    for (const store::JournalEntry& entry : journal.entries) {
+      const std::string what = fmt::format("{}: {}", store::name(entry.kind), entry.name);
       try {
         if (!trouble.empty()) throw Error(ErrorKind::engine, trouble);
-        docker::Engine engine(docker::socket_path(leftover.host), limits, stop);
-        if (pay(engine, entry) || !may_still_be_made(leftover)) {
+        docker::Engine engine(docker::socket_path(journal.host), limits, stop);
+        if (undo(engine, entry) || !may_still_be_made(journal)) {
           recovered.done.push_back(what);
         } else {
           all_paid = false;
@@ -181,7 +182,7 @@ Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Li
       }
     }
     try {
-      if (all_paid) store::forget(leftover);
+      if (all_paid) store::forget(journal);
     } catch (const Error& error) {
       recovered.failed.emplace_back(error.what());
     }
@@ -189,14 +190,14 @@ Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Li
   return recovered;
 }
 
-Recovered recover(Session& session) {
+RecoverOutcome recover(Session& session) {
   const auto patience = std::chrono::steady_clock::now() + 10s;
   for (bool told = false;; told = true) {
     std::vector<std::string> being_paid;
-    std::vector<store::Leftover> leftovers =
-        store::leftovers(session.settings.state_dir, &being_paid);
+    std::vector<store::AbandonedJournal> abandoned_journals =
+        store::abandoned_journals(session.settings.state_dir, &being_paid);
     if (being_paid.empty()) {
-      return pay_leftovers(std::move(leftovers), session.settings.limits, &session.stop);
+      return undo_abandoned(std::move(abandoned_journals), session.settings.limits, &session.stop);
     }
     if (std::chrono::steady_clock::now() > patience) {
       throw Error(ErrorKind::busy,

@@ -67,7 +67,7 @@ int guard_main(const std::string& state_directory, const std::string& journal) {
   const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(5);
   for (auto pause = std::chrono::seconds(1);; pause = std::min(2 * pause, longest_pause)) {
     try {
-      pay_leftovers(store::leftovers(state_directory), limits, nullptr);
+      undo_abandoned(store::abandoned_journals(state_directory), limits, nullptr);
     } catch (const std::exception&) {
       // Nobody would hear of it, and what stood in the way may be gone in the next round.
     }

@@ -14,7 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Held {
+struct HeldContainer {
   store::JournalEntry entry;
   Clock::time_point since;
 };
@@ -52,7 +52,7 @@ void pause(Session& session, const std::string& id) {
 }
 
 // Pauses or stops one container. False where it is still already: it stays as it is.
-bool hold(Session& session, Debts& debts, const store::JournalEntry& entry, bool stops) {
+bool hold(Session& session, Cleanup& cleanup, const store::JournalEntry& entry, bool stops) {
   const wire::Container now = session.engine.inspect(entry.id);
   if (!now.running || now.paused) return false;
   if (stops && now.auto_remove) {
@@ -62,12 +62,12 @@ bool hold(Session& session, Debts& debts, const store::JournalEntry& entry, bool
                     "without a name, when it stops",
                 "pause it instead: --consistency pause");
   }
-  debts.owe(entry);
+  cleanup.record(entry);
   try {
     stops ? session.engine.stop(entry.id, stop_grace) : pause(session, entry.id);
   } catch (const docker::ApiError& error) {
     // Refused outright: somebody else was quicker, and it is theirs to undo.
-    if (error.status() == 409) debts.settle(entry);
+    if (error.status() == 409) cleanup.complete(entry);
     throw;
   }
   return true;
@@ -75,8 +75,8 @@ bool hold(Session& session, Debts& debts, const store::JournalEntry& entry, bool
 
 }  // namespace
 
-Quieted while_quiet(Session& session, Debts& debts, const service::Capture& capture,
-                    const std::function<void()>& action) {
+QuiesceOutcome while_quiet(Session& session, Cleanup& cleanup, const service::Capture& capture,
+                           const std::function<void()>& action) {
   const bool stops = capture.consistency == service::Consistency::stop;
   std::vector<service::Quiesced> in_lock_order = capture.quiesce;
   std::sort(in_lock_order.begin(), in_lock_order.end(),
@@ -88,8 +88,8 @@ Quieted while_quiet(Session& session, Debts& debts, const service::Capture& capt
 
   // A run that was killed since this one began may have paused one of them: that is no pause of the
   // operator's, and its guard is about to end it.
-  Quieted quieted;
-  const Recovered recovered = recover(session);
+  QuiesceOutcome quieted;
+  const RecoverOutcome recovered = recover(session);
   for (const std::string& done : recovered.done) {
     session.reporter.warning("another run was killed; put right what it left: " + done);
   }
@@ -98,16 +98,17 @@ Quieted while_quiet(Session& session, Debts& debts, const service::Capture& capt
     quieted.needs_hand.push_back(failed);
   }
 
-  std::vector<Held> held;
+  std::vector<HeldContainer> held;
   std::exception_ptr failure;
   try {
     for (const service::Quiesced& one : capture.quiesce) {
       with_context(fmt::format("{} {}", stops ? "stopping" : "pausing", one.name), [&] {
-        const Held next{{stops ? store::Debt::stopped : store::Debt::paused, one.id, one.name},
-                        Clock::now()};
+        const HeldContainer next{
+            {stops ? store::CleanupKind::stopped : store::CleanupKind::paused, one.id, one.name},
+            Clock::now()};
         // Noted first: a pause whose answer never came may have happened.
         held.push_back(next);
-        if (!hold(session, debts, next.entry, stops)) held.pop_back();
+        if (!hold(session, cleanup, next.entry, stops)) held.pop_back();
       });
     }
     action();
@@ -120,10 +121,10 @@ Quieted while_quiet(Session& session, Debts& debts, const service::Capture& capt
   patient.silence = std::chrono::seconds(30);
   docker::Engine engine = session.engine.unstoppable(patient);
   for (auto one = held.rbegin(); one != held.rend(); ++one) {
-    if (!debts.owes(one->entry)) continue;
+    if (!cleanup.has(one->entry)) continue;
     try {
-      pay(engine, one->entry);
-      debts.settle(one->entry);
+      undo(engine, one->entry);
+      cleanup.complete(one->entry);
       quieted.records.insert(quieted.records.begin(),
                              {one->entry.name, one->entry.id,
                               std::chrono::duration<double>(Clock::now() - one->since).count()});

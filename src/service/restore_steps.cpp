@@ -222,7 +222,7 @@ class ReplaceTreeStep : public RestoreStep {
     const std::string place = fmt::format("\"$place_{}\"", number);
     if (on_host_) {
       script.conditions.push_back(
-          fmt::format("place_{}=$(realpath {})", number, quoted(tree_.path)));
+          fmt::format("place_{}=$(realpath -m {})", number, quoted(tree_.path)));
     } else {
       script.conditions.push_back(
           fmt::format("place_{}=$(place_of {})", number, quoted(tree_.path)));
@@ -302,6 +302,8 @@ class ReplaceTreeStep : public RestoreStep {
         "{{ [ ! -e {0} ] || {{ (cd {1} && find . -mindepth 1 {2} {3}) && {4} && rm -rf {0}; }}; }}",
         aside, place, not_staying,
         whole ? "-prune -exec rm -rf {} +" : "! -type d -exec rm -f {} +", each(aside, "", place)));
+    // The whole of it may be lost.
+    if (on_host_) script.lines.push_back(fmt::format("mkdir -p {}", place));
     script.lines.push_back(fmt::format("mkdir -m 700 {}", aside));
     script.lines.push_back(each(place, not_staying, aside));
     script.lines.push_back(
@@ -311,8 +313,8 @@ class ReplaceTreeStep : public RestoreStep {
             : fmt::format("{} | docker cp - \"$TARGET\":{}", unpack(record.file),
                           quoted(parent_of(tree_.path))));
     script.lines.push_back(fmt::format("time_{}=$(stat -c %Y {})", number, place));
-    script.lines.push_back(
-        fmt::format("{} | same_as {} {}", unpack(record.file), place, renaming(number)));
+    script.lines.push_back(fmt::format("{} | same_as {} {}{}", unpack(record.file), place,
+                                       renaming(number), without_mountpoints()));
     script.finish.push_back(fmt::format("rm -rf {}", aside));
     script.finish.push_back(fmt::format("touch -d \"@$time_{}\" {}", number, place));
   }
@@ -323,6 +325,16 @@ class ReplaceTreeStep : public RestoreStep {
     return fmt::format("{}\"$(as_replacement \"${{place_{}##*/}}\")\"{}",
                        quoted("s/^" + sed_literal(base_name(tree_.path)) + "\\(\\/\\|$\\)/"),
                        number, quoted("\\1/S"));
+  }
+
+  // What is mounted inside of the directory has other owners and modes than what lies beneath.
+  std::string without_mountpoints() const {
+    std::string options;
+    for (const std::string& path : tree_.left_out) {
+      if (path.find_first_of("*?") != path.npos || !path.starts_with(tree_.path + '/')) continue;
+      options += " --exclude=" + quoted(base_name(tree_.path) + path.substr(tree_.path.size()));
+    }
+    return options.empty() ? options : " --anchored --no-wildcards" + options;
   }
 
   ReplaceTree tree_;

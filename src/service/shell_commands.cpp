@@ -40,11 +40,12 @@ users_of() {
 constexpr const char* as_replacement = R"(# A name as what sed puts in place of another.
 as_replacement() { printf %s "$1" | sed 's/[\\\/&]/\\&/g'; })";
 
-constexpr const char* same_as =
-    R"(# The tar on stdin against what lies in $1 now, renamed by $2. The engine sets times before 1970 to 1970.
+constexpr const char* same_as = R"(# The tar on stdin against what lies in $1 now, renamed by $2, without the mountpoints that follow. The
+# engine sets times before 1970 to 1970.
 same_as() {
-  ! tar --compare --numeric-owner --file - --directory "${1%/*}/" --transform "$2" 2>&1 |
-    grep -v -e ': Mod time differs$' -e '^tar: Ignoring unknown extended header keyword'
+  place=$1 names=$2; shift 2
+  ! tar --compare --numeric-owner --file - --directory "${place%/*}/" --transform "$names" "$@" 2>&1 |
+    grep -v -e ': Mod time differs$' -e '^tar: Ignoring unknown extended header keyword' >&2
 })";
 
 // What is stopped is started whatever happens, but never on a directory that is not whole.

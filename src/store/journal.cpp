@@ -24,14 +24,15 @@ constexpr ErrorKind storage = ErrorKind::storage;
 constexpr std::string_view suffix = ".journal";
 constexpr std::size_t most_bytes = 16 << 20;
 
-constexpr std::array<std::pair<Debt, std::string_view>, 4> debts{{{Debt::paused, "paused"},
-                                                                  {Debt::stopped, "stopped"},
-                                                                  {Debt::exec, "exec"},
-                                                                  {Debt::scratch, "scratch"}}};
+constexpr std::array<std::pair<CleanupKind, std::string_view>, 4> kinds{
+    {{CleanupKind::paused, "paused"},
+     {CleanupKind::stopped, "stopped"},
+     {CleanupKind::exec, "exec"},
+     {CleanupKind::scratch, "scratch"}}};
 
-std::optional<Debt> debt_named(std::string_view text) {
-  for (const auto& [debt, debt_name] : debts) {
-    if (debt_name == text) return debt;
+std::optional<CleanupKind> kind_named(std::string_view text) {
+  for (const auto& [kind, kind_name] : kinds) {
+    if (kind_name == text) return kind;
   }
   return std::nullopt;
 }
@@ -45,15 +46,15 @@ void append(int fd, const Json& record, const std::string& path) {
 
 Json record_of(std::string_view verb, const JournalEntry& entry) {
   return Json{
-      {std::string(verb), std::string(name(entry.debt))}, {"id", entry.id}, {"name", entry.name}};
+      {std::string(verb), std::string(name(entry.kind))}, {"id", entry.id}, {"name", entry.name}};
 }
 
 std::optional<JournalEntry> entry_of(const Json& record, std::string_view verb) {
   const auto debt_name = string_member(record, verb);
-  const auto debt = debt_name ? debt_named(*debt_name) : std::nullopt;
+  const auto entry = debt_name ? kind_named(*debt_name) : std::nullopt;
   const auto id = string_member(record, "id");
-  if (!debt || !id) return std::nullopt;
-  return JournalEntry{*debt, *id, string_member(record, "name").value_or("")};
+  if (!entry || !id) return std::nullopt;
+  return JournalEntry{*entry, *id, string_member(record, "name").value_or("")};
 }
 
 void cross_out(std::vector<JournalEntry>& open, const JournalEntry& entry) {
@@ -61,13 +62,13 @@ void cross_out(std::vector<JournalEntry>& open, const JournalEntry& entry) {
   if (found != open.end()) open.erase(found);
 }
 
-void replay(std::string_view content, Leftover& leftover) {
+void replay(std::string_view content, AbandonedJournal& journal) {
   for (const std::string_view line : split(content, '\n')) {
     const auto record = parse_json(line);
     if (!record) continue;
-    if (const auto host = string_member(*record, "host")) leftover.host = *host;
-    if (const auto owed = entry_of(*record, "owe")) leftover.debts.push_back(*owed);
-    if (const auto settled = entry_of(*record, "settle")) cross_out(leftover.debts, *settled);
+    if (const auto host = string_member(*record, "host")) journal.host = *host;
+    if (const auto owed = entry_of(*record, "owe")) journal.entries.push_back(*owed);
+    if (const auto settled = entry_of(*record, "settle")) cross_out(journal.entries, *settled);
   }
 }
 
@@ -108,15 +109,16 @@ std::optional<Fd> take_over(const std::string& path, bool& held) {
 }
 
 // What the run owes that has left this journal; nullopt where it owes nothing, or still lives.
-std::optional<Leftover> leftover_in(const std::string& path, std::vector<std::string>* being_paid) {
+std::optional<AbandonedJournal> leftover_in(const std::string& path,
+                                            std::vector<std::string>* being_paid) {
   bool held = false;
   std::optional<Fd> lock = take_over(path, held);
   if (held && being_paid != nullptr && run_has_ended(path)) being_paid->push_back(path);
   if (!lock) return std::nullopt;
-  Leftover leftover{path, {}, {}, std::move(*lock), {}};
-  replay(read_rest(leftover.lock.get(), most_bytes, storage, path), leftover);
-  if (!leftover.debts.empty()) return leftover;
-  forget(leftover);
+  AbandonedJournal journal{path, {}, {}, std::move(*lock), {}};
+  replay(read_rest(journal.lock.get(), most_bytes, storage, path), journal);
+  if (!journal.entries.empty()) return journal;
+  forget(journal);
   return std::nullopt;
 }
 
@@ -137,9 +139,9 @@ std::vector<std::string> journals_in(const std::string& directory) {
 
 }  // namespace
 
-std::string_view name(Debt debt) {
-  const auto found = std::find_if(debts.begin(), debts.end(),
-                                  [debt](const auto& entry) { return entry.first == debt; });
+std::string_view name(CleanupKind kind) {
+  const auto found = std::find_if(kinds.begin(), kinds.end(),
+                                  [kind](const auto& one) { return one.first == kind; });
   return found->second;
 }
 
@@ -148,7 +150,8 @@ Journal::Journal(const std::string& state_directory, const std::string& host) {
   const auto start = std::chrono::system_clock::now().time_since_epoch().count();
   const std::string file_name = fmt::format("{}-{}{}", ::getpid(), start, suffix);
   path_ = directory.path() + '/' + file_name;
-  // It gets its name once it is locked: to leftovers() a journal without a lock is a dead one.
+  // It gets its name once it is locked: to abandoned_journals() a journal without a lock is a dead
+  // one.
   ArtifactFile file(directory);
   if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) throw system_error(storage, path_, errno);
   file.write(as_bytes(dump_json(Json{{"host", host}})));
@@ -164,16 +167,16 @@ Journal::~Journal() {
   if (open_.empty()) ::unlink(path_.c_str());
 }
 
-void Journal::owe(const JournalEntry& entry) {
+void Journal::record(const JournalEntry& entry) {
   append(fd_.get(), record_of("owe", entry), path_);
   open_.push_back(entry);
 }
 
-void Journal::settle(const JournalEntry& entry) {
+void Journal::complete(const JournalEntry& entry) {
   cross_out(open_, entry);
   if (!open_.empty()) return append(fd_.get(), record_of("settle", entry), path_);
   // Back to the line of the host, however many programs a long run starts. Whoever is killed before
-  // this leaves a debt that was paid already, and to pay one twice does no harm.
+  // this leaves a entry that was paid already, and to pay one twice does no harm.
   const auto end = static_cast<off_t>(host_bytes_);
   if (::ftruncate(fd_.get(), end) != 0 || ::lseek(fd_.get(), end, SEEK_SET) != end ||
       ::fdatasync(fd_.get()) != 0) {
@@ -181,12 +184,12 @@ void Journal::settle(const JournalEntry& entry) {
   }
 }
 
-std::vector<Leftover> leftovers(const std::string& state_directory,
-                                std::vector<std::string>* being_paid) {
-  std::vector<Leftover> found;
+std::vector<AbandonedJournal> abandoned_journals(const std::string& state_directory,
+                                                 std::vector<std::string>* being_paid) {
+  std::vector<AbandonedJournal> found;
   for (const std::string& path : journals_in(state_directory)) {
     try {
-      if (auto leftover = leftover_in(path, being_paid)) found.push_back(std::move(*leftover));
+      if (auto journal = leftover_in(path, being_paid)) found.push_back(std::move(*journal));
     } catch (const Error& error) {
       found.push_back({path, {}, {}, {}, error.what()});
     }
@@ -194,9 +197,9 @@ std::vector<Leftover> leftovers(const std::string& state_directory,
   return found;
 }
 
-void forget(const Leftover& leftover) {
-  if (::unlink(leftover.path.c_str()) != 0 && errno != ENOENT) {
-    throw system_error(storage, "removing " + leftover.path, errno);
+void forget(const AbandonedJournal& journal) {
+  if (::unlink(journal.path.c_str()) != 0 && errno != ENOENT) {
+    throw system_error(storage, "removing " + journal.path, errno);
   }
 }
 

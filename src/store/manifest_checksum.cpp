@@ -23,7 +23,7 @@ std::string sha256_of(std::string_view text) {
 
 }  // namespace
 
-std::string sealed_text(const Json& manifest) {
+std::string with_checksum(const Json& manifest) {
   constexpr std::string_view end = "\n}\n";
   std::string text = pretty_json(manifest);
   if (!text.ends_with(end)) throw Error(ErrorKind::internal, "a manifest is an object of lines");
@@ -32,7 +32,7 @@ std::string sealed_text(const Json& manifest) {
   return text.append(before_sum).append(sum).append(after_sum);
 }
 
-std::string seal_fault(std::string_view file) {
+std::string checksum_error(std::string_view file) {
   const std::string_view seal = file.substr(file.size() - std::min(file.size(), seal_size));
   if (seal.size() < seal_size || !seal.starts_with(before_sum) || !seal.ends_with(after_sum)) {
     return "it does not end with its own sha256: it was edited";

@@ -40,10 +40,11 @@ std::optional<std::uint64_t> measure(const ArchiveRules& rules, const Stop& stop
   return measured ? std::optional(measured->bytes) : std::nullopt;
 }
 
-std::optional<Measured> measure(const ArchiveRules& rules, const std::function<bool()>& go_on) {
+std::optional<MeasureResult> measure(const ArchiveRules& rules,
+                                     const std::function<bool()>& go_on) {
   try {
     HostWalk walk = walk_of(rules);
-    Measured measured;
+    MeasureResult measured;
     while (const std::optional<HostEntry> entry = walk.next()) {
       constexpr std::uint64_t header = 512;
       measured.bytes += header;

@@ -69,13 +69,13 @@ void EntryWalk::entry_end() {
   seen_(entry_, content_.hex());
 }
 
-void EntryBook::expect(const pipe::TarEntry& entry, const std::string& content_sha256) {
+void TreeComparer::add_expected(const pipe::TarEntry& entry, const std::string& content_sha256) {
   if (extracted_mtime(entry.mtime) != entry.mtime) ++times_clamped_;
   content_bytes_ += entry.size;
   expected_.push_back({digest_of_path(entry.path), digest_of_entry(entry, content_sha256)});
 }
 
-void EntryBook::close() {
+void TreeComparer::close() {
   std::sort(expected_.begin(), expected_.end(),
             [](const Line& a, const Line& b) { return a.path < b.path; });
   met_.assign(expected_.size(), false);
@@ -85,7 +85,7 @@ void EntryBook::close() {
   }
 }
 
-void EntryBook::meet(const pipe::TarEntry& entry, const std::string& content_sha256) {
+void TreeComparer::add_actual(const pipe::TarEntry& entry, const std::string& content_sha256) {
   const EntryDigest path = digest_of_path(entry.path);
   const auto found = std::lower_bound(
       expected_.begin(), expected_.end(), path,
@@ -101,7 +101,7 @@ void EntryBook::meet(const pipe::TarEntry& entry, const std::string& content_sha
   }
 }
 
-std::set<EntryDigest> EntryBook::differing() const {
+std::set<EntryDigest> TreeComparer::differing() const {
   std::set<EntryDigest> all = differing_;
   for (std::size_t i = 0; i < expected_.size() && all.size() < most_differing; ++i) {
     if (!met_[i]) all.insert(expected_[i].path);

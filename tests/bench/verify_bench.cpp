@@ -20,7 +20,7 @@
 namespace {
 
 using namespace bba;
-using capture::ArtifactTail;
+using capture::ArtifactSink;
 
 constexpr std::size_t piece = 1 << 20;
 
@@ -48,16 +48,16 @@ class Rows {
 };
 
 // Each fills the artifact until it is as large as wanted, and returns ArtifactRecord::found.
-Json fill_sql(ArtifactTail& tail, std::uint64_t size) {
+Json fill_sql(ArtifactSink& sink, std::uint64_t size) {
   services::postgres::DumpCheck check;
-  pipe::TeeStage tee{&check, &tail.count};
+  pipe::TeeStage tee{&check, &sink.count};
   const auto write = [&](const std::string& text) { tee.write(Chunk::copy_of(text)); };
   Rows rows;
   write(
       "--\n-- PostgreSQL database cluster dump\n--\n\n\\connect app\n\n"
       "--\n-- Data for Name: t; Type: TABLE DATA\n--\n\n"
       "COPY public.t (id, name, gone, at, note) FROM stdin;\n");
-  while (tail.digest.bytes() < size) write(rows.next());
+  while (sink.digest.bytes() < size) write(rows.next());
   write(
       "\\.\n\n--\n-- PostgreSQL database dump complete\n--\n\n"
       "--\n-- PostgreSQL database cluster dump complete\n--\n\n");
@@ -65,8 +65,8 @@ Json fill_sql(ArtifactTail& tail, std::uint64_t size) {
   return services::postgres::dump_found(check);
 }
 
-Json fill_tar(ArtifactTail& tail, std::uint64_t size) {
-  pipe::TarWriter tar(tail.count);
+Json fill_tar(ArtifactSink& sink, std::uint64_t size) {
+  pipe::TarWriter tar(sink.count);
   Rows rows;
   std::uint64_t files = 0;
   std::uint64_t content = 0;
@@ -81,14 +81,14 @@ Json fill_tar(ArtifactTail& tail, std::uint64_t size) {
     tar.end();
   };
   add(pipe::TarType::directory, "data", "");
-  while (tail.digest.bytes() < size) {
+  while (sink.digest.bytes() < size) {
     // A database file is half text, a quarter of what does not compress, and room.
     const std::string text = rows.next() + rows.noise() + std::string(piece / 4, '\0');
     add(pipe::TarType::file, fmt::format("data/{}", ++files), text);
     content += text.size();
   }
   tar.finish();
-  tail.count.finish();
+  sink.count.finish();
   return {{"entries", files + 1}, {"files", files}, {"directories", 1},        {"symlinks", 0},
           {"hard_links", 0},      {"others", 0},    {"content_bytes", content}};
 }
@@ -96,7 +96,7 @@ Json fill_tar(ArtifactTail& tail, std::uint64_t size) {
 // A set of one artifact; returns its path.
 std::string put_set(const store::OwnedDirectory& directory, const std::string& module,
                     const std::string& kind, std::uint64_t size) {
-  ArtifactTail tail(directory, pipe::Compression::gzip);
+  ArtifactSink sink(directory, pipe::Compression::gzip);
   store::Manifest manifest;
   manifest.module = module;
   manifest.module_class = kind == "sql" ? "A" : "E";
@@ -106,13 +106,13 @@ std::string put_set(const store::OwnedDirectory& directory, const std::string& m
   record.compression = "gzip";
   record.found = kind == "sql" ? fill_sql(tail, size) : fill_tar(tail, size);
   record.file = store::artifact_name(module, manifest.started, "", kind + ".gz");
-  record.bytes = tail.digest.bytes();
-  record.sha256 = tail.digest.sha256();
-  record.uncompressed_bytes = tail.count.bytes();
-  tail.file.publish(record.file);
+  record.bytes = sink.digest.bytes();
+  record.sha256 = sink.digest.sha256();
+  record.uncompressed_bytes = sink.count.bytes();
+  sink.file.publish(record.file);
   manifest.artifacts.push_back(record);
   store::ArtifactFile file(directory);
-  file.write(as_bytes(store::sealed_text(store::to_json(manifest))));
+  file.write(as_bytes(store::with_checksum(store::to_json(manifest))));
   file.sync();
   file.publish(store::manifest_name(module, manifest.started));
   std::printf("%s: %s, %s uncompressed\n", record.file.c_str(), format_bytes(record.bytes).c_str(),

@@ -38,7 +38,7 @@ void make_socket(const std::string& path) {
 
 // A container with a volume and a bind, and beside them what is no data of its own.
 struct Module {
-  explicit Module(Scene& scene, const Strings& command = {}) {
+  explicit Module(E2eFixture& scene, const Strings& command = {}) {
     volume = scene.volume("data");
     bind = scene.path("import");
     fs::create_directory(bind);
@@ -58,7 +58,7 @@ struct Module {
 
 // A backup of a volume with one large file, caught while the engine reads that file.
 struct Caught {
-  explicit Caught(Scene& scene)
+  explicit Caught(E2eFixture& scene)
       : volume(scene.volume("data")), file(volume_path(volume) + "/big.bin") {
     sparse_file(file, large);
     write_file(volume_path(volume) + "/later.txt", "it comes after the large one");
@@ -66,7 +66,7 @@ struct Caught {
   }
 
   // The run stands still meanwhile, and so soon does the engine, which cannot get rid of its bytes.
-  Ended change_while_it_is_read(const Scene& scene, const std::function<void()>& change) {
+  Ended change_while_it_is_read(const E2eFixture& scene, const std::function<void()>& change) {
     Process run = scene.begin({"backup", container});
     wait_until("the engine reads the large file", 30s,
                [&] { return read_position(file).value_or(0) > 0; });
@@ -80,7 +80,7 @@ struct Caught {
   std::string volume, file, container;
 };
 
-void check_named(const Scene& scene, const Caught& caught, const Ended& ended) {
+void check_named(const E2eFixture& scene, const Caught& caught, const Ended& ended) {
   INFO(ended.err);
   CHECK(ended.exit_code == 6);
   CHECK(ended.out.empty());
@@ -93,7 +93,7 @@ void check_named(const Scene& scene, const Caught& caught, const Ended& ended) {
 
 TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second container") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module module(scene);
   REQUIRE(run({std::string(BBA_SOURCE_DIR) + "/fixtures/seed-files",
                volume_path(module.volume) + "/upload"})
@@ -159,7 +159,7 @@ TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second
 
 TEST_CASE("E, mounts inside a mount: each is a part of its own or left out, and all come back") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string volume = scene.volume("data");
   const std::string inner = scene.volume("inner");
   const std::string bind = scene.path("import");
@@ -219,7 +219,7 @@ TEST_CASE("E, mounts inside a mount: each is a part of its own or left out, and 
 
 TEST_CASE("E, --path above mounts: each mount below it is archived, and no other one") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string volume = scene.volume("data");
   const std::string git = scene.volume("git");
   const std::string other = scene.volume("other");
@@ -252,7 +252,7 @@ TEST_CASE("E, --path above mounts: each mount below it is archived, and no other
 
 TEST_CASE("E, a bind whose source is a link: what it leads to is archived, and sharers are found") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   fs::create_directories(scene.path("disk1/data"));
   write_file(scene.path("disk1/data/file"), "content");
   fs::create_directory_symlink("disk1/data", scene.path("data"));
@@ -270,7 +270,7 @@ TEST_CASE("E, a bind whose source is a link: what it leads to is archived, and s
 
 TEST_CASE("E, the backup directory inside of what is archived: no set holds the earlier ones") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string root = fs::path(scene.backups()).parent_path();
   write_file(root + "/file", "content");
   const std::string container = scene.start("kuma", {"--volume", root + ":/platform"}, image);
@@ -291,7 +291,7 @@ TEST_CASE("E, the backup directory inside of what is archived: no set holds the 
 TEST_CASE(
     "E, a quarter of a million files in one directory: little more than their names is kept") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   // In memory: a disk would take a minute.
   scene.small_backup_directory("256m");
   const std::string many = scene.backups() + "/many";
@@ -316,7 +316,7 @@ TEST_CASE(
 
 TEST_CASE("E, a file of 9 GiB: the engine's header for it is understood, and a signal ends it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string volume = scene.volume("data");
   const std::string tree = volume_path(volume) + "/upload";
   Setting setting;
@@ -343,7 +343,7 @@ TEST_CASE("E, a file of 9 GiB: the engine's header for it is understood, and a s
 
 TEST_CASE("E, a SQLite database under constant writes comes back whole, and is written on") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module module(scene, {"sqlite-writer", "/app/data/kuma.db"});
   const std::string database = volume_path(module.volume) + "/kuma.db";
   const auto written = [&](const std::string& container) {
@@ -374,7 +374,7 @@ TEST_CASE("E, a SQLite database under constant writes comes back whole, and is w
 
 TEST_CASE("E, plan says what is left out and why, changes nothing, and backup does what it says") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module module(scene);
   const std::string life = life_of(module.container);
   const EventLog plan_log({module.container});
@@ -418,7 +418,7 @@ TEST_CASE("E, plan says what is left out and why, changes nothing, and backup do
 
 TEST_CASE("E, the backup directory's file system is full: exit 8, and nothing stays paused") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   scene.small_backup_directory("1m");
   const Module module(scene);
   REQUIRE(run({"dd", "if=/dev/urandom", "of=" + volume_path(module.volume) + "/noise", "bs=1M",
@@ -438,7 +438,7 @@ TEST_CASE("E, a container that does not run, and one that the operator paused") 
   NEEDS_ENGINE();
   for (const std::string state : {"created", "paused"}) {
     CAPTURE(state);
-    Scene scene;
+    E2eFixture scene;
     const std::string volume = scene.volume("data");
     write_file(volume_path(volume) + "/file", "content");
     const std::string container =
@@ -461,7 +461,7 @@ TEST_CASE("E, a container that does not run, and one that the operator paused") 
 
 TEST_CASE("E, no mount with data: exit 4, and --path archives what it names") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string container = scene.start("bare", {"--tmpfs", "/cache"}, image);
   const Ended refused = scene.bba({"backup", container});
   CHECK(refused.exit_code == 4);
@@ -477,11 +477,12 @@ TEST_CASE("E, no mount with data: exit 4, and --path archives what it names") {
   CHECK(life_of(container) == life);
   const Json manifest = scene.manifest();
   CHECK(manifest.at("artifacts")[0].at("source") == "/srv/data");
-  CHECK(has(manifest.at("artifacts")[0].at("restore")[2], "| docker cp - \"$TARGET\":/srv"));
+  CHECK(has(dump_json(manifest.at("artifacts")[0].at("restore")),
+            "| docker cp - \\\"$TARGET\\\":/srv"));
   CHECK(manifest.at("artifacts")[0].at("found").at("files") == 1);
   CHECK(manifest.at("consistency").at("paused")[0].at("name") == container);
 
-  Scene other;
+  E2eFixture other;
   const std::string stopped = other.create("bare", {}, image);
   CHECK(other.bba({"backup", stopped, "--path", "/srv"}).exit_code == 4);
   const Ended missing = other.bba({"backup", container, "--path", "/no/such"});
@@ -497,7 +498,7 @@ TEST_CASE("E, no mount with data: exit 4, and --path archives what it names") {
 
 TEST_CASE("E, a shared volume: who else can write to it is held still too, and nobody afterwards") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Caught caught(scene);
   const auto beside = [&](const std::string& what, const std::string& mount) {
     return scene.start(what, {"--volume", mount}, image);
@@ -529,7 +530,7 @@ TEST_CASE("E, a shared volume: who else can write to it is held still too, and n
 
 TEST_CASE("E, a file cut short on the host while it is read: exit 6 names it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Caught caught(scene);
   const std::string life = life_of(caught.container);
   const Ended ended =
@@ -540,7 +541,7 @@ TEST_CASE("E, a file cut short on the host while it is read: exit 6 names it") {
 
 TEST_CASE("E, a file that grows on the host while it is read: exit 6 names it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Caught caught(scene);
   const Ended ended =
       caught.change_while_it_is_read(scene, [&] { fs::resize_file(caught.file, large + 1); });
@@ -549,7 +550,7 @@ TEST_CASE("E, a file that grows on the host while it is read: exit 6 names it") 
 
 TEST_CASE("E, a file overwritten on the host while it is read: exit 6 names it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Caught caught(scene);
   const Ended ended = caught.change_while_it_is_read(scene, [&] {
     const Fd file(::open(caught.file.c_str(), O_WRONLY | O_CLOEXEC));
@@ -560,7 +561,7 @@ TEST_CASE("E, a file overwritten on the host while it is read: exit 6 names it")
 
 TEST_CASE("E, a file that goes away on the host before the engine comes to it: exit 6 or whole") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Caught caught(scene);
   const std::string later = fs::path(caught.file).replace_filename("later.txt");
   const Ended ended = caught.change_while_it_is_read(scene, [&] { fs::remove(later); });

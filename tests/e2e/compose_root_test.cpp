@@ -19,7 +19,7 @@ constexpr const char* working_dir = "com.docker.compose.project.working_dir";
 
 // A compose project as an operator keeps one, with the data of one service inside of it.
 struct Project {
-  explicit Project(const Scene& scene) : root(scene.path("agaria")) {
+  explicit Project(const E2eFixture& scene) : root(scene.path("agaria")) {
     fs::create_directories(root + "/data");
     fs::create_directories(root + "/conf.d/empty");
     write_file(root + "/compose.yaml", "services:\n  redis:\n    image: redis:7\n");
@@ -48,7 +48,7 @@ struct Project {
   std::string root;
 };
 
-std::string file_of(const Scene& scene, const Json& artifact) {
+std::string file_of(const E2eFixture& scene, const Json& artifact) {
   return scene.backups() + "/" + artifact.at("file").get<std::string>();
 }
 
@@ -56,7 +56,7 @@ std::string file_of(const Scene& scene, const Json& artifact) {
 
 TEST_CASE("G, agaria-redis: the project's directory and the mounted data, and back by hand") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Project project(scene);
   RedisSetup setup;
   setup.options = project.label();
@@ -110,7 +110,7 @@ TEST_CASE("G, agaria-redis: the project's directory and the mounted data, and ba
 
 TEST_CASE("G, agaria-postgres: named by the configuration, and so is the project's directory") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Project project(scene);
   const std::string volume = scene.volume("data");
   write_file(volume_path(volume) + "/PG_VERSION", "15\n");
@@ -140,7 +140,7 @@ TEST_CASE("G, agaria-postgres: named by the configuration, and so is the project
 
 TEST_CASE("G, nobody says where the project is, or it is not there: exit 3 and the way out") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string volume = scene.volume("data");
   const std::string container = scene.start("db", {"--volume", volume + ":/data"}, image);
   const std::string life = life_of(container);
@@ -160,7 +160,7 @@ TEST_CASE("G, nobody says where the project is, or it is not there: exit 3 and t
 
 TEST_CASE("G, the project's directory is reached through a link: its content is archived") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Project project(scene);
   write_file(project.root + "/data/file", "content");
   fs::create_directory_symlink(project.root, scene.path("opt"));
@@ -182,7 +182,7 @@ TEST_CASE("G, the project's directory is reached through a link: its content is 
 
 TEST_CASE("G, what neighbours write in the directory and what excludes name is left out") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Project project(scene);
   fs::create_directory(project.root + "/db");
   write_file(project.root + "/db/live", "being written");
@@ -214,7 +214,7 @@ TEST_CASE("G, what neighbours write in the directory and what excludes name is l
 
 TEST_CASE("G, with paths the mounts that they do not touch stay in the directory's archive") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Project project(scene);
   write_file(project.root + "/data/file", "content");
   const std::string config = scene.volume("config");
@@ -235,12 +235,12 @@ TEST_CASE("G, with paths the mounts that they do not touch stay in the directory
 namespace {
 
 // A module whose backup takes a while in one large file.
-struct Slow {
+struct SlowRun {
   std::string container, file;
   Strings backup;
   std::string life = life_of(container);
 
-  Process half_way(const Scene& scene) const {
+  Process half_way(const E2eFixture& scene) const {
     Process run = scene.begin(backup);
     wait_until("the large file is read", 30s,
                [&] { return read_position(file).value_or(0) > 0 || !run.running(); });
@@ -251,7 +251,7 @@ struct Slow {
 };
 
 // A class G module, whose file is read by the program itself.
-Slow slow_project(Scene& scene, const Project& project) {
+SlowRun slow_project(E2eFixture& scene, const Project& project) {
   const std::string file = project.root + "/big.bin";
   write_file(file, "");
   fs::resize_file(file, 1 << 30);
@@ -262,7 +262,7 @@ Slow slow_project(Scene& scene, const Project& project) {
 }
 
 // A class F module, whose file the engine reads.
-Slow slow_engine(Scene& scene) {
+SlowRun slow_engine(E2eFixture& scene) {
   const std::string volume = scene.volume("data");
   const std::string file = volume_path(volume) + "/big.bin";
   write_file(file, "");
@@ -271,13 +271,13 @@ Slow slow_engine(Scene& scene) {
   return {container, file, {"backup", "karakeep-meilisearch", "--container", container}};
 }
 
-void check_undone(const Scene& scene, const Slow& slow) {
+void check_undone(const E2eFixture& scene, const SlowRun& slow) {
   CHECK_FALSE(paused(slow.container));
   CHECK(life_of(slow.container) == slow.life);
   scene.check_nothing_left();
 }
 
-void check_signals(const Scene& scene, const Slow& slow) {
+void check_signals(const E2eFixture& scene, const SlowRun& slow) {
   for (const auto& [sent, exit_code] :
        {std::pair{SIGTERM, 143}, std::pair{SIGINT, 130}, std::pair{SIGHUP, 143}}) {
     const int number = sent;
@@ -295,7 +295,7 @@ void check_signals(const Scene& scene, const Slow& slow) {
   check_undone(scene, slow);
 }
 
-void check_changed_file(const Scene& scene, const Slow& slow) {
+void check_changed_file(const E2eFixture& scene, const SlowRun& slow) {
   Process run = slow.half_way(scene);
   run.signal(SIGSTOP);
   REQUIRE(read_position(slow.file).value_or(fs::file_size(slow.file)) <
@@ -310,8 +310,8 @@ void check_changed_file(const Scene& scene, const Slow& slow) {
 }
 
 // `directory`: of the module's data.
-void check_full_disk(const Slow& slow, const std::string& directory) {
-  Scene small;
+void check_full_disk(const SlowRun& slow, const std::string& directory) {
+  E2eFixture small;
   small.small_backup_directory("64k");
   REQUIRE(run({"dd", "if=/dev/urandom", "of=" + directory + "/a-noise", "bs=256k", "count=1"})
               .exit_code == 0);
@@ -321,7 +321,7 @@ void check_full_disk(const Slow& slow, const std::string& directory) {
   check_undone(small, slow);
 }
 
-void check_killed_container(const Scene& scene, const Slow& slow) {
+void check_killed_container(const E2eFixture& scene, const SlowRun& slow) {
   const pid_t first = first_process_of(slow.container);
   Process run = slow.half_way(scene);
   REQUIRE(::kill(first, SIGKILL) == 0);
@@ -338,9 +338,9 @@ void check_killed_container(const Scene& scene, const Slow& slow) {
 
 TEST_CASE("G, half way: signals, a changed file, a full disk and a killed container") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Project project(scene);
-  const Slow slow = slow_project(scene, project);
+  const SlowRun slow = slow_project(scene, project);
   check_signals(scene, slow);
   check_changed_file(scene, slow);
   check_full_disk(slow, project.root);
@@ -350,8 +350,8 @@ TEST_CASE("G, half way: signals, a changed file, a full disk and a killed contai
 
 TEST_CASE("F, half way: signals, a changed file, a full disk and a killed container") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow = slow_engine(scene);
+  E2eFixture scene;
+  const SlowRun slow = slow_engine(scene);
   check_signals(scene, slow);
   check_changed_file(scene, slow);
   check_full_disk(slow, fs::path(slow.file).parent_path());
@@ -363,7 +363,7 @@ TEST_CASE("F, karakeep-meilisearch and searxng: mounted data, flagged, and back 
   NEEDS_ENGINE();
   for (const std::string module : {"karakeep-meilisearch", "searxng"}) {
     CAPTURE(module);
-    Scene scene;
+    E2eFixture scene;
     const std::string volume = scene.volume("data");
     write_file(volume_path(volume) + "/data.ms", std::string(100'000, 'x'));
     Strings options{"--volume", volume + ":/meili_data"};
@@ -403,7 +403,7 @@ TEST_CASE("G, a container that is stopped, or paused already: backed up, and so 
   NEEDS_ENGINE();
   for (const std::string state : {"stopped", "paused"}) {
     CAPTURE(state);
-    Scene scene;
+    E2eFixture scene;
     const Project project(scene);
     const std::string volume = scene.volume("data");
     write_file(volume_path(volume) + "/dump.rdb.bak", std::string(100'000, 'x'));

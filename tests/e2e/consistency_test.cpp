@@ -21,8 +21,8 @@ std::string status_of(const std::string& container) {
 
 TEST_CASE("stop: the container is stopped while it is read, and runs again before the end") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene, 64 << 20, one_second_of_grace);
+  E2eFixture scene;
+  const SlowContainer slow(scene, 64 << 20, one_second_of_grace);
   const EventLog log({slow.container()});
   const Ended ended = scene.bba({"backup", slow.container(), "--consistency", "stop"});
   INFO(ended.err);
@@ -45,8 +45,8 @@ TEST_CASE("stop, SIGTERM and SIGKILL half way: the container is started again") 
   NEEDS_ENGINE();
   for (const auto& sent : {std::pair{SIGTERM, 143}, std::pair{SIGKILL, -SIGKILL}}) {
     CAPTURE(sent.first);
-    Scene scene;
-    const Slow slow(scene, 512 << 20, one_second_of_grace);
+    E2eFixture scene;
+    const SlowContainer slow(scene, 512 << 20, one_second_of_grace);
     Process run =
         slow.half_way(scene.command({"backup", slow.container(), "--consistency", "stop"}));
     REQUIRE(status_of(slow.container()) == "exited");
@@ -64,7 +64,7 @@ TEST_CASE("stop, SIGTERM and SIGKILL half way: the container is started again") 
 
 TEST_CASE("stop, SIGKILL while the engine still waits for the program's end: it runs again") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   // Its program ignores SIGTERM, so that the stop takes all of its grace.
   const std::string container =
       scene.start("stubborn", {"--volume", scene.volume("data") + ":/data", "--stop-timeout", "3"},
@@ -90,8 +90,8 @@ TEST_CASE("stop, SIGKILL while the engine still waits for the program's end: it 
 
 TEST_CASE("live: nothing is held still, and what changed meanwhile is counted") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene);
+  E2eFixture scene;
+  const SlowContainer slow(scene);
   const std::string later = std::filesystem::path(slow.file()).parent_path() / "later.txt";
   write_file(later, "as it was");
   const EventLog log({slow.container()});
@@ -120,7 +120,7 @@ TEST_CASE("live: nothing is held still, and what changed meanwhile is counted") 
 
 TEST_CASE("what an earlier run left and cannot be put right: the backup is good, and exits 11") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string container =
       scene.start("kuma", {"--volume", scene.volume("data") + ":/data"}, "bba-fixture/files:1");
   std::filesystem::create_directory(scene.state());

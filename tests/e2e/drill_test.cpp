@@ -29,19 +29,19 @@ Strings scratch_of(const std::string& module) {
   return left;
 }
 
-std::string receipt_of(const Scene& scene) {
+std::string receipt_of(const E2eFixture& scene) {
   for (const std::string& name : names_in(scene.backups())) {
     if (name.ends_with(".drill.json")) return scene.backups() + "/" + name;
   }
   return {};
 }
 
-bool passed(const Scene& scene) {
+bool passed(const E2eFixture& scene) {
   const std::string receipt = receipt_of(scene);
   return !receipt.empty() && parse_json(read_file(receipt))->at("passed") == true;
 }
 
-std::string manifest_of(const Scene& scene) {
+std::string manifest_of(const E2eFixture& scene) {
   for (const std::string& name : names_in(scene.backups())) {
     if (name.ends_with(".manifest.json")) return scene.backups() + "/" + name;
   }
@@ -55,7 +55,7 @@ void check_ended(const Ended& ended, int exit_code) {
 
 // A container with two data mounts, backed up.
 struct Files {
-  explicit Files(Scene& scene) {
+  explicit Files(E2eFixture& scene) {
     const std::string data = scene.volume("data");
     const std::string bind = scene.path("import");
     std::filesystem::create_directory(bind);
@@ -78,7 +78,7 @@ struct Files {
 
 TEST_CASE("E, a good set: every entry comes back, the receipt says so, and the gate opens") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string data = scene.volume("data");
   REQUIRE(run({std::string(BBA_SOURCE_DIR) + "/fixtures/seed-files", volume_path(data) + "/upload"})
               .exit_code == 0);
@@ -132,7 +132,7 @@ TEST_CASE("E, a good set: every entry comes back, the receipt says so, and the g
 
 TEST_CASE("E, content and a mode that come back different: exit 7, naming the path") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Files files(scene);
   check_ended(scene.bba({"drill", files.container}), 0);
   REQUIRE_FALSE(receipt_of(scene).empty());
@@ -178,7 +178,7 @@ TEST_CASE("E, content and a mode that come back different: exit 7, naming the pa
 
 TEST_CASE("E, a set that does not pass verify is not restored, and one without container is not") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Files files(scene);
   const std::string artifact =
       scene.backups() + "/" + scene.manifest().at("artifacts")[0].at("file").get<std::string>();
@@ -205,7 +205,7 @@ namespace {
 
 // A drill that stands still in the middle of its work, with a scratch container.
 struct HeldDrill {
-  HeldDrill(Scene& scene, std::string of, const std::string& at, std::size_t volumes = 1)
+  HeldDrill(E2eFixture& scene, std::string of, const std::string& at, std::size_t volumes = 1)
       : relay(scene), module(std::move(of)) {
     relay.hold_at(at);
     process.emplace(relay.command({"drill", module}));
@@ -224,7 +224,7 @@ struct HeldDrill {
 
 TEST_CASE("E, SIGTERM and SIGINT half way: the scratch container is gone with the run") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Files files(scene);
   for (const int signal : {SIGTERM, SIGINT}) {
     CAPTURE(signal);
@@ -240,7 +240,7 @@ TEST_CASE("E, SIGTERM and SIGINT half way: the scratch container is gone with th
 
 TEST_CASE("E, SIGKILL half way: the guard removes the scratch container") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Files files(scene);
   HeldDrill held(scene, files.container, "/archive?path=%2Fapp%2Fdata");
   held.relay.hold_at("");
@@ -255,7 +255,7 @@ TEST_CASE("E, SIGKILL half way: the guard removes the scratch container") {
 
 TEST_CASE("E, SIGTERM while the engine still makes the scratch container: it is gone in the end") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Files files(scene);
   Relay relay(scene);
   // The engine says that there is one a good while after the run has ended.
@@ -275,7 +275,7 @@ TEST_CASE("E, SIGTERM while the engine still makes the scratch container: it is 
 
 TEST_CASE("E, no room on the engine's disk: exit 8, and nothing is made") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   scene.small_backup_directory("8m");
   const Files files(scene);
   Relay relay(scene);
@@ -297,7 +297,7 @@ TEST_CASE("E, no room on the engine's disk: exit 8, and nothing is made") {
 
 TEST_CASE("E, the run and its guard killed: recover removes the scratch container") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Files files(scene);
   {
     HeldDrill held(scene, files.container, "/archive?path=");
@@ -331,7 +331,7 @@ std::string sha256_of(const std::string& text) {
 
 // The one artifact of a set and its manifest, changed so that they agree with each other again.
 struct Forgery {
-  explicit Forgery(const Scene& scene)
+  explicit Forgery(const E2eFixture& scene)
       : path(manifest_of(scene)),
         manifest(scene.manifest()),
         artifact(scene.backups() + "/" + record().at("file").get<std::string>()) {}
@@ -375,7 +375,7 @@ std::string replaced(std::string text, const std::string& part, const std::strin
 
 TEST_CASE("A, a seeded server: everything that the dump holds comes back") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   check_ended(scene.bba({"backup", server.container()}), 0);
   const std::string life = life_of(server.container());
@@ -396,7 +396,7 @@ TEST_CASE("A, a seeded server: everything that the dump holds comes back") {
 
 TEST_CASE("A, a row less than the dump holds, an error in it, a cut: exit 7, naming it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   check_ended(scene.bba({"backup", server.container()}), 0);
   const std::string good = Forgery(scene).text();
@@ -430,7 +430,7 @@ TEST_CASE("A, a row less than the dump holds, an error in it, a cut: exit 7, nam
 
 TEST_CASE("A, a dump of which psql gets a part only: exit 7, at the end of a row and within one") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   check_ended(scene.bba({"backup", server.container()}), 0);
   const std::string good = Forgery(scene).text();
@@ -463,7 +463,7 @@ TEST_CASE("A, a dump of which psql gets a part only: exit 7, at the end of a row
 
 TEST_CASE("A, SIGKILL while the scratch server runs: the guard removes it with its volumes") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   check_ended(scene.bba({"backup", server.container()}), 0);
   const std::string life = life_of(server.container());
@@ -482,7 +482,7 @@ TEST_CASE("A, SIGKILL while the scratch server runs: the guard removes it with i
 
 TEST_CASE("A, PostgreSQL 17 with another superuser, partitions and inherited tables") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string container =
       scene.start("postgres", {"--env", "POSTGRES_PASSWORD=x", "--env", "POSTGRES_USER=boss"},
                   "bba-fixture/postgres:17");
@@ -511,16 +511,16 @@ TEST_CASE("A, PostgreSQL 17 with another superuser, partitions and inherited tab
 
 TEST_CASE("A, Bitnami with a user and a database of its own, and a secret in a file") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   std::filesystem::create_directory(scene.path("secrets"));
   write_file(scene.path("secrets/postgres"), std::string(password));
-  const std::string container = scene.start(
-      "postgres",
-      {"--volume", scene.path("secrets") + ":/run/secrets:ro", "--env",
-       "POSTGRESQL_POSTGRES_PASSWORD_FILE=/run/secrets/postgres", "--env",
-       "POSTGRESQL_PASSWORD=of-the-user", "--env", "POSTGRESQL_USERNAME=shopkeeper", "--env",
-       "POSTGRESQL_DATABASE=shop", "--label", "com.docker.compose.service=bitnami"},
-      "bba-fixture/bitnami/postgresql:15");
+  const std::string container =
+      scene.start("postgres",
+                  {"--volume", scene.path("secrets") + ":/run/secrets:ro", "--env",
+                   "POSTGRESQL_POSTGRES_PASSWORD_FILE=/run/secrets/postgres", "--env",
+                   "POSTGRESQL_PASSWORD=of-the-user", "--env", "POSTGRESQL_USERNAME=shopkeeper",
+                   "--env", "POSTGRESQL_DATABASE=shop"},
+                  "bba-fixture/bitnami/postgresql:15");
   wait_until("a server", 60s, [&] {
     return run({"docker", "-H", host(), "exec", container, "pg_isready", "-q", "-h", "127.0.0.1"})
                .exit_code == 0;
@@ -536,7 +536,7 @@ TEST_CASE("A, Bitnami with a user and a database of its own, and a secret in a f
 
 TEST_CASE("B, a seeded server: its keys come back, and one that is missing is found") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   RedisSetup setup;
   setup.password = std::string(redis_password);
   setup.arguments = {"--requirepass", setup.password};
@@ -571,7 +571,7 @@ TEST_CASE("B, a seeded server: its keys come back, and one that is missing is fo
 
 TEST_CASE("B, a server whose configuration is a mounted file, and with an append-only file") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   write_file(scene.path("redis.conf"), "save \"\"\nappendonly yes\ndir /data\n");
   const std::string data = scene.volume("data");
   const std::string container =
@@ -596,7 +596,7 @@ TEST_CASE("B, a server whose configuration is a mounted file, and with an append
 
 TEST_CASE("B, a server that does not come up on its restored data: exit 6, with its last words") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   RedisSetup setup;
   setup.shell =
       "if [ -e /data/dump.rdb ]; then echo it refuses; exit 3; fi; "
@@ -615,7 +615,7 @@ TEST_CASE("B, a server that does not come up on its restored data: exit 6, with 
 
 TEST_CASE("D, objects: each is what the server listed, by its etag") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string container = scene.name("minio");
   const Ended started = run({std::string(BBA_SOURCE_DIR) + "/fixtures/start-minio", container,
                              "--label", "bba.fixture=1"},
@@ -651,7 +651,7 @@ TEST_CASE("D, objects: each is what the server listed, by its etag") {
 
 TEST_CASE("C, a snapshot: its sums hold, and the receipt says what nobody can prove") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string container = scene.name("vault");
   const Ended started = run({std::string(BBA_SOURCE_DIR) + "/fixtures/start-vault", container,
                              "--label", "bba.fixture=1"},

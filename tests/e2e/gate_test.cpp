@@ -18,7 +18,7 @@ constexpr const char* image = "bba-fixture/files:1";
 
 // A module in a container of its name, with a file of about a megabyte.
 struct Module {
-  explicit Module(Scene& the_scene, const std::string& what = "kuma")
+  explicit Module(E2eFixture& the_scene, const std::string& what = "kuma")
       : scene(the_scene), volume(scene.volume(what)), file(volume_path(volume) + "/data.bin") {
     write_file(file, std::string(1 << 20, 'x'));
     id = scene.start(what, {"--volume", volume + ":/data"}, image);
@@ -41,7 +41,7 @@ struct Module {
     return *json;
   }
 
-  Scene& scene;
+  E2eFixture& scene;
   std::string volume, file, id;
 };
 
@@ -67,7 +67,7 @@ std::string manifest_of(const std::string& artifact) {
 }
 
 // The program where nobody in particular may run it, and as nobody in particular.
-Strings as_nobody(const Scene& scene, const Strings& arguments) {
+Strings as_nobody(const E2eFixture& scene, const Strings& arguments) {
   Strings command = scene.command(arguments);
   const std::string copy = scene.path("bba");
   if (!fs::exists(copy)) {
@@ -85,7 +85,7 @@ Strings as_nobody(const Scene& scene, const Strings& arguments) {
 
 TEST_CASE("E, backup, verify, list, gate: each says yes, and names the same set") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module kuma(scene);
   const std::string artifact = kuma.back_up();
   for (const std::string& reference : {artifact, manifest_of(artifact), kuma.id}) {
@@ -117,7 +117,7 @@ TEST_CASE("E, backup, verify, list, gate: each says yes, and names the same set"
 
 TEST_CASE("A, backup, verify, gate") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string id = shared_server().container();
   REQUIRE(scene.bba({"backup", id}).exit_code == 0);
   const Ended verify = scene.bba({"verify", id});
@@ -138,7 +138,7 @@ TEST_CASE("A, backup, verify, gate") {
 
 TEST_CASE("the gate refuses, each time with the condition and what to run") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module kuma(scene);
 
   SUBCASE("no backup") {
@@ -226,7 +226,7 @@ TEST_CASE("the gate refuses, each time with the condition and what to run") {
 
 TEST_CASE("B, a fallback: backup ends with 11, and the gate opens only where that is accepted") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module kuma(scene, "redis");
   // A stopped server whose data was saved before: no BGSAVE, and an RDB is there.
   docker({"rm", "--force", kuma.id});
@@ -277,7 +277,7 @@ TEST_CASE("B, a fallback: backup ends with 11, and the gate opens only where tha
 
 TEST_CASE("gate --ref: the module's own, in the directory; another module's is refused") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module kuma(scene);
   const Module other(scene, "other");
   const std::string first = kuma.back_up();
@@ -297,7 +297,7 @@ TEST_CASE("gate --ref: the module's own, in the directory; another module's is r
 
 TEST_CASE("a deploy runner without root is answered by the public proof, if only root wrote it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module kuma(scene);
   const std::string artifact = kuma.back_up();
   const std::string proof = scene.path("proofs/" + kuma.id + ".json");
@@ -372,7 +372,7 @@ TEST_CASE("a deploy runner without root is answered by the public proof, if only
 
 TEST_CASE("backup prints the one spelling of a path that the gate and its proof have") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module kuma(scene);
   Strings command = scene.command({"backup", kuma.id});
   std::replace(command.begin(), command.end(), scene.backups(), scene.path("") + "/./backups");
@@ -386,7 +386,7 @@ TEST_CASE("backup prints the one spelling of a path that the gate and its proof 
 
 TEST_CASE("prune keeps the newest, list finds what a killed prune leaves, and a copy verifies") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Module kuma(scene);
   Strings artifacts;
   for (int i = 0; i < 3; ++i) artifacts.push_back(kuma.back_up());

@@ -19,8 +19,8 @@ constexpr const char* image = "bba-fixture/files:1";
 
 TEST_CASE("a journal that cannot be read stands in nobody's way: not the guard's, nor a backup's") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene);
+  E2eFixture scene;
+  const SlowContainer slow(scene);
   Process run = slow.half_way(scene.command({"backup", slow.container()}));
   const std::string damaged = scene.state() + "/1-1.journal";
   std::filesystem::create_directory(damaged);
@@ -46,8 +46,8 @@ TEST_CASE("a journal that cannot be read stands in nobody's way: not the guard's
 
 TEST_CASE("the guard holds nothing open that the run was given, such as a wrapper's lock") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene);
+  E2eFixture scene;
+  const SlowContainer slow(scene);
   const std::string path = scene.path("wrapper.lock");
   // Without O_CLOEXEC, as `flock -n 9` in a shell.
   Fd lock(::open(path.c_str(), O_RDWR | O_CREAT, 0600));
@@ -72,8 +72,8 @@ TEST_CASE("the guard holds nothing open that the run was given, such as a wrappe
 
 TEST_CASE("E, the engine dies while an archive is read: exit 6, and the guard waits for it") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene);
+  E2eFixture scene;
+  const SlowContainer slow(scene);
   std::optional<Relay> engine(std::in_place, scene);
   Process run = slow.half_way(engine->command({"backup", slow.container()}));
   engine.reset();
@@ -95,7 +95,7 @@ TEST_CASE("E, the engine dies while an archive is read: exit 6, and the guard wa
 
 TEST_CASE("A, the engine dies while a dump is read: exit 6, and the guard waits for it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const WaitingDump dump(server.container());
   std::optional<Relay> engine(std::in_place, scene);
@@ -121,8 +121,8 @@ TEST_CASE("A, the engine dies while a dump is read: exit 6, and the guard waits 
 
 TEST_CASE("E, killed half way and asked for again at once: the pause is not the operator's") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene);
+  E2eFixture scene;
+  const SlowContainer slow(scene);
   const std::string& kuma = slow.container();
   Process killed = slow.half_way(scene.command({"backup", kuma}));
   killed.signal(SIGKILL);

@@ -18,13 +18,13 @@ constexpr auto guard_limit = 2000ms;
 constexpr auto exec_limit = 6000ms;
 
 // The container is paused, and the engine reads.
-Process half_way(const Scene& scene, const Slow& slow) {
+Process half_way(const E2eFixture& scene, const SlowContainer& slow) {
   Process run = slow.half_way(scene.command({"backup", slow.container()}));
   REQUIRE(paused(slow.container()));
   return run;
 }
 
-Process half_a_dump(const Scene& scene, const Server& server, const WaitingDump& dump,
+Process half_a_dump(const E2eFixture& scene, const Server& server, const WaitingDump& dump,
                     const Strings& options = {}) {
   Strings arguments{"backup", server.container()};
   arguments.insert(arguments.end(), options.begin(), options.end());
@@ -35,7 +35,7 @@ Process half_a_dump(const Scene& scene, const Server& server, const WaitingDump&
 }
 
 // The run and its guard, at once: nobody is left who could put anything right.
-void kill_both(const Scene& scene, Process& run) {
+void kill_both(const E2eFixture& scene, Process& run) {
   std::optional<pid_t> guard;
   wait_until("a guard", 10s, [&] { return (guard = scene.guard()).has_value(); });
   REQUIRE(::kill(*guard, SIGKILL) == 0);
@@ -48,8 +48,8 @@ void kill_both(const Scene& scene, Process& run) {
 
 TEST_CASE("E, SIGTERM, SIGINT and SIGHUP half way: 143, 130, 143, and nothing is left or paused") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene);
+  E2eFixture scene;
+  const SlowContainer slow(scene);
   for (const auto& sent :
        {std::pair{SIGTERM, 143}, std::pair{SIGINT, 130}, std::pair{SIGHUP, 143}}) {
     CAPTURE(sent.first);
@@ -68,8 +68,8 @@ TEST_CASE("E, SIGTERM, SIGINT and SIGHUP half way: 143, 130, 143, and nothing is
 
 TEST_CASE("E, SIGKILL half way: the guard unpauses within two seconds") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene);
+  E2eFixture scene;
+  const SlowContainer slow(scene);
   Process run = half_way(scene, slow);
   run.signal(SIGKILL);
   const auto took = wait_until("the container runs again", guard_limit,
@@ -83,8 +83,8 @@ TEST_CASE("E, SIGKILL half way: the guard unpauses within two seconds") {
 
 TEST_CASE("E, the run and its guard killed: recover unpauses, and so does the next backup") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene);
+  E2eFixture scene;
+  const SlowContainer slow(scene);
   {
     Process run = half_way(scene, slow);
     kill_both(scene, run);
@@ -119,8 +119,8 @@ TEST_CASE("E, the run and its guard killed: recover unpauses, and so does the ne
 
 TEST_CASE("E, the container is killed half way: it holds still, so the archive is whole") {
   NEEDS_ENGINE();
-  Scene scene;
-  const Slow slow(scene, large);
+  E2eFixture scene;
+  const SlowContainer slow(scene, large);
   const pid_t first = first_process_of(slow.container());
   Process run = half_way(scene, slow);
   REQUIRE(::kill(first, SIGKILL) == 0);
@@ -136,7 +136,7 @@ TEST_CASE("E, the container is killed half way: it holds still, so the archive i
 namespace {
 
 void check_signal_half_way(int signal, int exit_code) {
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const WaitingDump dump(server.container());
   const std::string life = life_of(server.container());
@@ -167,7 +167,7 @@ TEST_CASE("A, SIGINT half way: 130, and the program inside has ended") {
 
 TEST_CASE("A, SIGTERM and the program inside has children: the server does not notice their end") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const WaitingDump dump(server.container(), WaitingDump::with_children);
   Process run = half_a_dump(scene, server, dump);
@@ -180,7 +180,7 @@ TEST_CASE("A, SIGTERM and the program inside has children: the server does not n
 
 TEST_CASE("A, pg_dump itself waits for a lock: SIGTERM ends it, and whoever holds the lock stays") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const Process holder(server.exec({"psql", "-w", "-X", "-U", "postgres", "-d", "shop", "-c",
                                     "BEGIN; LOCK TABLE sales.orders; SELECT pg_sleep(60)"}));
@@ -207,7 +207,7 @@ TEST_CASE("A, pg_dump itself waits for a lock: SIGTERM ends it, and whoever hold
 
 TEST_CASE("A, SIGKILL half way: the guard ends the program inside") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const WaitingDump dump(server.container());
   const std::string life = life_of(server.container());
@@ -225,7 +225,7 @@ TEST_CASE("A, SIGKILL half way: the guard ends the program inside") {
 
 TEST_CASE("A, the run and its guard killed: recover ends the program inside") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const WaitingDump dump(server.container());
   {
@@ -242,7 +242,7 @@ TEST_CASE("A, the run and its guard killed: recover ends the program inside") {
 
 TEST_CASE("A, a time limit: exit 124, and the program inside has ended") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const WaitingDump dump(server.container());
   Process run = half_a_dump(scene, server, dump, {"--timeout", "4s"});
@@ -255,7 +255,7 @@ TEST_CASE("A, a time limit: exit 124, and the program inside has ended") {
 
 TEST_CASE("A, a second run of the module meanwhile: exit 9, and the first one does not notice") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const WaitingDump dump(server.container());
   Process run = half_a_dump(scene, server, dump);
@@ -271,7 +271,7 @@ TEST_CASE("A, a second run of the module meanwhile: exit 9, and the first one do
 
 TEST_CASE("A, the container is killed half way: exit 6, and nothing is left") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const WaitingDump dump(server.container());
   Process run = half_a_dump(scene, server, dump);

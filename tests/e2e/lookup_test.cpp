@@ -21,7 +21,7 @@ Strings labels(const std::string& service, const std::string& oneoff = "False") 
 
 TEST_CASE("an id that is none is refused before anything is asked") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   for (const std::string& id :
        {std::string(), std::string(".."), std::string("../x"), std::string("a/b"),
         std::string("/etc"), std::string("a b"), std::string("Upper"), std::string(101, 'a'),
@@ -39,7 +39,7 @@ TEST_CASE("an id that is none is refused before anything is asked") {
 
 TEST_CASE("a missing container: exit 4, with the nearest names") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string there = scene.create("kuma", {"--volume", "/data"}, image);
   const std::string asked = there.substr(0, there.size() - 1) + "e";
   for (const Strings& arguments :
@@ -55,7 +55,7 @@ TEST_CASE("a missing container: exit 4, with the nearest names") {
 
 TEST_CASE("several containers: exit 4, and all of them are named") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string service = scene.name("twice");
   const std::string one = scene.create("one", labels(service), image);
   const std::string two = scene.create("two", labels(service), image);
@@ -72,7 +72,7 @@ TEST_CASE("several containers: exit 4, and all of them are named") {
 
 TEST_CASE("one that runs comes before one that does not, and a one-off never counts") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string service = scene.name("service");
   scene.create("old", labels(service), image);
   const std::string up = scene.start("up", labels(service), image);
@@ -92,7 +92,7 @@ TEST_CASE("one that runs comes before one that does not, and a one-off never cou
 
 TEST_CASE("a container of another compose service is found by no name, and nothing is published") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string module = scene.name("notes");
   const std::string service = "ledger-" + module;
   // As Compose calls service ledger-<id> of project lab: it ends like one of service <id>.
@@ -142,7 +142,7 @@ TEST_CASE("a container of another compose service is found by no name, and nothi
 
 TEST_CASE("the steps of the lookup: the exact name, then <project>-<id>-N and <project>_<id>_N") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string module = scene.name("m");
   const auto found_by = [&] {
     const Ended ended = scene.bba({"plan", module, "--json"});
@@ -170,7 +170,7 @@ TEST_CASE("the steps of the lookup: the exact name, then <project>-<id>-N and <p
 
 TEST_CASE("the engine: exit 5 where none listens, 2 for wrong use") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Strings elsewhere = scene.command({"backup", "kuma"});
   std::replace(elsewhere.begin(), elsewhere.end(), host(), "unix://" + scene.path("none"));
   const Ended nowhere = run(elsewhere);

@@ -2,7 +2,7 @@
 
 namespace e2e {
 
-MinioServer::MinioServer(Scene& scene, const std::string& what, const std::string& filled,
+MinioServer::MinioServer(E2eFixture& scene, const std::string& what, const std::string& filled,
                          const Strings& options)
     : container_(scene.name(what)) {
   scene.adopt(container_);
@@ -63,7 +63,7 @@ Strings MinioServer::buckets() const {
 }
 
 const MinioServer& shared_minio() {
-  static Scene scene;
+  static E2eFixture scene;
   static const MinioServer server = [] {
     MinioServer made(scene, "minio");
     made.mc({"mb", "local/odd"});

@@ -30,7 +30,7 @@ struct Done {
 Done check_round_trip(
     const MinioServer& server, const std::map<std::string, std::string>& environment,
     const std::optional<std::map<std::string, std::string>>& expected = std::nullopt) {
-  Scene scene;
+  E2eFixture scene;
   const std::string life = life_of(server.container());
   const Ended ended = scene.bba({"backup", server.container()}, with(environment));
   INFO(ended.err);
@@ -72,7 +72,7 @@ Done check_round_trip(
 void check_fails(const std::string& container,
                  const std::map<std::string, std::string>& environment, int exit_code,
                  const Strings& said) {
-  Scene scene;
+  E2eFixture scene;
   const std::string life = life_of(container);
   const Ended ended = scene.bba({"backup", container}, with(environment));
   INFO(ended.err);
@@ -91,7 +91,7 @@ void check_fails(const std::string& container,
 void check_files_instead(const std::string& container,
                          const std::map<std::string, std::string>& environment,
                          const std::string& why, const std::string& mode) {
-  Scene scene;
+  E2eFixture scene;
   const std::string life = life_of(container);
   const Ended ended = scene.bba({"backup", container}, with(environment));
   INFO(ended.err);
@@ -130,7 +130,7 @@ TEST_CASE("D, all objects of all buckets, whatever they are called, and restored
 
 TEST_CASE("D, the tar: keys, times, an order that is the listing's") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const MinioServer& server = shared_minio();
   REQUIRE(
       scene.bba({"backup", server.container(), "--compression", "zstd"}, with(MinioServer::alias()))
@@ -176,7 +176,7 @@ TEST_CASE("D, the tar: keys, times, an order that is the listing's") {
 TEST_CASE(
     "D, objects that change or vanish between listing and reading are taken again or left out") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const MinioServer server(scene, "busy-minio");
   const auto once = [](const std::string& key, const std::string& script) {
     return fmt::format(
@@ -287,7 +287,7 @@ TEST_CASE(
 
 TEST_CASE("D, keys that end in a slash are directories in the tar, and a warning") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const MinioServer& server = shared_minio();
   const FakeProgram fake(
       server.container(), "mc",
@@ -332,7 +332,7 @@ TEST_CASE("D, no name of an object or a bucket leads out of the tar") {
 
 TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that is none") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   // Nobody says its credentials.
   const std::string bare = scene.start("bare-minio", {}, image);
   for (const std::string alias : {"elsewhere", "data"}) {
@@ -346,7 +346,7 @@ TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that 
 
 TEST_CASE("D, the mc of these cases answers in the form that a real one was recorded in") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const MinioServer server(scene, "recorded-minio", "no");
   const auto recorded = [](const std::string& name) {
     return run({"cat", std::string(BBA_SOURCE_DIR) + "/fixtures/real/mc/" + name + ".stdout"}).out;
@@ -383,7 +383,7 @@ TEST_CASE("D, the mc of these cases answers in the form that a real one was reco
 
 TEST_CASE("D, a server without a bucket is backed up as what it is") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const MinioServer server(scene, "empty-minio", "no");
   const Ended ended = scene.bba({"backup", server.container()}, with(MinioServer::alias()));
   INFO(ended.err);
@@ -395,7 +395,7 @@ TEST_CASE("D, a server without a bucket is backed up as what it is") {
 
 TEST_CASE("D, credentials that show one bucket of three: exit 11, and the others are named") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const MinioServer server(scene, "shared-minio", "yes",
                            {"--env", "MINIO_STANDIN_READER=reader:readerpass:documents"});
   const auto reader = with(
@@ -421,19 +421,19 @@ TEST_CASE("D, credentials that show one bucket of three: exit 11, and the others
   CHECK(manifest.at("artifacts")[0].at("found").at("buckets") == 1);
   CHECK_FALSE(any_has(manifest.at("follow_ups"), "it is not known whether the credentials"));
 
-  Scene whole;
+  E2eFixture whole;
   CHECK(whole.bba({"backup", server.container()}, with(MinioServer::alias())).exit_code == 0);
   CHECK(whole.manifest().at("incomplete") == Json::array());
 }
 
 TEST_CASE("D, data that this host cannot read: the server's own count of its buckets, or neither") {
   NEEDS_ENGINE();
-  Scene servers;
+  E2eFixture servers;
   const MinioServer server(
       servers, "tmpfs-minio", "yes",
       {"--tmpfs", "/data", "--env", "MINIO_STANDIN_READER=reader:readerpass:documents"});
   const auto backed_up = [&](const std::map<std::string, std::string>& environment, int exit_code) {
-    Scene scene;
+    E2eFixture scene;
     const Ended ended = scene.bba({"backup", server.container()}, with(environment));
     INFO(ended.err);
     REQUIRE(ended.exit_code == exit_code);
@@ -460,13 +460,13 @@ TEST_CASE("D, data that this host cannot read: the server's own count of its buc
 
 TEST_CASE("D, restoring by hand to an alias that mc does not know makes no directory of it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   REQUIRE(scene.bba({"backup", shared_minio().container()}, with(MinioServer::alias())).exit_code ==
           0);
   const MinioServer target(scene, "restored-minio", "no");
   const Ended restored = scene.restore_by_hand(target.container());
-  CHECK(restored.exit_code != 0);
-  CHECK(has(restored.err, "No such alias `local` found"));
+  CHECK(restored.exit_code == 2);
+  CHECK(has(restored.err, "set MC_HOST_local in your environment"));
   CHECK(target.buckets() == Strings{});
 }
 
@@ -475,7 +475,7 @@ TEST_CASE("D, the operator's own credentials: good, wrong, and of a server that 
   const std::string container = shared_minio().container();
   const std::string good = MinioServer::credentials();
   {
-    Scene scene;
+    E2eFixture scene;
     const Ended ended = scene.bba({"backup", container},
                                   with({{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", good}}));
     INFO(ended.err);
@@ -508,7 +508,7 @@ TEST_CASE("D, the files instead: no alias, no mc, paused already, stopped") {
                       "no objects through mc, as the container is paused", "paused");
   CHECK(paused(server.container()));
   docker({"unpause", server.container()});
-  Scene scene;
+  E2eFixture scene;
   const std::string stopped = scene.create("stopped-minio", {}, image);
   check_files_instead(stopped, MinioServer::alias(),
                       "no objects through mc, as the container is created", "stopped");
@@ -523,7 +523,7 @@ TEST_CASE("D, the files instead: no alias, no mc, paused already, stopped") {
 
 TEST_CASE("D, many small objects are read at once, and one without an MD5 alone") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const MinioServer& server = shared_minio();
   const EventLog log({server.container()});
   REQUIRE(scene.bba({"backup", server.container()}, with(MinioServer::alias())).exit_code == 0);
@@ -544,7 +544,7 @@ TEST_CASE("D, many small objects are read at once, and one without an MD5 alone"
 
 TEST_CASE("D, plan's requests are the backup's, in their order, and no other") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const MinioServer& server = shared_minio();
   const auto programs_of = [&](const Strings& arguments) {
     const EventLog log({server.container()});
@@ -600,7 +600,7 @@ TEST_CASE("D, plan's requests are the backup's, in their order, and no other") {
 
 TEST_CASE("D, a root file system that is read-only") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string container =
       scene.start("readonly-minio",
                   {"--read-only", "--tmpfs", "/run", "--env", "MINIO_ROOT_USER=operator", "--env",
@@ -631,7 +631,7 @@ TEST_CASE("D, the backup directory's file system is full: exit 8") {
   const MinioServer& server = shared_minio();
   for (const std::string size : {"16k", "1m", "6m"}) {
     CAPTURE(size);
-    Scene scene;
+    E2eFixture scene;
     scene.small_backup_directory(size);
     const Ended ended = scene.bba({"backup", server.container()}, with(MinioServer::alias()));
     INFO(ended.err);
@@ -645,14 +645,14 @@ TEST_CASE("D, the backup directory's file system is full: exit 8") {
 
 TEST_CASE("D, killed half way: the run by SIGTERM and SIGKILL, then the container") {
   NEEDS_ENGINE();
-  Scene servers;
+  E2eFixture servers;
   const MinioServer server(servers, "killed-minio");
   const WaitingProgram waiting(server.container(), "mc", "*cat*scan.bin*", 2000000);
   const std::string life = life_of(server.container());
   ::setenv("MINIO_MC_ALIAS", "local", 1);
   for (const int signal : {SIGTERM, SIGKILL}) {
     CAPTURE(signal);
-    Scene scene;
+    E2eFixture scene;
     Process run = scene.begin({"backup", server.container()});
     waiting.wait_until_half_way(run);
     REQUIRE(runs_in(server.container(), "/mc "));
@@ -664,7 +664,7 @@ TEST_CASE("D, killed half way: the run by SIGTERM and SIGKILL, then the containe
     scene.check_nothing_left();
     CHECK(life_of(server.container()) == life);
   }
-  Scene scene;
+  E2eFixture scene;
   Process run = scene.begin({"backup", server.container()});
   waiting.wait_until_half_way(run);
   docker({"kill", server.container()});
@@ -681,7 +681,7 @@ TEST_CASE(
     "D, the secret is in no output, no manifest and no argv; plan's request is the backup's") {
   NEEDS_ENGINE();
   const MinioServer& server = shared_minio();
-  Scene scene;
+  E2eFixture scene;
   const EventLog log({server.container()});
   const std::string secret(minio_secret);
   for (const Strings& arguments : {Strings{"-v", "plan", server.container()},

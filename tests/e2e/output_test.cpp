@@ -28,7 +28,7 @@ Strings in_shell(const Strings& command, const std::string& redirection,
 }
 
 struct Volume {
-  explicit Volume(Scene& scene, std::uint64_t sparse_bytes = 0) {
+  explicit Volume(E2eFixture& scene, std::uint64_t sparse_bytes = 0) {
     const std::string volume = scene.volume("data");
     write_file(volume_path(volume) + "/file", "content");
     std::filesystem::resize_file(volume_path(volume) + "/file", sparse_bytes);
@@ -41,7 +41,7 @@ struct Volume {
 
 TEST_CASE("standard output has the artifacts' paths, or the manifest, and nothing else") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Volume volume(scene);
   const Ended plain = scene.bba({"backup", volume.container});
   REQUIRE(plain.exit_code == 0);
@@ -55,7 +55,7 @@ TEST_CASE("standard output has the artifacts' paths, or the manifest, and nothin
     CHECK(mode_of(scene.backups() + "/" + name) == 0600);
   }
 
-  Scene other;
+  E2eFixture other;
   // --json, in front of the command, and with nothing to say on stderr.
   const Ended json = run(other.command({"--json", "--quiet", volume.container}));
   REQUIRE(json.exit_code == 0);
@@ -67,7 +67,7 @@ TEST_CASE("standard output has the artifacts' paths, or the manifest, and nothin
 
 TEST_CASE("a live line on a terminal, and none elsewhere") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Volume volume(scene, 1024 * mib);
   const Strings command = scene.command({"backup", volume.container});
   const Ended elsewhere = run(command);
@@ -86,7 +86,7 @@ TEST_CASE("a live line on a terminal, and none elsewhere") {
 
 TEST_CASE("a backup directory where others could write is refused") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Volume volume(scene);
   std::filesystem::create_directory(scene.backups());
   REQUIRE(::chmod(scene.backups().c_str(), 0777) == 0);
@@ -102,7 +102,7 @@ TEST_CASE("a volume of 1 GiB takes no more than 64 MiB of memory") {
   NEEDS_ENGINE();
   for (const std::string compression : {"gzip", "zstd"}) {
     CAPTURE(compression);
-    Scene scene;
+    E2eFixture scene;
     const Volume volume(scene, 1024 * mib);
     const Ended ended = scene.bba({"backup", volume.container, "--compression", compression});
     REQUIRE(ended.exit_code == 0);
@@ -114,14 +114,14 @@ TEST_CASE("a volume of 1 GiB takes no more than 64 MiB of memory") {
 
 TEST_CASE("a dump of 200 MB takes no more than 64 MiB of memory") {
   NEEDS_ENGINE();
-  Scene servers;
+  E2eFixture servers;
   const Server server(servers, "postgres");
   server.query("postgres",
                "CREATE UNLOGGED TABLE filler AS SELECT i, repeat(md5(i::text), 32) AS text "
                "FROM generate_series(1, 210000) AS i");
   for (const std::string compression : {"gzip", "zstd"}) {
     CAPTURE(compression);
-    Scene scene;
+    E2eFixture scene;
     const Ended ended = scene.bba({"backup", server.container(), "--compression", compression});
     REQUIRE(ended.exit_code == 0);
     CHECK(scene.manifest().at("artifacts")[0].at("uncompressed_bytes") > 200'000'000);
@@ -132,7 +132,7 @@ TEST_CASE("a dump of 200 MB takes no more than 64 MiB of memory") {
 
 TEST_CASE("standard error that cannot be written changes no exit code") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Strings nowhere = scene.command({"list"});
   for (const std::string redirection : {"2>/dev/full", "2>&-", "<&- >&- 2>&-"}) {
     CAPTURE(redirection);
@@ -151,7 +151,7 @@ TEST_CASE("standard error that cannot be written changes no exit code") {
 
 TEST_CASE("standard error that nobody reads holds up neither the backup nor its end") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Volume volume(scene, 64 * mib);
   int ends[2];
   REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
@@ -176,7 +176,7 @@ TEST_CASE("signals that were ignored at the start stay ignored: nohup") {
   NEEDS_ENGINE();
   for (const std::string ignore : {"", "trap '' HUP INT; "}) {
     CAPTURE(ignore);
-    Scene scene;
+    E2eFixture scene;
     const Volume volume(scene, 512 * mib);
     Process process(in_shell(scene.command({"backup", volume.container}), "", ignore));
     wait_until("something is owed", 60s, [&] { return !scene.journals().empty(); });
@@ -188,7 +188,7 @@ TEST_CASE("signals that were ignored at the start stay ignored: nohup") {
 
 TEST_CASE("a slip in a command's name is no module, unless there is one") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Ended slip = scene.bba({"verfy", "postgres"});
   CHECK(slip.exit_code == 2);
   CHECK(has(slip.err, "did you mean `verify`? (`backup verfy` for a module of that name)"));
@@ -200,7 +200,7 @@ TEST_CASE("a slip in a command's name is no module, unless there is one") {
 
 TEST_CASE("nothing to recover, and nothing to list") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Ended recovered = scene.bba({"recover", "--json"});
   CHECK(recovered.exit_code == 0);
   CHECK(parse_json(recovered.out) == parse_json(R"({"done": [], "failed": [], "waiting": []})"));

@@ -15,7 +15,7 @@ constexpr const char* image = "bba-fixture/files:1";
 // containers, as others on this engine may be called like them.
 class Platform {
  public:
-  explicit Platform(Scene& scene) : scene_(scene) {
+  explicit Platform(E2eFixture& scene) : scene_(scene) {
     const std::string fixture = std::string(BBA_SOURCE_DIR) + "/fixtures/platform";
     for (const char* each : {"modules", "compose"}) {
       fs::copy(fixture + "/" + each, scene.path(each), fs::copy_options::recursive);
@@ -48,7 +48,7 @@ class Platform {
   }
 
  private:
-  Scene& scene_;
+  E2eFixture& scene_;
   std::map<std::string, std::string> containers_;
 };
 
@@ -64,7 +64,7 @@ Json row_of(const Json& audit, const std::string& module) {
 
 TEST_CASE("minio-init: sidecar-bound, so minio is backed up in its place") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Platform platform(scene);
   const std::string minio = platform.start("minio");
   const Json plan = platform.json({"plan", "minio-init"});
@@ -82,7 +82,7 @@ TEST_CASE("minio-init: sidecar-bound, so minio is backed up in its place") {
 
 TEST_CASE("a module of another host: a warning in the plan, and in the manifest") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Platform platform(scene);
   const std::string kuma = platform.start("uptime-kuma");
   const Json plan = platform.json({"plan", "uptime-kuma"});
@@ -103,7 +103,7 @@ TEST_CASE("a module of another host: a warning in the plan, and in the manifest"
 
 TEST_CASE("one broken stack: a warning with its place for those who do not need it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Platform platform(scene);
   const std::string broken = scene.path("compose/core/compose.yaml");
   write_file(broken, "services:\n  db:\n    volumes: {a: 1}\n");
@@ -119,7 +119,7 @@ TEST_CASE("one broken stack: a warning with its place for those who do not need 
 
 TEST_CASE("audit: the platform's modules, with the containers that are there") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Platform platform(scene);
   const std::string kuma = platform.start("uptime-kuma");
   const std::string vault = platform.start("vault");
@@ -156,7 +156,7 @@ TEST_CASE("audit: the platform's modules, with the containers that are there") {
 
 TEST_CASE("a module id that is a path, empty or has .. is refused by every command") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   fs::create_directory(scene.backups());
   fs::permissions(scene.backups(), fs::perms::owner_all);
   for (const std::string id : {"", "..", "../x", "a/b", "/etc", "a..b"}) {

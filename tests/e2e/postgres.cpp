@@ -33,7 +33,7 @@ bool shell_in(const std::string& container, const std::string& script) {
 
 }  // namespace
 
-Server::Server(Scene& scene, const std::string& what, Kind kind) : kind_(kind) {
+Server::Server(E2eFixture& scene, const std::string& what, Kind kind) : kind_(kind) {
   const std::string variable =
       kind == Kind::bitnami ? "POSTGRESQL_PASSWORD=" : "POSTGRES_PASSWORD=";
   container_ = scene.start(what, {"--env", variable + std::string(password)}, image_of(kind));
@@ -109,7 +109,7 @@ void Server::check_not_disturbed() const {
 }
 
 const Server& shared_server() {
-  static Scene scene;
+  static E2eFixture scene;
   static const Server server = [] {
     Server made(scene, "postgres");
     made.seed();

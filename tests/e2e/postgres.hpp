@@ -15,7 +15,7 @@ enum class Kind { official, official_17, bitnami, peer };
 class Server {
  public:
   // Ready for connections, and empty.
-  Server(Scene& scene, const std::string& what, Kind kind = Kind::official);
+  Server(E2eFixture& scene, const std::string& what, Kind kind = Kind::official);
 
   const std::string& container() const { return container_; }
   Kind kind() const { return kind_; }

@@ -5,7 +5,7 @@ using namespace e2e;
 
 TEST_CASE("A, PostgreSQL 17: backed up, verified, and restored by hand into a second one") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server server(scene, "postgres", Kind::official_17);
   server.seed();
   const std::string before = server.dump();

@@ -8,7 +8,7 @@ using namespace e2e;
 namespace {
 
 // Backs the server up, restores the set into a fresh one of the same image, and compares.
-void check_round_trip(Scene& scene, const Server& server, const Strings& options) {
+void check_round_trip(E2eFixture& scene, const Server& server, const Strings& options) {
   const std::string before = server.dump();
   const std::string life = life_of(server.container());
   Strings arguments{"backup", server.container()};
@@ -45,7 +45,7 @@ void check_round_trip(Scene& scene, const Server& server, const Strings& options
 }
 
 void check_fails(const Server& server, int exit_code, const Strings& said) {
-  Scene scene;
+  E2eFixture scene;
   const std::string life = life_of(server.container());
   const Ended ended = scene.bba({"backup", server.container()});
   INFO(ended.err);
@@ -64,19 +64,19 @@ void check_fails(const Server& server, int exit_code, const Strings& said) {
 
 TEST_CASE("A, an official-like server: backed up, and restored by hand into a second one") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   check_round_trip(scene, shared_server(), {});
 }
 
 TEST_CASE("A, the same with zstd") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   check_round_trip(scene, shared_server(), {"--compression", "zstd"});
 }
 
 TEST_CASE("A, a Bitnami-like server: a password for every connection, programs out of PATH") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server server(scene, "bitnami-postgres", Kind::bitnami);
   server.seed();
   check_round_trip(scene, server, {});
@@ -84,7 +84,7 @@ TEST_CASE("A, a Bitnami-like server: a password for every connection, programs o
 
 TEST_CASE("A, peer authentication: only the container's user postgres gets in") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server server(scene, "peer-postgres", Kind::peer);
   server.seed();
   check_round_trip(scene, server, {});
@@ -92,7 +92,7 @@ TEST_CASE("A, peer authentication: only the container's user postgres gets in") 
 
 TEST_CASE("A, a password that the container's environment has no more: exit 6, or the operator's") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server server(scene, "bitnami-postgres", Kind::bitnami);
   server.query("postgres", "ALTER ROLE postgres PASSWORD 'another'");
   check_fails(server, 6,
@@ -120,7 +120,7 @@ TEST_CASE("A, a password that the container's environment has no more: exit 6, o
 
 TEST_CASE("A, the server is down in a container that runs: exit 6, with the first refusal") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   // The server is a child of the container's first process, which outlives it.
   const std::string container =
       scene.start("down-postgres", {"--env", "POSTGRES_PASSWORD=" + std::string(password)},
@@ -213,7 +213,7 @@ TEST_CASE("A, a dump that ends in rows which look like the end marker: exit 6") 
 TEST_CASE("A, the backup directory's file system is full: exit 8") {
   NEEDS_ENGINE();
   const Server& server = shared_server();
-  Scene scene;
+  E2eFixture scene;
   scene.small_backup_directory("256k");
   const std::string life = life_of(server.container());
   const Ended ended = scene.bba({"backup", server.container()});
@@ -227,7 +227,7 @@ TEST_CASE("A, the backup directory's file system is full: exit 8") {
 
 TEST_CASE("A, a container that is stopped or paused: exit 4, with the way out, and it stays so") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string stopped = scene.create("stopped-postgres", {}, "bba-fixture/postgres:15");
   const Ended created = scene.bba({"backup", stopped});
   CHECK(created.exit_code == 4);
@@ -245,7 +245,7 @@ TEST_CASE("A, a container that is stopped or paused: exit 4, with the way out, a
 
 TEST_CASE("A, the password is in no output, no manifest and no argv") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const EventLog log({server.container()});
   const std::string secret(password);
@@ -265,7 +265,7 @@ TEST_CASE("A, the password is in no output, no manifest and no argv") {
 
 TEST_CASE("A, plan changes nothing, and its request is what backup then asks for") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Server& server = shared_server();
   const std::string life = life_of(server.container());
   const EventLog plan_log({server.container()});

@@ -39,7 +39,7 @@ bool is_valkey(const RedisSetup& setup) {
 
 }  // namespace
 
-RedisServer::RedisServer(Scene& scene, const std::string& what, RedisSetup setup)
+RedisServer::RedisServer(E2eFixture& scene, const std::string& what, RedisSetup setup)
     : setup_(std::move(setup)) {
   Strings arguments{"--enable-debug-command", "local", "--save", ""};
   arguments.insert(arguments.end(), setup_.arguments.begin(), setup_.arguments.end());

@@ -21,7 +21,7 @@ struct RedisSetup {
 class RedisServer {
  public:
   // Ready for commands, and empty. It saves only when it is asked to.
-  RedisServer(Scene& scene, const std::string& what, RedisSetup setup = {});
+  RedisServer(E2eFixture& scene, const std::string& what, RedisSetup setup = {});
 
   const std::string& container() const { return container_; }
   const RedisSetup& setup() const { return setup_; }

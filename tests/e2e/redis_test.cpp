@@ -40,7 +40,7 @@ const Json& artifact_of(const Json& manifest) {
   return manifest.at("artifacts").at(0);
 }
 
-Strings entries_of(const Scene& scene, const Json& manifest) {
+Strings entries_of(const E2eFixture& scene, const Json& manifest) {
   const std::string file =
       scene.backups() + "/" + artifact_of(manifest).at("file").get<std::string>();
   const Ended listing = run({"tar", "-tzf", file});
@@ -66,7 +66,7 @@ void check_keyspace(const Json& manifest, const Json& keyspace) {
 }
 
 // Whatever a run said, it did not say the password.
-void check_keeps_secret(const Scene& scene, const Ended& ended) {
+void check_keeps_secret(const E2eFixture& scene, const Ended& ended) {
   CHECK_FALSE(has(ended.out, secret));
   CHECK_FALSE(has(ended.err, secret));
   for (const std::string& name : names_in(scene.backups())) {
@@ -75,7 +75,7 @@ void check_keeps_secret(const Scene& scene, const Ended& ended) {
 }
 
 // A backup of what the server has saved for it. It goes on undisturbed.
-Json check_saved(const Scene& scene, const RedisServer& server, const Strings& options = {},
+Json check_saved(const E2eFixture& scene, const RedisServer& server, const Strings& options = {},
                  const Setting& setting = {}) {
   const std::string life = life_of(server.container());
   const Json keyspace = server.keyspace();
@@ -99,8 +99,8 @@ Json check_saved(const Scene& scene, const RedisServer& server, const Strings& o
 }
 
 // The same, by the server's own means and nothing else, and nobody stands still.
-Json check_saved_live(const Scene& scene, const RedisServer& server, const Strings& options = {},
-                      const Setting& setting = {}) {
+Json check_saved_live(const E2eFixture& scene, const RedisServer& server,
+                      const Strings& options = {}, const Setting& setting = {}) {
   Json manifest = check_saved(scene, server, options, setting);
   CHECK(manifest.at("strategy") == "BGSAVE, then the data directory");
   CHECK(manifest.at("fallback").is_null());
@@ -110,10 +110,13 @@ Json check_saved_live(const Scene& scene, const RedisServer& server, const Strin
 }
 
 // A second server gets what the manifest says, as it says it, and has the same keys.
-void check_restores(Scene& scene, const RedisServer& server) {
+void check_restores(E2eFixture& scene, const RedisServer& server,
+                    std::map<std::string, std::string> environment = {}) {
   const RedisServer second(scene, "second", server.setup());
   REQUIRE(second.keyspace().empty());
-  const Ended restored = scene.restore_by_hand(second.container());
+  // The target is asked whether it keeps an append-only file.
+  if (!server.setup().password.empty()) environment["REDISCLI_AUTH"] = server.setup().password;
+  const Ended restored = scene.restore_by_hand(second.container(), environment);
   INFO(restored.err);
   REQUIRE(restored.exit_code == 0);
   second.wait_until_ready();
@@ -122,7 +125,7 @@ void check_restores(Scene& scene, const RedisServer& server) {
 }
 
 // A backup without a save: the files, held still, and the reason in the manifest and on the screen.
-Json check_files(const Scene& scene, const std::string& container, const Strings& reason,
+Json check_files(const E2eFixture& scene, const std::string& container, const Strings& reason,
                  const Setting& setting = {}) {
   const std::string life = life_of(container);
   const Ended ended = scene.bba({"backup", container}, setting);
@@ -162,7 +165,7 @@ void check_was_paused(const Json& manifest, const Strings& containers) {
   CHECK(names == containers);
 }
 
-void check_fails(const Scene& scene, const Ended& ended, int exit_code, const Strings& said) {
+void check_fails(const E2eFixture& scene, const Ended& ended, int exit_code, const Strings& said) {
   INFO(ended.err);
   CHECK(ended.exit_code == exit_code);
   CHECK(ended.out.empty());
@@ -181,7 +184,7 @@ std::string data_of(const std::string& container) {
 }
 
 // A server whose save takes longer than any case.
-RedisServer busy_server(Scene& scene, const RedisSetup& setup = {}) {
+RedisServer busy_server(E2eFixture& scene, const RedisSetup& setup = {}) {
   RedisServer server(scene, "redis", setup);
   server.seed();
   server.slow_saves(100ms);
@@ -190,7 +193,7 @@ RedisServer busy_server(Scene& scene, const RedisSetup& setup = {}) {
 
 // An append-only server whose archive takes a while, caught while the engine reads.
 struct Half {
-  explicit Half(Scene& scene) : server(scene, "redis", with_arguments(with_append_only)) {
+  explicit Half(E2eFixture& scene) : server(scene, "redis", with_arguments(with_append_only)) {
     server.seed();
     const std::string file = data_of(server.container()) + "/large.bin";
     write_file(file, "");
@@ -213,7 +216,7 @@ struct Half {
 
 TEST_CASE("B, a password on the command line: saved, archived live, and restored by hand") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis", with_password());
   server.seed();
   write_file(data_of(server.container()) + "/temp-4711.rdb", "half of an RDB");
@@ -228,7 +231,7 @@ TEST_CASE("B, a password on the command line: saved, archived live, and restored
 
 TEST_CASE("B, Valkey without any password, and zstd: saved, archived, and restored by hand") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   RedisSetup setup;
   setup.image = "bba-fixture/valkey:8";
   const RedisServer server(scene, "valkey", setup);
@@ -241,7 +244,7 @@ TEST_CASE("B, Valkey without any password, and zstd: saved, archived, and restor
 
 TEST_CASE("B, no volume at the server's directory: archived from inside, and restored by hand") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   RedisSetup setup;
   setup.image = "bba-fixture/novolume/redis:7";
   setup.arguments = {"--dbfilename", "cache.rdb"};
@@ -255,7 +258,7 @@ TEST_CASE("B, no volume at the server's directory: archived from inside, and res
 
 TEST_CASE("B, an append-only file: paused while it is read, and restored by hand") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   RedisSetup setup = with_password();
   setup.arguments.insert(setup.arguments.end(), with_append_only.begin(), with_append_only.end());
   const RedisServer server(scene, "redis", setup);
@@ -287,7 +290,7 @@ TEST_CASE("B, an append-only file: paused while it is read, and restored by hand
 
 TEST_CASE("B, plan's requests are the backup's, in their order, and no other") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis", with_arguments(with_append_only));
   server.seed();
   // The engine's events, said as requests; what is asked again and again once.
@@ -336,7 +339,7 @@ TEST_CASE("B, plan's requests are the backup's, in their order, and no other") {
 
 TEST_CASE("B, the password in the container's REDIS_PASSWORD") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   RedisSetup setup;
   setup.password = secret;
   setup.options = {"--env", "REDIS_PASSWORD=" + secret};
@@ -348,7 +351,7 @@ TEST_CASE("B, the password in the container's REDIS_PASSWORD") {
 
 TEST_CASE("B, the password in the file that the container's REDIS_PASSWORD_FILE names") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   write_file(scene.path("password"), secret + "\n");
   RedisSetup setup;
   setup.password = secret;
@@ -363,7 +366,7 @@ TEST_CASE("B, the password in the file that the container's REDIS_PASSWORD_FILE 
 
 TEST_CASE("B, a password that only the operator knows: without, with a wrong one, and with it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   write_file(scene.path("redis.conf"), "requirepass " + secret + "\nsave \"\"\n");
   RedisSetup setup;
   setup.password = secret;
@@ -392,14 +395,14 @@ TEST_CASE("B, a password that only the operator knows: without, with a wrong one
   CHECK(scene.manifest().at("class") == "E");
   for (const std::string variable : {"REDISCLI_AUTH", "REDIS_PASSWORD"}) {
     CAPTURE(variable);
-    const Scene other;
+    const E2eFixture other;
     check_saved_live(other, server, {}, with_environment({{variable, secret}}));
   }
 }
 
 TEST_CASE("B, an ACL user that the configuration names, allowed no more than a backup needs") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   RedisSetup setup = with_password();
   setup.password = "another, of the default user";
   setup.arguments = {"--requirepass", setup.password, "--user",  "keeper",     "on",
@@ -417,7 +420,7 @@ TEST_CASE("B, an ACL user that may ask but not save, or not even ask: exit 6") {
   NEEDS_ENGINE();
   for (const std::string& allowed : Strings{"+info", "+bgsave"}) {
     CAPTURE(allowed);
-    Scene scene;
+    E2eFixture scene;
     RedisSetup setup;
     setup.password = "another, of the default user";
     setup.arguments = {"--requirepass", setup.password, "--user", "keeper", "on",
@@ -436,7 +439,7 @@ TEST_CASE("B, an ACL user that may ask but not save, or not even ask: exit 6") {
 
 TEST_CASE("B, the password is in no output, no event, and no process's command line") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis", with_password());
   server.seed();
   const EventLog log({server.container()});
@@ -469,7 +472,7 @@ TEST_CASE("B, the password is in no output, no event, and no process's command l
 
 TEST_CASE("B, a save under way already: waited for, and then one of our own") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis");
   server.seed();
   server.slow_saves(2ms);
@@ -491,7 +494,7 @@ TEST_CASE("B, a save under way already: waited for, and then one of our own") {
 
 TEST_CASE("B, an append-only rewrite under way: the save is scheduled, and comes after it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis", with_arguments(with_append_only));
   server.seed();
   const Json keyspace = server.keyspace();
@@ -517,7 +520,7 @@ TEST_CASE("B, an append-only rewrite under way: the save is scheduled, and comes
 
 TEST_CASE("B, a server that is written to: its keys before and after the save are noted") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis");
   server.seed();
   server.slow_saves(2ms);
@@ -537,7 +540,7 @@ TEST_CASE("B, a server that is written to: its keys before and after the save ar
 
 TEST_CASE("B, a server that saves by itself meanwhile: the newer RDB, and the keys that it holds") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis");
   server.seed();
   // Read before the RDB.
@@ -575,7 +578,7 @@ TEST_CASE("B, a server that saves by itself meanwhile: the newer RDB, and the ke
 
 TEST_CASE("B, CONFIG is renamed: saved, and the mounted data archived, paused") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis", with_arguments({"--rename-command", "CONFIG", ""}));
   server.seed();
   const Json manifest = check_saved(scene, server);
@@ -583,12 +586,13 @@ TEST_CASE("B, CONFIG is renamed: saved, and the mounted data archived, paused") 
   CHECK(has(manifest.at("fallback"), "CONFIG GET is refused (ERR unknown command 'CONFIG'"));
   CHECK(has(dump_json(manifest.at("warnings")), "CONFIG GET is refused"));
   check_was_paused(manifest, {server.container()});
-  check_restores(scene, server);
+  // It cannot be asked whether it keeps an append-only file: the operator says so.
+  check_restores(scene, server, {{"APPENDFILE", ""}});
 }
 
 TEST_CASE("B, CONFIG is refused, and the RDB is somewhere else: exit 6, and the way out") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   RedisSetup setup;
   setup.image = "bba-fixture/novolume/redis:7";
   const std::string elsewhere = scene.volume("elsewhere");
@@ -606,7 +610,7 @@ TEST_CASE("B, CONFIG is refused, and the RDB is somewhere else: exit 6, and the 
 
 TEST_CASE("B, BGSAVE is refused: the files, paused, and the server's words for it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis", with_arguments({"--rename-command", "BGSAVE", ""}));
   server.seed();
   const std::string life = life_of(server.container());
@@ -626,7 +630,7 @@ TEST_CASE("B, stopped or paused, and neither an RDB nor an append-only file: exi
   NEEDS_ENGINE();
   for (const std::string& state : Strings{"stop", "pause"}) {
     CAPTURE(state);
-    Scene scene;
+    E2eFixture scene;
     const RedisServer server(scene, "redis");
     server.seed();
     write_file(data_of(server.container()) + "/redis.log", "it has other files");
@@ -643,7 +647,7 @@ TEST_CASE("B, stopped or paused, and neither an RDB nor an append-only file: exi
 
 TEST_CASE("B, stopped, with an append-only file and no RDB: the files, and restored by hand") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis", with_arguments(with_append_only));
   server.seed();
   const std::string digest = server.digest();
@@ -661,7 +665,7 @@ TEST_CASE("B, stopped, with an append-only file and no RDB: the files, and resto
 
 TEST_CASE("B, no redis-cli in the container: the files, paused") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis");
   server.seed();
   server.ask({"SAVE"});
@@ -678,7 +682,7 @@ TEST_CASE("B, no redis-cli in the container: the files, paused") {
 
 TEST_CASE("B, the server is down in a container that runs: the files, paused") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const std::string container =
       scene.start("redis", {}, "bba-fixture/redis:7", {"sh", "-c", "while :; do sleep 1; done"});
   write_file(data_of(container) + "/appendonly.aof", "old");
@@ -694,7 +698,7 @@ TEST_CASE(
   const Strings states{"stopped", "paused"};
   for (const std::string& state : states) {
     CAPTURE(state);
-    Scene scene;
+    E2eFixture scene;
     const RedisServer server(scene, "redis");
     server.seed();
     server.ask({"SAVE"});
@@ -716,7 +720,7 @@ TEST_CASE(
 
 TEST_CASE("B, the RDB is damaged in the volume: exit 6 names it") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis");
   server.seed();
   server.ask({"SAVE"});
@@ -737,7 +741,7 @@ TEST_CASE("B, the RDB is damaged in the volume: exit 6 names it") {
 
 TEST_CASE("B, the container is killed during the save: exit 6, and nothing is left") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server = busy_server(scene);
   Process run = scene.begin({"backup", server.container()});
   server.saver();
@@ -747,7 +751,7 @@ TEST_CASE("B, the container is killed during the save: exit 6, and nothing is le
 
 TEST_CASE("B, the save fails: exit 6, and the server goes on") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server = busy_server(scene);
   const std::string life = life_of(server.container());
   Process run = scene.begin({"backup", server.container()});
@@ -759,7 +763,7 @@ TEST_CASE("B, the save fails: exit 6, and the server goes on") {
 
 TEST_CASE("B, SIGTERM and a time limit during the save: 143, 124, and the server goes on") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server = busy_server(scene);
   const std::string life = life_of(server.container());
   {
@@ -775,7 +779,7 @@ TEST_CASE("B, SIGTERM and a time limit during the save: 143, 124, and the server
 
 TEST_CASE("B, SIGKILL during the save: nothing is left, the server goes on, and so do we") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis");
   server.seed();
   server.slow_saves(2ms);
@@ -802,7 +806,7 @@ TEST_CASE("B, SIGKILL during the save: nothing is left, the server goes on, and 
 
 TEST_CASE("B, a server that is frozen: a time limit, exit 124, and no client stays inside") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis");
   const pid_t first = first_process_of(server.container());
   REQUIRE(::kill(first, SIGSTOP) == 0);
@@ -818,7 +822,7 @@ TEST_CASE("B, a server that is frozen: a time limit, exit 124, and no client sta
 
 TEST_CASE("B, SIGTERM while the append-only file is read: 143, and it runs again") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Half half(scene);
   half.run->signal(SIGTERM);
   check_fails(scene, half.run->wait(10s), 143, {});
@@ -827,7 +831,7 @@ TEST_CASE("B, SIGTERM while the append-only file is read: 143, and it runs again
 
 TEST_CASE("B, SIGKILL while the append-only file is read: it runs again within two seconds") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   Half half(scene);
   half.run->signal(SIGKILL);
   const auto took = wait_until("the container runs again", 2000ms,
@@ -841,7 +845,7 @@ TEST_CASE("B, SIGKILL while the append-only file is read: it runs again within t
 
 TEST_CASE("B, the backup directory's file system is full: exit 8, and nothing stays paused") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   scene.small_backup_directory("64k");
   const RedisServer server(scene, "redis", with_arguments(with_append_only));
   server.seed_noise(200);
@@ -854,7 +858,7 @@ TEST_CASE("B, the backup directory's file system is full: exit 8, and nothing st
 
 TEST_CASE("B, two runs at once: one module, exit 9; two modules, both whole") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const RedisServer server(scene, "redis");
   const RedisServer other(scene, "redis");
   for (const RedisServer* one : {&server, &other}) {

@@ -46,7 +46,7 @@ struct Way {
 
 }  // namespace
 
-Relay::Relay(const Scene& scene)
+Relay::Relay(const E2eFixture& scene)
     : scene_(scene),
       path_(scene.path("relay.sock")),
       listener_(new_socket()),

@@ -14,7 +14,7 @@ namespace e2e {
 
 class Relay {
  public:
-  explicit Relay(const Scene& scene);
+  explicit Relay(const E2eFixture& scene);
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
   ~Relay();
@@ -39,7 +39,7 @@ class Relay {
   void accept_all();
   void pass(const Fd& client);
 
-  const Scene& scene_;
+  const E2eFixture& scene_;
   std::string path_;
   Fd listener_, quit_;
   std::mutex mutex_;

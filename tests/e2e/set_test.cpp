@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
 
-void module_yaml(const Scene& scene, const std::string& id, const std::string& runtime,
+void module_yaml(const E2eFixture& scene, const std::string& id, const std::string& runtime,
                  const std::string& references = "") {
   fs::create_directories(scene.path("modules/" + id));
   write_file(scene.path("modules/" + id + "/module.yaml"),
@@ -25,7 +25,8 @@ void module_yaml(const Scene& scene, const std::string& id, const std::string& r
 
 // A stateful module in a container of its name, with one file of that size.
 struct Part {
-  Part(Scene& scene, const std::string& what, std::uint64_t size) : volume(scene.volume(what)) {
+  Part(E2eFixture& scene, const std::string& what, std::uint64_t size)
+      : volume(scene.volume(what)) {
     file = volume_path(volume) + "/data.bin";
     write_file(file, std::string(std::min<std::uint64_t>(size, 4096), 'x'));
     fs::resize_file(file, size);
@@ -37,12 +38,12 @@ struct Part {
 };
 
 // A module that runs once, and whose data is in two others.
-std::string put_sidecar(const Scene& scene, const Part& one, const Part& two) {
+std::string put_sidecar(const E2eFixture& scene, const Part& one, const Part& two) {
   module_yaml(scene, "init", "statefulness: sidecar-bound", one.id + ", " + two.id);
   return "init";
 }
 
-std::map<std::string, Json> manifests(const Scene& scene) {
+std::map<std::string, Json> manifests(const E2eFixture& scene) {
   std::map<std::string, Json> all;
   for (const std::string& name : names_in(scene.backups())) {
     if (name.ends_with(".manifest.json")) {
@@ -57,7 +58,7 @@ std::map<std::string, Json> manifests(const Scene& scene) {
 TEST_CASE(
     "a sidecar-bound module: its companions are one set, and each manifest names the others") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Part one(scene, "one", 9'000);
   const Part two(scene, "two", 20'000);
   const std::string init = put_sidecar(scene, one, two);
@@ -100,7 +101,7 @@ TEST_CASE(
 
 TEST_CASE("a set whose second member fails leaves nothing of the first") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Part one(scene, "one", 9'000);
   const Part two(scene, "two", 64 << 20);
   const std::string init = put_sidecar(scene, one, two);
@@ -143,7 +144,7 @@ TEST_CASE("a set whose second member fails leaves nothing of the first") {
 
 TEST_CASE("two modules by name: a set each, and what was done stays where the second fails") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Part one(scene, "one", 9'000);
   const Part two(scene, "two", 20'000);
   const Ended both = scene.bba({"backup", two.id, one.id});
@@ -163,7 +164,7 @@ TEST_CASE("two modules by name: a set each, and what was done stays where the se
 
 TEST_CASE("stateless: refused with the way out, which --class is") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Part web(scene, "web", 9'000);
   module_yaml(scene, web.id, "statefulness: stateless");
   for (const char* command : {"backup", "plan"}) {
@@ -179,7 +180,7 @@ TEST_CASE("stateless: refused with the way out, which --class is") {
 
 TEST_CASE("a limit on the size of files is a write error: exit 8, and nothing is left or paused") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const Part one(scene, "one", 4 << 20);
   Strings command = scene.command({"backup", one.id});
   command.insert(command.begin(), {"sh", "-c", "ulimit -f 1; exec \"$@\"", "sh"});

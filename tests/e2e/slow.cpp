@@ -4,7 +4,7 @@
 
 namespace e2e {
 
-Slow::Slow(Scene& scene, std::uint64_t bytes, const Strings& options)
+SlowContainer::SlowContainer(E2eFixture& scene, std::uint64_t bytes, const Strings& options)
     : volume_(scene.volume("data")), file_(volume_path(volume_) + "/big.bin") {
   write_file(file_, "");
   std::filesystem::resize_file(file_, bytes);
@@ -14,7 +14,7 @@ Slow::Slow(Scene& scene, std::uint64_t bytes, const Strings& options)
   life_ = life_of(container_);
 }
 
-Process Slow::half_way(const Strings& command) const {
+Process SlowContainer::half_way(const Strings& command) const {
   Process run(command);
   wait_until("the engine reads the large file", 30s,
              [&] { return read_position(file_).value_or(0) > 0; });

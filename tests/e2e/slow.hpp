@@ -5,10 +5,11 @@
 
 namespace e2e {
 
-class Slow {
+class SlowContainer {
  public:
   // With a volume at /data that holds one sparse file of `bytes`.
-  explicit Slow(Scene& scene, std::uint64_t bytes = 512 << 20, const Strings& options = {});
+  explicit SlowContainer(E2eFixture& scene, std::uint64_t bytes = 512 << 20,
+                         const Strings& options = {});
 
   const std::string& container() const { return container_; }
   const std::string& volume() const { return volume_; }

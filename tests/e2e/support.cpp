@@ -437,14 +437,14 @@ Strings EventLog::events() const {
 
 // --- a case --------------------------------------------------------------------------------------
 
-Scene::Scene() {
+E2eFixture::E2eFixture() {
   std::string form = "/tmp/bba-e2e-XXXXXX";
   if (::mkdtemp(form.data()) == nullptr) throw failed_call("mkdtemp");
   root_ = form;
   write_file(path("default.yaml"), "");
 }
 
-Scene::~Scene() {
+E2eFixture::~E2eFixture() {
   try {
     if (!containers_.empty()) {
       Strings arguments{"rm", "--force", "--volumes"};
@@ -460,18 +460,19 @@ Scene::~Scene() {
   fs::remove_all(root_, ignored);
 }
 
-std::string Scene::name(const std::string& what) {
+std::string E2eFixture::name(const std::string& what) {
   static std::atomic<int> count{0};
   return fmt::format("e2e-{}-{}-{}", ::getpid(), ++count, what);
 }
 
-std::string Scene::volume(const std::string& what) {
+std::string E2eFixture::volume(const std::string& what) {
   volumes_.push_back(name(what));
   return docker({"volume", "create", "--label", "bba.fixture=1", volumes_.back()});
 }
 
-std::string Scene::make(const std::string& verb, const std::string& what, const Strings& options,
-                        const std::string& image, const Strings& command) {
+std::string E2eFixture::make(const std::string& verb, const std::string& what,
+                             const Strings& options, const std::string& image,
+                             const Strings& command) {
   containers_.push_back(name(what));
   Strings arguments{verb};
   if (verb == "run") arguments.emplace_back("--detach");
@@ -484,17 +485,17 @@ std::string Scene::make(const std::string& verb, const std::string& what, const 
   return containers_.back();
 }
 
-std::string Scene::start(const std::string& what, const Strings& options, const std::string& image,
-                         const Strings& command) {
+std::string E2eFixture::start(const std::string& what, const Strings& options,
+                              const std::string& image, const Strings& command) {
   return make("run", what, options, image, command);
 }
 
-std::string Scene::create(const std::string& what, const Strings& options, const std::string& image,
-                          const Strings& command) {
+std::string E2eFixture::create(const std::string& what, const Strings& options,
+                               const std::string& image, const Strings& command) {
   return make("create", what, options, image, command);
 }
 
-void Scene::small_backup_directory(const std::string& size) {
+void E2eFixture::small_backup_directory(const std::string& size) {
   fs::create_directory(backups());
   const std::string options = "mode=0700,size=" + size;
   if (::mount("e2e", backups().c_str(), "tmpfs", 0, options.c_str()) != 0) {
@@ -503,7 +504,7 @@ void Scene::small_backup_directory(const std::string& size) {
   mounted_ = true;
 }
 
-Strings Scene::command(const Strings& arguments) const {
+Strings E2eFixture::command(const Strings& arguments) const {
   Strings argv{environment_value("BBA_TEST_BINARY"),
                "--host",
                host(),
@@ -523,11 +524,11 @@ Strings Scene::command(const Strings& arguments) const {
   return argv;
 }
 
-Ended Scene::bba(const Strings& arguments, const Setting& setting) const {
+Ended E2eFixture::bba(const Strings& arguments, const Setting& setting) const {
   return run(command(arguments), setting);
 }
 
-Json Scene::manifest() const {
+Json E2eFixture::manifest() const {
   std::optional<Json> manifest;
   for (const std::string& name : names_in(backups())) {
     if (!name.ends_with(".manifest.json")) continue;
@@ -538,8 +539,8 @@ Json Scene::manifest() const {
   return *manifest;
 }
 
-Ended Scene::restore_by_hand(const std::string& target,
-                             const std::map<std::string, std::string>& environment) const {
+Ended E2eFixture::restore_by_hand(const std::string& target,
+                                  const std::map<std::string, std::string>& environment) const {
   Setting setting;
   setting.environment = environment;
   setting.environment["TARGET"] = target;
@@ -558,7 +559,7 @@ Ended Scene::restore_by_hand(const std::string& target,
   return run({"sh", path("restore.sh")}, setting);
 }
 
-Strings Scene::journals() const {
+Strings E2eFixture::journals() const {
   Strings journals;
   for (const std::string& name : names_in(state())) {
     if (name.ends_with(".journal")) journals.push_back(name);
@@ -566,7 +567,7 @@ Strings Scene::journals() const {
   return journals;
 }
 
-std::optional<pid_t> Scene::guard() const {
+std::optional<pid_t> E2eFixture::guard() const {
   for (const pid_t pid : processes()) {
     const Strings argv = argv_of(pid);
     if (argv.size() > 2 && argv[1] == "__guard" && argv[2] == state()) return pid;
@@ -574,12 +575,12 @@ std::optional<pid_t> Scene::guard() const {
   return std::nullopt;
 }
 
-void Scene::wait_for_guard_to_end() const {
+void E2eFixture::wait_for_guard_to_end() const {
   // It may wait for an engine that is slow, and then says nothing meanwhile.
   wait_until("the guard ends", 60s, [&] { return !guard(); });
 }
 
-void Scene::check_nothing_left() const {
+void E2eFixture::check_nothing_left() const {
   CHECK(names_in(backups()) == Strings{});
   CHECK(journals() == Strings{});
 }

@@ -137,12 +137,12 @@ class EventLog {
 
 // A platform root with its own backups and state, and the containers and volumes of a case. All of
 // it is removed at the end.
-class Scene {
+class E2eFixture {
  public:
-  Scene();
-  Scene(const Scene&) = delete;
-  Scene& operator=(const Scene&) = delete;
-  ~Scene();
+  E2eFixture();
+  E2eFixture(const E2eFixture&) = delete;
+  E2eFixture& operator=(const E2eFixture&) = delete;
+  ~E2eFixture();
 
   // A name that nobody else has; as a container's it is its module id too.
   std::string name(const std::string& what);

@@ -2,7 +2,7 @@
 
 namespace e2e {
 
-VaultServer::VaultServer(Scene& scene, const std::string& what, const std::string& image,
+VaultServer::VaultServer(E2eFixture& scene, const std::string& what, const std::string& image,
                          const std::string& storage, const Strings& options)
     : container_(scene.name(what)), program_(image.starts_with("openbao") ? "bao" : "vault") {
   scene.adopt(container_);
@@ -50,7 +50,7 @@ std::string VaultServer::content() const {
 }
 
 const VaultServer& shared_vault() {
-  static Scene scene;
+  static E2eFixture scene;
   static const VaultServer server(scene, "vault");
   return server;
 }

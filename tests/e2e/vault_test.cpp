@@ -15,7 +15,7 @@ constexpr const char* save = "operator raft snapshot save";
 // Backs the server up and restores the snapshot into a fresh one of the same image.
 void check_round_trip(const VaultServer& server, const std::string& image,
                       const std::map<std::string, std::string>& environment) {
-  Scene scene;
+  E2eFixture scene;
   const std::string life = life_of(server.container());
   const Ended ended = scene.bba({"backup", server.container()}, with(environment));
   INFO(ended.err);
@@ -46,7 +46,18 @@ void check_round_trip(const VaultServer& server, const std::string& image,
 
   const VaultServer second(scene, "second-vault", image);
   REQUIRE(second.content() != server.content());
-  const Ended restored = scene.restore_by_hand(second.container(), second.with_token());
+  // Another cluster takes it only on the operator's word.
+  const Ended refused = scene.restore_by_hand(second.container(), second.with_token());
+  CHECK(refused.exit_code == 1);
+  CHECK(has(refused.err, "is another cluster than the one that was backed up"));
+  CHECK(second.content() != server.content());
+  // The same cluster takes it without -force.
+  const Ended again = scene.restore_by_hand(server.container(), server.with_token());
+  INFO(again.err);
+  CHECK(again.exit_code == 0);
+  std::map<std::string, std::string> into_another = second.with_token();
+  into_another["NEW_CLUSTER"] = "yes";
+  const Ended restored = scene.restore_by_hand(second.container(), into_another);
   INFO(restored.err);
   REQUIRE(restored.exit_code == 0);
   // It is the first one now: its own key opens nothing any more.
@@ -63,7 +74,7 @@ void check_round_trip(const VaultServer& server, const std::string& image,
 // A run that must fail and leave nothing.
 Ended check_fails(const VaultServer& server, const std::map<std::string, std::string>& environment,
                   int exit_code, const Strings& said) {
-  Scene scene;
+  E2eFixture scene;
   const std::string life = life_of(server.container());
   const Ended ended = scene.bba({"backup", server.container()}, with(environment));
   INFO(ended.err);
@@ -83,7 +94,7 @@ Ended check_fails(const VaultServer& server, const std::map<std::string, std::st
 void check_files_instead(const std::string& container,
                          const std::map<std::string, std::string>& environment,
                          const std::string& why, const std::string& mode) {
-  Scene scene;
+  E2eFixture scene;
   const std::string life = life_of(container);
   const Ended ended = scene.bba({"backup", container}, with(environment));
   INFO(ended.err);
@@ -114,7 +125,7 @@ TEST_CASE("C, Vault: a snapshot, and restored by hand into a second one") {
 
 TEST_CASE("C, OpenBao: the same, with the token under its own name") {
   NEEDS_ENGINE();
-  Scene scene;
+  E2eFixture scene;
   const VaultServer server(scene, "openbao", "openbao:2");
   check_round_trip(server, "openbao:2", {{"BAO_TOKEN", server.token()}});
 }
@@ -125,7 +136,7 @@ TEST_CASE("C, the files instead: no token, sealed, storage that is not raft") {
                       "no snapshot, as VAULT_TOKEN is not set in your environment; sudo drops it "
                       "without --preserve-env=VAULT_TOKEN",
                       "pause");
-  Scene scene;
+  E2eFixture scene;
   const VaultServer other(scene, "file-vault", "vault:1", "file");
   check_files_instead(other.container(), other.with_token(),
                       "no snapshot, as its storage is file, not raft", "pause");
@@ -145,7 +156,7 @@ TEST_CASE("C, the files instead: paused already and so it stays, stopped and so 
   CHECK(paused(server.container()));
   docker({"unpause", server.container()});
 
-  Scene scene;
+  E2eFixture scene;
   const std::string stopped = scene.create("stopped-vault", {}, "bba-fixture/vault:1");
   check_files_instead(stopped, server.with_token(), "no snapshot, as the container is created",
                       "stopped");
@@ -209,7 +220,7 @@ TEST_CASE("C, a standby: its hint, followed, leads to the active node") {
   environment["VAULT_ADDR"] = "http://localhost:8200";
   check_fails(server, environment, 6, {"hint: is this node a standby?", setting});
 
-  Scene scene;
+  E2eFixture scene;
   write_file(scene.path("bba.yaml"),
              "modules:\n  " + server.container() + ":\n    env: [VAULT_ADDR]\n");
   const Ended ended = scene.bba({"backup", server.container(), "--config", scene.path("bba.yaml")},
@@ -280,7 +291,7 @@ TEST_CASE("C, half a snapshot and exit code 2: exit 6, with the program's own wo
 TEST_CASE("C, the backup directory's file system is full: exit 8") {
   NEEDS_ENGINE();
   const VaultServer& server = shared_vault();
-  Scene scene;
+  E2eFixture scene;
   scene.small_backup_directory("16k");
   const Ended ended = scene.bba({"backup", server.container()}, with(server.with_token()));
   INFO(ended.err);
@@ -293,14 +304,14 @@ TEST_CASE("C, the backup directory's file system is full: exit 8") {
 
 TEST_CASE("C, killed half way: the run by SIGTERM and SIGKILL, then the container") {
   NEEDS_ENGINE();
-  Scene servers;
+  E2eFixture servers;
   const VaultServer server(servers, "killed-vault");
   const WaitingProgram waiting(server.container(), "vault", "*' snapshot save '*", 20000);
   const std::string life = life_of(server.container());
   ::setenv("VAULT_TOKEN", server.token().c_str(), 1);
   for (const int signal : {SIGTERM, SIGKILL}) {
     CAPTURE(signal);
-    Scene scene;
+    E2eFixture scene;
     Process run = scene.begin({"backup", server.container()});
     waiting.wait_until_half_way(run);
     REQUIRE(runs_in(server.container(), save));
@@ -312,7 +323,7 @@ TEST_CASE("C, killed half way: the run by SIGTERM and SIGKILL, then the containe
     scene.check_nothing_left();
     CHECK(life_of(server.container()) == life);
   }
-  Scene scene;
+  E2eFixture scene;
   Process run = scene.begin({"backup", server.container()});
   waiting.wait_until_half_way(run);
   docker({"kill", server.container()});
@@ -328,7 +339,7 @@ TEST_CASE("C, killed half way: the run by SIGTERM and SIGKILL, then the containe
 TEST_CASE("C, the token is in no output, no manifest and no argv") {
   NEEDS_ENGINE();
   const VaultServer& server = shared_vault();
-  Scene scene;
+  E2eFixture scene;
   const EventLog log({server.container()});
   for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
                                    Strings{"-v", "plan", server.container(), "--json"},
@@ -347,7 +358,7 @@ TEST_CASE("C, the token is in no output, no manifest and no argv") {
 TEST_CASE("C, plan changes nothing, and its request is what backup then asks for") {
   NEEDS_ENGINE();
   const VaultServer& server = shared_vault();
-  Scene scene;
+  E2eFixture scene;
   const Ended planned =
       scene.bba({"plan", server.container(), "--json"}, with(server.with_token()));
   REQUIRE(planned.exit_code == 0);

@@ -23,9 +23,9 @@ class RecordingReporter : public Reporter {
 };
 
 // A directory with backups, proofs and state in it, and the session that works there.
-class World : public SetDirectory {
+class BackupFixture : public SetDirectory {
  public:
-  explicit World(const std::string& socket = "/nonexistent/engine.sock")
+  explicit BackupFixture(const std::string& socket = "/nonexistent/engine.sock")
       : session{settings(), stop, reporter, docker::Engine(socket, {}, &stop)} {}
 
   Stop stop;

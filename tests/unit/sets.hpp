@@ -217,7 +217,7 @@ inline store::Manifest put_set(
   }
   change(manifest);
   write_file(directory.path(store::manifest_name(module, time)),
-             store::sealed_text(store::to_json(manifest)));
+             store::with_checksum(store::to_json(manifest)));
   return manifest;
 }
 

@@ -22,7 +22,7 @@ struct CapturedSet {
 
 // Throws service::Refused where the service refuses and capture.if_refused says what to do
 // instead.
-CapturedSet execute(run::Session& session, run::Debts& debts, const service::Capture& capture,
+CapturedSet execute(run::Session& session, run::Cleanup& cleanup, const service::Capture& capture,
                     const store::OwnedDirectory& directory, pipe::Compression compression,
                     Timestamp started);
 

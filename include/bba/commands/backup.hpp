@@ -19,9 +19,10 @@ struct BackupResult {
 // known not to be in it.
 std::vector<std::string> needs_hand_of(const store::Manifest& manifest);
 
-// Backs up what one wish asks for: a module, or a sidecar-bound module's companions as one set, all
-// or nothing.
-BackupResult backup(run::Session& session, const Wish& wish, pipe::Compression compression);
+// Backs up what one request asks for: a module, or a sidecar-bound module's companions as one set,
+// all or nothing.
+BackupResult backup(run::Session& session, const BackupRequest& request,
+                    pipe::Compression compression);
 
 // Pays what dead runs left, and tells. True where something is left that needs a hand.
 bool recover_first(run::Session& session);

@@ -12,7 +12,7 @@
 namespace bba::commands {
 
 // What the operator asks for, for one module; empty means "as configured".
-struct Wish {
+struct BackupRequest {
   std::string module;
   std::optional<std::string> container;
   std::optional<char> module_class;
@@ -23,9 +23,10 @@ struct Wish {
 // The modules that a backup of `module` must take: itself, or for a sidecar-bound one those that
 // its backup_ref_modules name. Throws Error{config} for an id that is none, a stateless module, a
 // cycle.
-std::vector<std::string> modules_to_back_up(const run::Session& session, const Wish& wish);
+std::vector<std::string> modules_to_back_up(const run::Session& session,
+                                            const BackupRequest& request);
 
-service::Capture make_capture(run::Session& session, const Wish& wish);
+service::Capture make_capture(run::Session& session, const BackupRequest& request);
 
 // About how many bytes the capture will read; nullopt where nobody knows before.
 std::optional<std::uint64_t> expected_bytes(const service::Capture& capture);

@@ -17,7 +17,7 @@ namespace bba::restore {
 
 struct ScratchContext {
   run::Session& session;
-  run::Debts& debts;
+  run::Cleanup& cleanup;
   const store::OwnedDirectory& directory;
   const store::Manifest& manifest;
   const wire::Container& live;  // what the scratch container is a clone of

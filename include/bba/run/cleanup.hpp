@@ -1,5 +1,5 @@
 // What the run owes the world: a container that it paused, an exec that it started, a scratch
-// container. Each debt is in the journal before it is made, and a guard process pays what is left
+// container. Each entry is in the journal before it is made, and a guard process pays what is left
 // of them should this process die, SIGKILL included.
 #pragma once
 
@@ -16,23 +16,23 @@ namespace bba::run {
 // What a container that is stopped is given to end by itself, before the engine kills it.
 inline constexpr std::chrono::seconds stop_grace{30};
 
-// Pays one debt: unpauses, starts, ends the exec, removes. A container that is gone owes nothing.
+// Pays one entry: unpauses, starts, ends the exec, removes. A container that is gone owes nothing.
 // Throws where it cannot be paid now. False where nobody can tell yet: a scratch container that is
 // owed by its name, as nobody saw it made, and is not there. The engine makes it to its end without
 // a client, and shows it last of all, once its image's content is in its volumes.
-bool pay(docker::Engine& engine, const store::JournalEntry& entry);
+bool undo(docker::Engine& engine, const store::JournalEntry& entry);
 
-class Debts {
+class Cleanup {
  public:
-  Debts(const std::string& state_directory, const std::string& host);
-  Debts(const Debts&) = delete;
-  Debts& operator=(const Debts&) = delete;
+  Cleanup(const std::string& state_directory, const std::string& host);
+  Cleanup(const Cleanup&) = delete;
+  Cleanup& operator=(const Cleanup&) = delete;
 
   // Before the deed. The first one starts the guard.
-  void owe(const store::JournalEntry& entry);
+  void record(const store::JournalEntry& entry);
   // After it was undone.
-  void settle(const store::JournalEntry& entry);
-  bool owes(const store::JournalEntry& entry) const;
+  void complete(const store::JournalEntry& entry);
+  bool has(const store::JournalEntry& entry) const;
 
  private:
   std::string state_directory_;
@@ -40,20 +40,20 @@ class Debts {
   bool guarded_ = false;
 };
 
-struct Recovered {
+struct RecoverOutcome {
   std::vector<std::string> done;    // "paused: kuma"
   std::vector<std::string> failed;  // "paused: kuma: no such socket"
   // "scratch: bba-drill-...": not there, and it may still be made. It stays in its journal for the
   // next who looks, for an hour.
   std::vector<std::string> waiting;
 };
-// Pays what dead runs left behind, each debt to the engine that its journal names. `stop` may be
+// Pays what dead runs left behind, each entry to the engine that its journal names. `stop` may be
 // null.
-Recovered pay_leftovers(std::vector<store::Leftover> leftovers, const docker::Limits& limits,
-                        const Stop* stop);
+RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_journals,
+                              const docker::Limits& limits, const Stop* stop);
 // The same for all in the state directory. Where a guard is just paying, waits for it to end, so
 // that nobody takes a container for the operator's own that is about to be unpaused; throws
 // Error{busy} where that takes long.
-Recovered recover(Session& session);
+RecoverOutcome recover(Session& session);
 
 }  // namespace bba::run

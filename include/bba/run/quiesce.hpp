@@ -12,7 +12,7 @@
 
 namespace bba::run {
 
-struct Quieted {
+struct QuiesceOutcome {
   std::vector<store::PausedRecord> records;
   std::vector<std::string> needs_hand;
 };
@@ -20,7 +20,7 @@ struct Quieted {
 // Pauses (or stops) the capture's containers in order, runs `action`, and undoes it in reverse
 // order, also when `action` throws or the run is asked to stop. A container that cannot be released
 // stays in the journal for `recover`, and is in needs_hand.
-Quieted while_quiet(Session& session, Debts& debts, const service::Capture& capture,
-                    const std::function<void()>& action);
+QuiesceOutcome while_quiet(Session& session, Cleanup& cleanup, const service::Capture& capture,
+                           const std::function<void()>& action);
 
 }  // namespace bba::run

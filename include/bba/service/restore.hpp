@@ -84,8 +84,8 @@ class RestoreTarget {
 
 // ---- steps
 
-// What the lines of a script for a shell are made of. Written for a POSIX shell with docker, GNU
-// tar, find and coreutils on the Docker host, run as root in the directory of the artifacts.
+// What the lines of a script for a shell are made of. WriteResult for a POSIX shell with docker,
+// GNU tar, find and coreutils on the Docker host, run as root in the directory of the artifacts.
 struct ShellScript {
   // What has to hold, and be known, before anything is touched.
   std::vector<std::string> conditions;

@@ -15,11 +15,11 @@
 
 namespace bba::store {
 
-enum class Debt { paused, stopped, exec, scratch };
-std::string_view name(Debt debt);
+enum class CleanupKind { paused, stopped, exec, scratch };
+std::string_view name(CleanupKind kind);
 
 struct JournalEntry {
-  Debt debt;
+  CleanupKind kind;
   std::string id;    // container or exec id, scratch container's name
   std::string name;  // for messages
   friend bool operator==(const JournalEntry&, const JournalEntry&) = default;
@@ -31,10 +31,10 @@ class Journal {
   Journal(const std::string& state_directory, const std::string& host);
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
-  ~Journal();  // removes the file where every debt is paid; otherwise it stays for recover
+  ~Journal();  // removes the file where every entry is paid; otherwise it stays for recover
 
-  void owe(const JournalEntry& entry);     // on disk when it returns
-  void settle(const JournalEntry& entry);  // the same; an entry that is not owed is no error
+  void record(const JournalEntry& entry);    // on disk when it returns
+  void complete(const JournalEntry& entry);  // the same; an entry that is not owed is no error
   const std::vector<JournalEntry>& open() const noexcept { return open_; }
   const std::string& path() const noexcept { return path_; }
 
@@ -45,19 +45,19 @@ class Journal {
   std::vector<JournalEntry> open_;
 };
 
-struct Leftover {
+struct AbandonedJournal {
   std::string path;
   std::string host;
-  std::vector<JournalEntry> debts;
-  Fd lock;              // while this lives, no other run is shown the same leftover
-  std::string trouble;  // why it cannot be read: nobody knows then what its run owes
+  std::vector<JournalEntry> entries;
+  Fd lock;              // while this lives, no other run is shown the same journal
+  std::string trouble;  // why it cannot be read: what its run left is then not known
 };
 // Journals whose run is dead and that owe something; those that owe nothing are removed. A torn
 // line (the machine died, or the disk was full, while it was written) is no error, and one journal
 // that cannot be read hides no other. Error{storage} where the directory cannot be read. Into
 // `being_paid` go those of dead runs that somebody else holds: a guard that pays them.
-std::vector<Leftover> leftovers(const std::string& state_directory,
-                                std::vector<std::string>* being_paid = nullptr);
-void forget(const Leftover& leftover);
+std::vector<AbandonedJournal> abandoned_journals(const std::string& state_directory,
+                                                 std::vector<std::string>* being_paid = nullptr);
+void forget(const AbandonedJournal& journal);
 
 }  // namespace bba::store

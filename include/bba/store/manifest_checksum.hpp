@@ -10,8 +10,8 @@
 namespace bba::store {
 
 // The text of a manifest's file, from all that it says but the sum.
-std::string sealed_text(const Json& manifest);
+std::string with_checksum(const Json& manifest);
 // What is wrong with the sum that a manifest's file carries; empty where it fits.
-std::string seal_fault(std::string_view file);
+std::string checksum_error(std::string_view file);
 
 }  // namespace bba::store

@@ -35,11 +35,11 @@ struct ArchiveRules {
 // say. Throws what `stop` does once the end is requested.
 std::optional<std::uint64_t> measure(const ArchiveRules& rules, const Stop& stop);
 // The same for who cannot wait: ends early, not whole, when `go_on` says no.
-struct Measured {
+struct MeasureResult {
   std::uint64_t bytes = 0;
   bool whole = true;
 };
-std::optional<Measured> measure(const ArchiveRules& rules, const std::function<bool()>& go_on);
+std::optional<MeasureResult> measure(const ArchiveRules& rules, const std::function<bool()>& go_on);
 
 // The walk of what belongs to it. `rules` is to outlive it.
 HostWalk walk_of(const ArchiveRules& rules);

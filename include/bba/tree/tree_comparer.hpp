@@ -39,17 +39,17 @@ EntryDigest digest_of_path(std::string_view path);
 // (moby/moby pkg/archive boundTime; 20.10 does so before 1970 and after 2262).
 std::int64_t extracted_mtime(std::int64_t mtime);
 
-class EntryBook {
+class TreeComparer {
  public:
   // `implied_directories`: directories may come back that are not expected, as some tars name only
   // what lies in them.
-  explicit EntryBook(bool implied_directories = false)
+  explicit TreeComparer(bool implied_directories = false)
       : implied_directories_(implied_directories) {}
 
-  void expect(const pipe::TarEntry& entry, const std::string& content_sha256);
+  void add_expected(const pipe::TarEntry& entry, const std::string& content_sha256);
   // Once all are expected, and before the first is met.
   void close();
-  void meet(const pipe::TarEntry& entry, const std::string& content_sha256);
+  void add_actual(const pipe::TarEntry& entry, const std::string& content_sha256);
 
   std::uint64_t entries() const noexcept { return expected_.size(); }
   std::uint64_t content_bytes() const noexcept { return content_bytes_; }

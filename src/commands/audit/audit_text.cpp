@@ -41,7 +41,7 @@ std::string last_backup(const AuditRow& row, const AuditReport& report) {
   return row.last_backup ? age(row.last_backup->time, report.time) : "never";
 }
 
-std::string size_text(const std::optional<tree::Measured>& size) {
+std::string size_text(const std::optional<tree::MeasureResult>& size) {
   if (!size) return "?";
   return (size->whole ? "" : ">") + format_bytes(size->bytes);
 }

@@ -85,7 +85,7 @@ std::string member_fault(const store::OwnedDirectory& directory, const store::Ba
 
 // What is wrong with the manifest as a whole.
 std::string manifest_fault(const store::OwnedDirectory& directory, const store::BackupSet& set) {
-  if (std::string fault = store::seal_fault(set.manifest_text); !fault.empty()) return fault;
+  if (std::string fault = store::checksum_error(set.manifest_text); !fault.empty()) return fault;
   const store::Manifest& manifest = set.manifest;
   const auto parsed = store::parse_name(set.manifest_file);
   if (!parsed || parsed->time != manifest.started || parsed->module != manifest.module) {
@@ -93,6 +93,9 @@ std::string manifest_fault(const store::OwnedDirectory& directory, const store::
                        format_rfc3339(manifest.started));
   }
   if (manifest.finished < manifest.started) return "it ended before it began";
+  if (services::service_by_letter(manifest.module_class.front()) == nullptr) {
+    return fmt::format("this version knows no class {}", manifest.module_class);
+  }
   std::set<std::string> files;
   for (const store::ArtifactRecord& record : manifest.artifacts) {
     if (!files.insert(record.file).second) return fmt::format("it names {} twice", record.file);
@@ -301,7 +304,7 @@ Verification verify_file(run::Session& session, const FileReference& reference) 
     return verification;
   }
   SetVerdict verdict = head_of(*set);
-  verdict.broken = store::seal_fault(set->manifest_text);
+  verdict.broken = store::checksum_error(set->manifest_text);
   verdict.artifacts.push_back(verify_artifact(session, directory, set->manifest, *record));
   // One artifact of several proves no set, but a broken one disproves it.
   if (!verdict.good()) withdraw_proof(session, directory, manifest_file);

@@ -108,7 +108,8 @@ class SnapshotKind : public service::ArtifactKind {
     // "vault operator raft ...": the program that saved it.
     const std::string program = record.source.substr(0, record.source.find(' '));
     std::vector<wire::EnvVar> env = recorded_environment(manifest.facts);
-    const std::string token = program == "bao" ? "BAO_TOKEN" : "VAULT_TOKEN";
+    // bao reads it as well as its own.
+    const std::string token = "VAULT_TOKEN";
     std::erase_if(env, [](const auto& one) { return one.name.ends_with("_TOKEN"); });
     env.insert(env.begin(), {token, ""});
     service::Restore restore;

@@ -28,8 +28,8 @@ using Lines = std::vector<std::string>;
 // A server whose pg_dumpall an engine runs.
 struct Dump {
   FakeEngine fake;
-  World world{fake.socket_path()};
-  run::Debts debts{world.state(), fake.host()};
+  BackupFixture world{fake.socket_path()};
+  run::Cleanup cleanup{world.state(), fake.host()};
   store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
   bba::test::PlainService service;
   bba::test::TextKind kind;
@@ -65,16 +65,16 @@ struct Dump {
                                                                   {"ContainerID", "c0ffee"}})))});
   }
   CapturedSet run(pipe::Compression compression = pipe::Compression::gzip) {
-    return execute(world.session, debts, capture, directory, compression, noon);
+    return execute(world.session, cleanup, capture, directory, compression, noon);
   }
 };
 
 // The newest set of the module is there as its manifest says.
-void check_whole(const World& world, const std::string& module) {
+void check_whole(const BackupFixture& world, const std::string& module) {
   const auto directory = store::OwnedDirectory::open_existing(world.backups());
   const store::Catalogue catalogue = store::read_catalogue(directory, module);
   REQUIRE(catalogue.sets.size() == 1);
-  CHECK(store::seal_fault(read_file(world.path(catalogue.sets[0].manifest_file))) == "");
+  CHECK(store::checksum_error(read_file(world.path(catalogue.sets[0].manifest_file))) == "");
   for (const store::ArtifactRecord& record : catalogue.sets[0].manifest.artifacts) {
     const std::string stored = read_file(world.path(record.file));
     CHECK(sha256_of(stored) == record.sha256);
@@ -94,7 +94,7 @@ TEST_CASE("a dump becomes a set that has no name until it is published, and then
   std::vector<CapturedSet> sets;
   sets.push_back(dump.run());
   CHECK(names_in(dump.world.backups()) == Lines{});
-  CHECK_FALSE(dump.debts.owes({store::Debt::exec, "e1", "pg_dumpall in db-1"}));
+  CHECK_FALSE(dump.cleanup.has({store::CleanupKind::exec, "e1", "pg_dumpall in db-1"}));
 
   const store::Manifest& manifest = sets[0].manifest;
   CHECK(manifest.module == "db");
@@ -124,7 +124,7 @@ TEST_CASE("a clock that is set back while a set is taken does not spoil it") {
   // The run began when the clock was ahead.
   const Timestamp ahead = now() + std::chrono::hours(1);
   std::vector<CapturedSet> sets;
-  sets.push_back(execute(dump.world.session, dump.debts, dump.capture, dump.directory,
+  sets.push_back(execute(dump.world.session, dump.cleanup, dump.capture, dump.directory,
                          pipe::Compression::gzip, ahead));
   CHECK(sets[0].manifest.finished == ahead);
   publish(sets, dump.directory);
@@ -155,7 +155,7 @@ TEST_CASE("what is not proven whole is no set, and nothing is owed for it") {
     CHECK(contains(error.message, "it could not be started"));
     CHECK(contains(error.message, "OCI runtime exec failed: not found"));
   }
-  CHECK_FALSE(dump.debts.owes({store::Debt::exec, "e1", "pg_dumpall in db-1"}));
+  CHECK_FALSE(dump.cleanup.has({store::CleanupKind::exec, "e1", "pg_dumpall in db-1"}));
   CHECK(names_in(dump.world.backups()) == Lines{});
 }
 
@@ -197,17 +197,17 @@ TEST_CASE("where one name of several cannot be had, none is left") {
 }
 
 TEST_CASE("a time limit ends the reading of a directory of this host, files or none") {
-  World world;
-  run::Debts debts(world.state(), "unix:///nonexistent/engine.sock");
+  BackupFixture world;
+  run::Cleanup cleanup(world.state(), "unix:///nonexistent/engine.sock");
   const auto backups = store::OwnedDirectory::open_existing(world.backups());
   const service::Capture capture;
-  const CaptureContext context{world.session, debts, capture, backups, pipe::Compression::gzip};
+  const CaptureContext context{world.session, cleanup, capture, backups, pipe::Compression::gzip};
   const std::string project = world.temp / "project";
   std::filesystem::create_directories(project + "/empty");
   world.stop.set_time_limit(std::chrono::seconds(0));
-  ArtifactTail tail(backups, pipe::Compression::gzip);
+  ArtifactSink sink(backups, pipe::Compression::gzip);
   CHECK(thrown_by([&] {
-          capture_directory(context, {project, {}}, tail, [](std::size_t) {});
+          capture_directory(context, {project, {}}, sink, [](std::size_t) {});
         }).kind == ErrorKind::timeout);
 }
 

@@ -60,7 +60,7 @@ CapturedSet captured(const store::OwnedDirectory& directory, const std::string& 
 }  // namespace
 
 TEST_CASE("no manifest has a name before every artifact of every set has one") {
-  World world;
+  BackupFixture world;
   const auto directory = store::OwnedDirectory::open_existing(world.backups());
   std::vector<CapturedSet> sets;
   sets.push_back(captured(directory, "db"));

@@ -36,8 +36,8 @@ TEST_CASE("output: a reader that takes its time gets everything") {
   std::thread reader(
       [&] { got = read_rest(pipe.reader.get(), 2 << 20, ErrorKind::internal, "pipe"); });
   const Stop stop;
-  CHECK(write_text(pipe.writer.get(), more_than_a_pipe_holds, &stop) == Written::all);
-  CHECK(write_text(pipe.writer.get(), "end", nullptr) == Written::all);
+  CHECK(write_text(pipe.writer.get(), more_than_a_pipe_holds, &stop) == WriteResult::all);
+  CHECK(write_text(pipe.writer.get(), "end", nullptr) == WriteResult::all);
   pipe.writer.reset();
   reader.join();
   CHECK(got == more_than_a_pipe_holds + "end");
@@ -51,7 +51,7 @@ TEST_CASE("output: a request to stop ends the wait for a reader that takes nothi
     while (takes_more(pipe.writer.get())) std::this_thread::yield();
     stop.request(SIGTERM);
   });
-  CHECK(write_text(pipe.writer.get(), more_than_a_pipe_holds, &stop) == Written::stopped);
+  CHECK(write_text(pipe.writer.get(), more_than_a_pipe_holds, &stop) == WriteResult::stopped);
   asks.join();
   CHECK_FALSE(takes_more(pipe.writer.get()));
 }
@@ -59,15 +59,15 @@ TEST_CASE("output: a request to stop ends the wait for a reader that takes nothi
 TEST_CASE("output: what is full, left or closed is an error") {
   std::signal(SIGPIPE, SIG_IGN);
   const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
-  CHECK(write_text(full.get(), "x", nullptr) == Written::failed);
+  CHECK(write_text(full.get(), "x", nullptr) == WriteResult::failed);
   CHECK(errno == ENOSPC);
   Pipe left;
   left.reader.reset();
-  CHECK(write_text(left.writer.get(), "x", nullptr) == Written::failed);
+  CHECK(write_text(left.writer.get(), "x", nullptr) == WriteResult::failed);
   CHECK(errno == EPIPE);
   const int closed = left.writer.get();
   left.writer.reset();
-  CHECK(write_text(closed, "x", nullptr) == Written::failed);
+  CHECK(write_text(closed, "x", nullptr) == WriteResult::failed);
   CHECK(errno == EBADF);
 }
 

@@ -18,19 +18,19 @@ using namespace std::chrono_literals;
 
 constexpr const char* receipt_file = "vault-20261123T120000Z.drill.json";
 
-void put_snapshot(const World& world, Timestamp time = noon) {
+void put_snapshot(const BackupFixture& world, Timestamp time = noon) {
   put_set(world, "vault", time, {{"", snapshot_content()}},
           [](store::Manifest& manifest) { manifest.module_class = "C"; });
 }
 
-bool has_receipt(const World& world) {
+bool has_receipt(const BackupFixture& world) {
   return std::filesystem::exists(world.path(receipt_file));
 }
 
 }  // namespace
 
 TEST_CASE("the receipt says what was compared, and what was not proven") {
-  World world;
+  BackupFixture world;
   put_snapshot(world);
   const Drill done = drill(world.session, {"vault"});
   REQUIRE(done.lines.size() == 1);
@@ -62,7 +62,7 @@ TEST_CASE("the receipt says what was compared, and what was not proven") {
 }
 
 TEST_CASE("a second drill replaces the receipt, whatever stood there") {
-  World world;
+  BackupFixture world;
   put_snapshot(world);
   write_file(world.path(receipt_file), "no receipt at all");
   const Drill done = drill(world.session, {"vault"});
@@ -71,7 +71,7 @@ TEST_CASE("a second drill replaces the receipt, whatever stood there") {
 }
 
 TEST_CASE("a module's newest set, a manifest, an artifact") {
-  World world;
+  BackupFixture world;
   put_snapshot(world);
   put_snapshot(world, noon + 1h);
   const auto drilled = [&](const std::string& reference) {
@@ -90,7 +90,7 @@ TEST_CASE("a module's newest set, a manifest, an artifact") {
 }
 
 TEST_CASE("a reference that means no set") {
-  World world;
+  BackupFixture world;
   put_snapshot(world);
   const auto kind_of = [&](const std::string& reference) {
     return thrown_by([&] { drill(world.session, {reference}); }).kind;
@@ -113,7 +113,7 @@ TEST_CASE("a reference that means no set") {
 }
 
 TEST_CASE("a set that does not pass verify is not drilled, and loses its proof") {
-  World world;
+  BackupFixture world;
   put_snapshot(world);
   drill(world.session, {"vault"});
   const std::string artifact = world.path("vault-20261123T120000Z.snap");
@@ -125,7 +125,7 @@ TEST_CASE("a set that does not pass verify is not drilled, and loses its proof")
 }
 
 TEST_CASE("what needs a container says so where there is no engine") {
-  World world;
+  BackupFixture world;
   put_set(world, "kuma", noon, {{"", tar_content()}});
   const Thrown thrown = thrown_by([&] { drill(world.session, {"kuma"}); });
   CHECK(thrown.kind == ErrorKind::engine);
@@ -133,7 +133,7 @@ TEST_CASE("what needs a container says so where there is no engine") {
 }
 
 TEST_CASE("another run of the module, and a request to stop") {
-  World world;
+  BackupFixture world;
   put_snapshot(world);
   {
     const store::ModuleLock lock(world.state(), "vault");

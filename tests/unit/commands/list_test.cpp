@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 }  // namespace
 
 TEST_CASE("sets are listed by module, newest first, and orphans behind them") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon - 24h, {{"", tar_content(1)}});
   put_set(world, "web", noon, {{"one", tar_content(1)}, {"two", tar_content(2)}});
   put_set(world, "db", noon - 1h, {{"", sql_content()}});
@@ -48,7 +48,7 @@ TEST_CASE("sets are listed by module, newest first, and orphans behind them") {
 }
 
 TEST_CASE("a set that a drill disproved says so, and why, until it is edited") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon, {{"", tar_content()}});
   put_receipt(world, "web", noon, false);
   const Listing listing = list(world.session, "web");
@@ -60,7 +60,7 @@ TEST_CASE("a set that a drill disproved says so, and why, until it is edited") {
 }
 
 TEST_CASE("a fallback, a set that changed and an incomplete one say so, below their row") {
-  World world;
+  BackupFixture world;
   put_set(world, "vault", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
     manifest.fallback = "no snapshot, as it is\nsealed";
     manifest.artifacts[0].found["changed_while_read"] = 3;
@@ -90,7 +90,7 @@ TEST_CASE("a fallback, a set that changed and an incomplete one say so, below th
 }
 
 TEST_CASE("what is missing or of another size is broken at a glance") {
-  World world;
+  BackupFixture world;
   const auto missing = put_set(world, "a", noon, {{"", tar_content()}});
   const auto longer = put_set(world, "b", noon, {{"", tar_content()}});
   std::filesystem::remove(world.path(missing.artifacts[0].file));
@@ -103,7 +103,7 @@ TEST_CASE("what is missing or of another size is broken at a glance") {
 }
 
 TEST_CASE("a set of the future says so, and an empty one divides by nothing") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon, {{"", {"tar", "", tar_content().found}, pipe::Compression::none}});
   const Listing listing = list(world.session, "web");
   CHECK(contains(list_text(listing, noon - 1h), "in the future"));
@@ -111,7 +111,7 @@ TEST_CASE("a set of the future says so, and an empty one divides by nothing") {
 }
 
 TEST_CASE("a directory that is not there and an id that is none are errors") {
-  World world;
+  BackupFixture world;
   CHECK(thrown_by([&] { list(world.session, "a/b"); }).kind == ErrorKind::config);
   world.session.settings.backup_dir = world.temp / "nowhere";
   CHECK(thrown_by([&] { list(world.session, ""); }).kind == ErrorKind::storage);

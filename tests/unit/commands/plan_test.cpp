@@ -21,7 +21,7 @@ using Lines = std::vector<std::string>;
 // An engine with one container, called `kuma`, that has one volume.
 struct PlanWorld {
   FakeEngine fake;
-  World world{fake.socket_path()};
+  BackupFixture world{fake.socket_path()};
 
   // The volume lies at `source` below the world's directory.
   explicit PlanWorld(const std::string& source = "volume") {
@@ -59,19 +59,21 @@ struct PlanWorld {
                                                "}\n  release: {backup_ref_modules: [" +
                                                join(references, ", ") + "]}\n");
   }
-  service::Capture capture(const Wish& wish) { return make_capture(world.session, wish); }
+  service::Capture capture(const BackupRequest& request) {
+    return make_capture(world.session, request);
+  }
   Lines members(const std::string& id, std::optional<char> module_class = {}) {
-    Wish wish;
-    wish.module = id;
-    wish.module_class = module_class;
-    return modules_to_back_up(world.session, wish);
+    BackupRequest request;
+    request.module = id;
+    request.module_class = module_class;
+    return modules_to_back_up(world.session, request);
   }
 };
 
-Wish wish_for(const std::string& module) {
-  Wish wish;
-  wish.module = module;
-  return wish;
+BackupRequest wish_for(const std::string& module) {
+  BackupRequest request;
+  request.module = module;
+  return request;
 }
 
 bool any_has(const Lines& lines, const std::string& part) {
@@ -117,9 +119,9 @@ TEST_CASE("a source that is reached through a link is read where it leads") {
 
 TEST_CASE("paths stand in for the mounts that they do not touch") {
   PlanWorld plan;
-  Wish wish = wish_for("kuma");
-  wish.paths = {"/srv/state"};
-  const Json json = plan_json(plan.capture(wish), plan.world.session);
+  BackupRequest request = wish_for("kuma");
+  request.paths = {"/srv/state"};
+  const Json json = plan_json(plan.capture(request), plan.world.session);
   CHECK(json["mounts"][0]["taken"] == false);
   CHECK(json["mounts"][0]["why"] == "paths are archived instead");
   REQUIRE(json["artifacts"].size() == 1);
@@ -172,7 +174,7 @@ TEST_CASE("one broken compose stack is a warning for a module that is found with
   CHECK(contains(none.hint, "compose/core/compose.yaml:3:1"));
 
   // Who names the container needs no file.
-  Wish named = wish_for("db");
+  BackupRequest named = wish_for("db");
   named.container = "kuma";
   CHECK(plan.capture(named).warnings == Lines{});
   plan.world.session.settings.config.modules["db"].container = "kuma";
@@ -188,7 +190,7 @@ TEST_CASE("a module that lives on another host is a warning") {
   CHECK(plan.capture(wish_for("kuma")).warnings == Lines{});
 }
 
-TEST_CASE("which modules one wish means") {
+TEST_CASE("which modules one request means") {
   PlanWorld plan;
   plan.module("minio", "statefulness: stateful");
   plan.module("db", "statefulness: stateful");
@@ -254,19 +256,19 @@ TEST_CASE("one container is not backed up under the names of several modules") {
   plan.module("app", "statefulness: sidecar-bound", {"db", "cache"});
   plan.module("app2", "statefulness: sidecar-bound", {"db"});
   for (const std::string id : {"db", "cache"}) plan.module(id, "statefulness: stateful");
-  const auto refused = [&](const Wish& wish) {
-    return thrown_by([&] { modules_to_back_up(plan.world.session, wish); });
+  const auto refused = [&](const BackupRequest& request) {
+    return thrown_by([&] { modules_to_back_up(plan.world.session, request); });
   };
-  Wish wish = wish_for("app");
-  CHECK_FALSE(refused(wish).kind.has_value());
-  wish.container = "kuma";
-  CHECK(refused(wish).kind == ErrorKind::usage);
-  CHECK(contains(refused(wish).message, "app is backed up with db, cache"));
-  wish.container.reset();
-  wish.paths = {"/data"};
-  CHECK(refused(wish).kind == ErrorKind::usage);
-  wish.module = "app2";
-  CHECK_FALSE(refused(wish).kind.has_value());
+  BackupRequest request = wish_for("app");
+  CHECK_FALSE(refused(request).kind.has_value());
+  request.container = "kuma";
+  CHECK(refused(request).kind == ErrorKind::usage);
+  CHECK(contains(refused(request).message, "app is backed up with db, cache"));
+  request.container.reset();
+  request.paths = {"/data"};
+  CHECK(refused(request).kind == ErrorKind::usage);
+  request.module = "app2";
+  CHECK_FALSE(refused(request).kind.has_value());
 }
 
 }  // namespace bba::commands

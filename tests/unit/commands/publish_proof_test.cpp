@@ -22,18 +22,18 @@ unsigned mode_of(const std::string& path) {
   return status.st_mode & 07777u;
 }
 
-void publish(World& world, const std::string& manifest) {
+void publish(BackupFixture& world, const std::string& manifest) {
   publish_proof(world.session, store::OwnedDirectory::open_existing(world.backups()), manifest);
 }
 
-std::optional<store::Proof> read(const World& world) {
+std::optional<store::Proof> read(const BackupFixture& world) {
   return store::read_proof(world.proofs(), "web", ::geteuid());
 }
 
 }  // namespace
 
 TEST_CASE("a set that a drill disproved has no proof, until a drill passes") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon, {{"", tar_content()}});
   publish(world, manifest_file);
   REQUIRE(read(world).has_value());
@@ -48,7 +48,7 @@ TEST_CASE("a set that a drill disproved has no proof, until a drill passes") {
 }
 
 TEST_CASE("the proof is of the newest set, and of the directory that backups go to") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon - 1h, {{"", tar_content()}});
   put_set(world, "web", noon, {{"", tar_content()}});
   publish(world, store::manifest_name("web", noon - 1h));
@@ -62,7 +62,7 @@ TEST_CASE("the proof is of the newest set, and of the directory that backups go 
 }
 
 TEST_CASE("a backup that one of the future hides is told of, and the others are not") {
-  World world;
+  BackupFixture world;
   const Timestamp at = now();
   for (const auto ago : {2h, 1h, -1h}) put_set(world, "web", at - ago, {{"", tar_content()}});
   publish(world, store::manifest_name("web", at - 2h));
@@ -77,7 +77,7 @@ TEST_CASE("a backup that one of the future hides is told of, and the others are 
 }
 
 TEST_CASE("a proof is withdrawn for its own set alone") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon, {{"", tar_content()}});
   publish(world, manifest_file);
   const auto directory = store::OwnedDirectory::open_existing(world.backups());
@@ -90,7 +90,7 @@ TEST_CASE("a proof is withdrawn for its own set alone") {
 }
 
 TEST_CASE("a proof that cannot be written is a warning, not a failure") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon, {{"", tar_content()}});
   SUBCASE("the directory's place is taken") {
     write_file(world.proofs(), "a file");
@@ -105,7 +105,7 @@ TEST_CASE("a proof that cannot be written is a warning, not a failure") {
 }
 
 TEST_CASE("a proof of an older version can be replaced and withdrawn") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon, {{"", tar_content()}});
   publish(world, manifest_file);
   const std::string file = world.proofs() + "/web.json";
@@ -130,7 +130,7 @@ TEST_CASE("a proof of an older version can be replaced and withdrawn") {
 }
 
 TEST_CASE("a proof that no gate would believe is not written, with a warning") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon, {{"", tar_content()}});
   REQUIRE(::chmod(world.temp.path().c_str(), 0777) == 0);
   publish(world, manifest_file);
@@ -139,7 +139,7 @@ TEST_CASE("a proof that no gate would believe is not written, with a warning") {
 }
 
 TEST_CASE("a good set is published without a word, whatever the umask") {
-  World world;
+  BackupFixture world;
   put_set(world, "web", noon, {{"", tar_content()}});
   const mode_t before = ::umask(077);
   publish(world, manifest_file);

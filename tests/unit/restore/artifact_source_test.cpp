@@ -21,7 +21,7 @@ struct Artifact {
     return text;
   }
 
-  World world;
+  BackupFixture world;
   store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
   store::ArtifactRecord record;
 };

@@ -28,8 +28,8 @@ Tree sample() {
           {tar_entry("data/third", pipe::TarType::symlink, "first"), ""}};
 }
 
-struct Bench {
-  explicit Bench(const Tree& tree, const std::string& to_put = answer(200, "")) {
+struct DrillFixture {
+  explicit DrillFixture(const Tree& tree, const std::string& to_put = answer(200, "")) {
     const store::Manifest put =
         put_set(world, "kuma", noon, {{"", {"tar", tar_of(tree), Json::object()}}});
     manifest = put;
@@ -52,22 +52,22 @@ struct Bench {
   }
 
   FakeEngine fake;
-  World world{fake.socket_path()};
+  BackupFixture world{fake.socket_path()};
   store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
-  run::Debts debts{world.state(), fake.host()};
+  run::Cleanup cleanup{world.state(), fake.host()};
   store::Manifest manifest;
   store::ArtifactRecord record;
   wire::Container live;
   Lines needs_hand;
-  ScratchContext context{world.session, debts, directory, manifest,
-                         live,          "img", 1 << 20,   needs_hand};
+  ScratchContext context{world.session, cleanup, directory, manifest,
+                         live,          "img",   1 << 20,   needs_hand};
   service::PartReport report;
 };
 
 }  // namespace
 
 TEST_CASE("the artifact's own bytes are put below the parent, and read back from the path") {
-  Bench bench(sample());
+  DrillFixture bench(sample());
   bench.gives_back(sample());
   CHECK(bench.restore().message.empty());
   CHECK(contains(bench.fake.last("PUT /containers/s1/archive").target, "path=%2Fsrv"));
@@ -81,7 +81,7 @@ TEST_CASE("the first entry that differs, in the artifact's order, is named") {
   Tree other = sample();
   other[2].first.mode = 0604;
   other[3].first.link = "elsewhere";
-  Bench bench(sample());
+  DrillFixture bench(sample());
   bench.gives_back(other);
   const Thrown thrown = bench.restore();
   CHECK(thrown.kind == ErrorKind::artifact);
@@ -91,7 +91,7 @@ TEST_CASE("the first entry that differs, in the artifact's order, is named") {
 
 TEST_CASE("entries that are lost, new, or twice in the artifact") {
   const auto said_of = [](const Tree& artifact, const Tree& restored) {
-    Bench bench(artifact);
+    DrillFixture bench(artifact);
     bench.gives_back(restored);
     const Thrown thrown = bench.restore();
     CHECK(thrown.kind == ErrorKind::artifact);
@@ -110,7 +110,7 @@ TEST_CASE("entries that are lost, new, or twice in the artifact") {
 
 TEST_CASE("an engine that does not take the archive, or has nothing to give back") {
   {
-    Bench bench(sample());
+    DrillFixture bench(sample());
     bench.fake.on("GET /containers/s1/archive",
                   {send(answer(404, R"({"message":"no such path"})"))});
     const Thrown thrown = bench.restore();
@@ -118,7 +118,7 @@ TEST_CASE("an engine that does not take the archive, or has nothing to give back
     CHECK(thrown.message == "restored, it has no /srv/data");
   }
   const auto refused = [](const std::string& words) {
-    return Bench(sample(), answer(500, words)).restore();
+    return DrillFixture(sample(), answer(500, words)).restore();
   };
   const Thrown bad = refused(R"({"message":"archive/tar: invalid tar header"})");
   CHECK(bad.kind == ErrorKind::artifact);
@@ -127,7 +127,7 @@ TEST_CASE("an engine that does not take the archive, or has nothing to give back
 }
 
 TEST_CASE("what the engine gives back is cut: its fault, not the artifact's") {
-  Bench bench(sample());
+  DrillFixture bench(sample());
   const std::string tar = tar_of(sample());
   bench.fake.on(
       "GET /containers/s1/archive",
@@ -138,8 +138,10 @@ TEST_CASE("what the engine gives back is cut: its fault, not the artifact's") {
 namespace {
 
 // A scratch container "s1" of module kuma whose server comes up, or does not.
-struct ServerBench : Bench {
-  ServerBench() : Bench(sample()) { fake.on("POST /containers/s1/start", {send(answer(204, ""))}); }
+struct ServerBench : DrillFixture {
+  ServerBench() : DrillFixture(sample()) {
+    fake.on("POST /containers/s1/start", {send(answer(204, ""))});
+  }
   void is_there(bool running = true) {
     fake.on("GET /containers/s1/json",
             {send(answer(200, dump_json(Json{{"Id", "s1"},
@@ -182,18 +184,17 @@ TEST_CASE("a server is asked again until it answers, or a request to stop comes"
 }
 
 TEST_CASE("a file's copy is put beside it under the other name") {
-  Bench bench(sample());
-  bench.gives_back({{tar_entry("dump.rdb"), "the content"}});
+  DrillFixture bench(sample());
   ScratchTarget(bench.context, "s1", bench.record, false)
-      .copy_file("/data/dump.rdb", "/data/kept.rdb");
-  CHECK(contains(bench.fake.last("GET /containers/s1/archive").target, "path=%2Fdata%2Fdump.rdb"));
-  CHECK(contains(bench.fake.last("PUT /containers/s1/archive").target, "path=%2Fdata"));
+      .copy_file("/srv/data/first", "/srv/data/kept.rdb");
+  CHECK(contains(bench.fake.last("PUT /containers/s1/archive").target, "path=%2Fsrv%2Fdata"));
   CHECK(bench.fake.last("PUT /containers/s1/archive").body ==
         tar_of({{tar_entry("kept.rdb"), "the content"}}));
 }
 
 TEST_CASE("what is fed to a program in the target: the artifact, or a text") {
-  Bench bench(sample());
+  DrillFixture bench(sample());
+  bench.world.session.settings.host = bench.fake.host();
   bench.fake.on("POST /containers/s1/exec", {send(answer(201, R"({"Id":"e1"})"))});
   bench.fake.on("POST /exec/e1/start",
                 {send(bba::test::upgraded_header), bba::test::echo_frames()});

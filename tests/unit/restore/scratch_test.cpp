@@ -18,8 +18,8 @@ using bba::test::send;
 using Lines = std::vector<std::string>;
 
 // A drill of module kuma, up to its scratch container "s1" on a scripted engine.
-struct Bench {
-  Bench() {
+struct DrillFixture {
+  DrillFixture() {
     manifest.module = "kuma";
     live.id = "c1";
     live.env = {"PATH=/bin", "SECRET=live", "DROPPED=1", "CHANGED=old"};
@@ -51,13 +51,13 @@ struct Bench {
   }
 
   FakeEngine fake;
-  World world{fake.socket_path()};
+  BackupFixture world{fake.socket_path()};
   store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
-  run::Debts debts{world.state(), fake.host()};
+  run::Cleanup cleanup{world.state(), fake.host()};
   store::Manifest manifest;
   wire::Container live;
   Lines needs_hand;
-  ScratchContext context{world.session, debts,           directory, manifest,
+  ScratchContext context{world.session, cleanup,         directory, manifest,
                          live,          "sha256:backed", 64 << 20,  needs_hand};
 };
 
@@ -74,7 +74,7 @@ std::string name_of_scratch(const FakeEngine& fake) {
 }  // namespace
 
 TEST_CASE("a scratch container is the live one without the world around it") {
-  Bench bench;
+  DrillFixture bench;
   bench.is_made();
   bench.is_there();
   service::FreshTarget spec;
@@ -123,7 +123,7 @@ TEST_CASE("a scratch container is the live one without the world around it") {
 }
 
 TEST_CASE("it is owed before it is made, and not any more once it is gone, whatever happens") {
-  Bench bench;
+  DrillFixture bench;
   bench.is_there();
   std::string journal;
   bench.fake.on("POST /containers/create",
@@ -134,7 +134,7 @@ TEST_CASE("it is owed before it is made, and not any more once it is gone, whate
                  }),
                  send(answer(201, R"({"Id":"s1"})"))});
   const auto owes = [&](const std::string& name) {
-    return bench.debts.owes({store::Debt::scratch, "s1", name});
+    return bench.cleanup.has({store::CleanupKind::scratch, "s1", name});
   };
   CHECK(thrown_by([&] {
           with_scratch(bench.context, {}, [&](const std::string&) {
@@ -146,7 +146,7 @@ TEST_CASE("it is owed before it is made, and not any more once it is gone, whate
   const std::string name = name_of_scratch(bench.fake);
   CHECK(contains(journal, fmt::format(R"("owe":"scratch","id":"{0}","name":"{0}")", name)));
   CHECK_FALSE(owes(name));
-  CHECK_FALSE(bench.debts.owes({store::Debt::scratch, name, name}));
+  CHECK_FALSE(bench.cleanup.has({store::CleanupKind::scratch, name, name}));
   for (const std::string& file : names_in(bench.world.state())) {
     CHECK_FALSE(contains(read_file(bench.world.state() + "/" + file), name));
   }
@@ -163,7 +163,7 @@ TEST_CASE("it is owed before it is made, and not any more once it is gone, whate
 }
 
 TEST_CASE("one that the engine refuses to make is not looked for") {
-  Bench bench;
+  DrillFixture bench;
   bench.fake.on("POST /containers/create",
                 {send(answer(404, R"({"message":"No such image: sha256:backed"})"))});
   const Thrown refused =
@@ -174,7 +174,7 @@ TEST_CASE("one that the engine refuses to make is not looked for") {
 }
 
 TEST_CASE("one that cannot be removed needs a hand, and stays in the journal") {
-  Bench bench;
+  DrillFixture bench;
   bench.is_made();
   bench.fake.on("GET /containers/s1/json", {send(answer(500, R"({"message":"disk trouble"})"))});
   with_scratch(bench.context, {}, [](const std::string&) {});
@@ -184,33 +184,33 @@ TEST_CASE("one that cannot be removed needs a hand, and stays in the journal") {
 }
 
 TEST_CASE("a scratch container that is still being made is waited for, and no other") {
-  Bench bench;
+  DrillFixture bench;
   const std::string looked = "GET /containers/s1/json";
   bench.fake.on(looked, {send(answer(404, R"({"message":"No such container: s1"})"))});
   bench.fake.on(looked, {send(answer(404, R"({"message":"No such container: s1"})"))});
   bench.is_there();
   docker::Engine engine(bench.fake.socket_path(), {}, nullptr);
-  CHECK(run::pay(engine, {store::Debt::scratch, "s1", "s1"}));
+  CHECK(run::undo(engine, {store::CleanupKind::scratch, "s1", "s1"}));
   CHECK(bench.fake.count(looked) == 3);
   CHECK(bench.fake.count("DELETE /containers/s1") == 1);
 
-  CHECK_FALSE(run::pay(engine, {store::Debt::scratch, "not-yet", "not-yet"}));
+  CHECK_FALSE(run::undo(engine, {store::CleanupKind::scratch, "not-yet", "not-yet"}));
   CHECK(bench.fake.count("GET /containers/not-yet/json") > 3);
   CHECK(bench.fake.count("DELETE /containers/not-yet") == 0);
   // It was made once, and is gone.
-  CHECK(run::pay(engine, {store::Debt::scratch, "made-once", "bba-drill-kuma"}));
+  CHECK(run::undo(engine, {store::CleanupKind::scratch, "made-once", "bba-drill-kuma"}));
   CHECK(bench.fake.count("GET /containers/made-once/json") == 1);
 }
 
 TEST_CASE("one whose making outlasts the run stays owed, and one whose making failed does not") {
-  Bench bench;
+  DrillFixture bench;
   SUBCASE("the run is asked to stop meanwhile") {
     bench.fake.on("POST /containers/create",
                   {bba::test::call([&] { bench.world.stop.request(SIGTERM); }), bba::test::hold()});
     CHECK(thrown_by([&] { with_scratch(bench.context, {}, [](const std::string&) {}); }).kind ==
           ErrorKind::terminated);
     const std::string name = name_of_scratch(bench.fake);
-    CHECK(bench.debts.owes({store::Debt::scratch, name, name}));
+    CHECK(bench.cleanup.has({store::CleanupKind::scratch, name, name}));
     REQUIRE(bench.world.reporter.notes.size() == 1);
     CHECK(contains(bench.world.reporter.notes[0], name));
   }
@@ -221,13 +221,13 @@ TEST_CASE("one whose making outlasts the run stays owed, and one whose making fa
         thrown_by([&] { with_scratch(bench.context, {}, [](const std::string&) {}); }).message,
         "no space left"));
     const std::string name = name_of_scratch(bench.fake);
-    CHECK_FALSE(bench.debts.owes({store::Debt::scratch, name, name}));
+    CHECK_FALSE(bench.cleanup.has({store::CleanupKind::scratch, name, name}));
   }
   CHECK(bench.needs_hand == Lines{});
 }
 
 TEST_CASE("a set that the engine's disk has no room for is refused") {
-  Bench bench;
+  DrillFixture bench;
   const auto kept_in = [&](const std::string& root) {
     bench.fake.on("GET /info",
                   {send(answer(200, dump_json(Json{{"Name", "h"}, {"DockerRootDir", root}})))});

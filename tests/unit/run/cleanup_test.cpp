@@ -21,7 +21,7 @@ using bba::test::send;
 using Lines = std::vector<std::string>;
 
 constexpr const char* unpause = "POST /containers/c1/unpause";
-const store::JournalEntry kuma_paused{store::Debt::paused, "c1", "kuma"};
+const store::JournalEntry kuma_paused{store::CleanupKind::paused, "c1", "kuma"};
 
 std::string state_json(bool running, bool paused) {
   return answer(200, dump_json(Json{{"Id", "c1"},
@@ -38,13 +38,13 @@ void is_paused(FakeEngine& fake) {
 
 }  // namespace
 
-TEST_CASE("a dead run's debts are paid to the engine that its journal names") {
+TEST_CASE("a dead run's cleanup are paid to the engine that its journal names") {
   FakeEngine mine;
   FakeEngine other;
-  World world(mine.socket_path());
+  BackupFixture world(mine.socket_path());
   is_paused(other);
   const std::string journal = put_journal(world, other.host(), "c1", "kuma");
-  const Recovered recovered = recover(world.session);
+  const RecoverOutcome recovered = recover(world.session);
   CHECK(recovered.done == Lines{"paused: kuma"});
   CHECK(recovered.failed == Lines{});
   CHECK(other.count(unpause) == 1);
@@ -54,11 +54,11 @@ TEST_CASE("a dead run's debts are paid to the engine that its journal names") {
 
 TEST_CASE("where that engine does not answer, the journal stays, and nobody else is asked") {
   FakeEngine mine;
-  World world(mine.socket_path());
+  BackupFixture world(mine.socket_path());
   const std::string gone = world.temp / "gone.sock";
   const std::string journal = put_journal(world, "unix://" + gone, "c1", "kuma");
   const std::string odd = put_journal(world, "tcp://10.0.0.1:2375", "c1", "kuma");
-  const Recovered recovered = recover(world.session);
+  const RecoverOutcome recovered = recover(world.session);
   CHECK(recovered.done == Lines{});
   REQUIRE(recovered.failed.size() == 2);
   CHECK(contains(recovered.failed[0] + recovered.failed[1], "paused: kuma: "));
@@ -71,7 +71,7 @@ TEST_CASE("where that engine does not answer, the journal stays, and nobody else
 
 TEST_CASE("a container that is gone from its own engine owes nothing") {
   FakeEngine fake;
-  World world(fake.socket_path());
+  BackupFixture world(fake.socket_path());
   const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
   CHECK(recover(world.session).done == Lines{"paused: kuma"});
   CHECK_FALSE(std::filesystem::exists(journal));
@@ -79,12 +79,12 @@ TEST_CASE("a container that is gone from its own engine owes nothing") {
 
 TEST_CASE("a journal that cannot be read is told, and the others are paid all the same") {
   FakeEngine fake;
-  World world(fake.socket_path());
+  BackupFixture world(fake.socket_path());
   is_paused(fake);
   const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
   const std::string damaged = world.state() + "/1-1.journal";
   std::filesystem::create_directory(damaged);
-  const Recovered recovered = recover(world.session);
+  const RecoverOutcome recovered = recover(world.session);
   CHECK(recovered.done == Lines{"paused: kuma"});
   REQUIRE(recovered.failed.size() == 1);
   CHECK(contains(recovered.failed[0], damaged + ": Is a directory: "));
@@ -93,12 +93,12 @@ TEST_CASE("a journal that cannot be read is told, and the others are paid all th
 
 TEST_CASE("a scratch container that nobody saw made is looked for again, for an hour") {
   FakeEngine fake;
-  World world(fake.socket_path());
+  BackupFixture world(fake.socket_path());
   store::OwnedDirectory::open_or_create(world.state());
   const std::string journal = world.state() + "/" + std::to_string(dead_process()) + "-1.journal";
   write_file(journal, dump_json(Json{{"host", fake.host()}}) + "\n" +
                           R"({"owe":"scratch","id":"bba-drill-x","name":"bba-drill-x"})");
-  const Recovered first = recover(world.session);
+  const RecoverOutcome first = recover(world.session);
   CHECK(first.waiting == Lines{"scratch: bba-drill-x"});
   CHECK(first.done == Lines{});
   CHECK(first.failed == Lines{});
@@ -119,7 +119,7 @@ TEST_CASE("a scratch container that nobody saw made is looked for again, for an 
 
 TEST_CASE("a guard that is just paying is waited for, and the operator is told") {
   FakeEngine fake;
-  World world(fake.socket_path());
+  BackupFixture world(fake.socket_path());
   const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
   // The guard: it has the lock, and lets go, all paid, once the operator was told.
   Fd guard(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
@@ -140,7 +140,7 @@ TEST_CASE("a guard that is just paying is waited for, and the operator is told")
       std::filesystem::remove(journal);
       guard.reset();
     };
-    const Recovered recovered = recover(session);
+    const RecoverOutcome recovered = recover(session);
     CHECK(recovered.done == Lines{});
     CHECK(recovered.failed == Lines{});
   }
@@ -161,11 +161,11 @@ TEST_CASE("a guard that is just paying is waited for, and the operator is told")
 
 TEST_CASE("the journal of a run that lives is nobody's business") {
   FakeEngine fake;
-  World world(fake.socket_path());
+  BackupFixture world(fake.socket_path());
   const std::string journal = put_journal(world, fake.host(), "c1", "kuma", ::getpid());
   const Fd run(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(::flock(run.get(), LOCK_EX) == 0);
-  const Recovered recovered = recover(world.session);
+  const RecoverOutcome recovered = recover(world.session);
   CHECK(recovered.done == Lines{});
   CHECK(recovered.failed == Lines{});
   CHECK(world.reporter.notes == Lines{});
@@ -181,7 +181,7 @@ TEST_CASE(
   fake.on("GET /containers/c1/json", {send(state_json(true, false))});
   fake.on("GET /containers/c1/json", {send(state_json(false, false))});
   fake.on(start, {send(answer(204, ""))});
-  pay(engine, {store::Debt::stopped, "c1", "kuma"});
+  undo(engine, {store::CleanupKind::stopped, "c1", "kuma"});
   CHECK(fake.count("GET /containers/c1/json") == 3);
   CHECK(fake.count(start) == 1);
 }
@@ -192,7 +192,7 @@ TEST_CASE("a 404 for a container that is there settles nothing") {
   fake.on("GET /containers/c1/json", {send(state_json(false, false))});
   fake.on("POST /containers/c1/start",
           {send(answer(404, R"({"message":"network core_default not found"})"))});
-  const auto failed = thrown_by([&] { pay(engine, {store::Debt::stopped, "c1", "kuma"}); });
+  const auto failed = thrown_by([&] { undo(engine, {store::CleanupKind::stopped, "c1", "kuma"}); });
   CHECK(failed.kind == ErrorKind::container);
   CHECK(contains(failed.message, "network core_default not found"));
 }
@@ -205,11 +205,11 @@ TEST_CASE("a pause that is still under way is waited for, and one that never cam
     fake.on("GET /containers/c1/json", {send(state_json(true, false))});
     fake.on("GET /containers/c1/json", {send(state_json(true, true))});
     fake.on(unpause, {send(answer(204, ""))});
-    pay(engine, kuma_paused);
+    undo(engine, kuma_paused);
     CHECK(fake.count(unpause) == 1);
   }
   SUBCASE("it does not") {
-    pay(engine, kuma_paused);
+    undo(engine, kuma_paused);
     CHECK(fake.count(unpause) == 0);
   }
 }
@@ -218,10 +218,10 @@ TEST_CASE("a container that ended is not unpaused, and one that was stopped is s
   FakeEngine fake;
   docker::Engine engine(fake.socket_path(), {}, nullptr);
   fake.on("GET /containers/c1/json", {send(state_json(false, false))});
-  pay(engine, kuma_paused);
+  undo(engine, kuma_paused);
   CHECK(fake.count(unpause) == 0);
   fake.on("POST /containers/c1/start", {send(answer(204, ""))});
-  pay(engine, {store::Debt::stopped, "c1", "kuma"});
+  undo(engine, {store::CleanupKind::stopped, "c1", "kuma"});
   CHECK(fake.count("POST /containers/c1/start") == 1);
 }
 
@@ -232,28 +232,28 @@ TEST_CASE("an engine that refuses is asked again, four times in all") {
   fake.on(unpause, {send(answer(500, R"({"message":"busy"})"))});
   SUBCASE("until it does it") {
     fake.on(unpause, {send(answer(204, ""))});
-    pay(engine, kuma_paused);
+    undo(engine, kuma_paused);
     CHECK(fake.count(unpause) == 2);
   }
   SUBCASE("in vain") {
-    CHECK(contains(thrown_by([&] { pay(engine, kuma_paused); }).message, "busy"));
+    CHECK(contains(thrown_by([&] { undo(engine, kuma_paused); }).message, "busy"));
     CHECK(fake.count(unpause) == 4);
   }
 }
 
-TEST_CASE("a debt is in the journal before the deed, and out of it once it is undone") {
-  World world;
-  Debts debts(world.state(), "unix:///s");
-  CHECK_FALSE(debts.owes(kuma_paused));
-  debts.owe(kuma_paused);
-  CHECK(debts.owes(kuma_paused));
+TEST_CASE("a entry is in the journal before the deed, and out of it once it is undone") {
+  BackupFixture world;
+  Cleanup cleanup(world.state(), "unix:///s");
+  CHECK_FALSE(cleanup.has(kuma_paused));
+  cleanup.record(kuma_paused);
+  CHECK(cleanup.has(kuma_paused));
   const auto journals = names_in(world.state());
   REQUIRE(journals.size() == 1);
   const std::string text = read_file(world.state() + "/" + journals[0]);
   CHECK(contains(text, "unix:///s"));
   CHECK(contains(text, R"("owe":"paused","id":"c1","name":"kuma")"));
-  debts.settle(kuma_paused);
-  CHECK_FALSE(debts.owes(kuma_paused));
+  cleanup.complete(kuma_paused);
+  CHECK_FALSE(cleanup.has(kuma_paused));
   CHECK_FALSE(contains(read_file(world.state() + "/" + journals[0]), "c1"));
 }
 

@@ -30,8 +30,8 @@ bba::test::Reply state(bool running, bool paused) {
 // Two containers, `aaa` and `bbb`, to be held still in that order.
 struct Quiet {
   FakeEngine fake;
-  World world{fake.socket_path()};
-  Debts debts{world.state(), fake.host()};
+  BackupFixture world{fake.socket_path()};
+  Cleanup cleanup{world.state(), fake.host()};
   service::Capture capture;
   int ran = 0;
 
@@ -51,8 +51,8 @@ struct Quiet {
     is("aaa", {state(true, false), state(true, true)});
     is("bbb", {state(true, false), state(true, true)});
   }
-  Quieted run(const std::function<void()>& action = [] {}) {
-    return while_quiet(world.session, debts, capture, [&] {
+  QuiesceOutcome run(const std::function<void()>& action = [] {}) {
+    return while_quiet(world.session, cleanup, capture, [&] {
       ++ran;
       action();
     });
@@ -67,9 +67,9 @@ struct Quiet {
     }
     return lines;
   }
-  bool owes(const std::string& id, const std::string& name,
-            store::Debt debt = store::Debt::paused) const {
-    return debts.owes({debt, id, name});
+  bool has(const std::string& id, const std::string& name,
+           store::CleanupKind entry = store::CleanupKind::paused) const {
+    return cleanup.has({entry, id, name});
   }
 };
 
@@ -80,10 +80,10 @@ const Lines all_deeds{"aaa/pause", "bbb/pause", "bbb/unpause", "aaa/unpause"};
 TEST_CASE("paused in order, undone in reverse order, and each with its time") {
   Quiet quiet;
   quiet.both_run();
-  const Quieted quieted = quiet.run([&] {
+  const QuiesceOutcome quieted = quiet.run([&] {
     CHECK(quiet.deeds() == Lines{"aaa/pause", "bbb/pause"});
-    CHECK(quiet.owes("aaa", "one"));
-    CHECK(quiet.owes("bbb", "two"));
+    CHECK(quiet.has("aaa", "one"));
+    CHECK(quiet.has("bbb", "two"));
   });
   CHECK(quiet.deeds() == all_deeds);
   REQUIRE(quieted.records.size() == 2);
@@ -91,8 +91,8 @@ TEST_CASE("paused in order, undone in reverse order, and each with its time") {
   CHECK(quieted.records[1].id == "bbb");
   CHECK(quieted.records[0].seconds >= quieted.records[1].seconds);
   CHECK(quieted.needs_hand == Lines{});
-  CHECK_FALSE(quiet.owes("aaa", "one"));
-  CHECK_FALSE(quiet.owes("bbb", "two"));
+  CHECK_FALSE(quiet.has("aaa", "one"));
+  CHECK_FALSE(quiet.has("bbb", "two"));
 }
 
 TEST_CASE("undone as well where the action fails, or the end was asked for") {
@@ -113,7 +113,7 @@ TEST_CASE("undone as well where the action fails, or the end was asked for") {
     CHECK(error.kind == ErrorKind::terminated);
   }
   CHECK(quiet.deeds() == all_deeds);
-  CHECK_FALSE(quiet.owes("aaa", "one"));
+  CHECK_FALSE(quiet.has("aaa", "one"));
 }
 
 TEST_CASE("who is still already, stays so") {
@@ -159,8 +159,8 @@ TEST_CASE("one that cannot be paused: the action never runs, and the one before 
     CHECK(quiet.deeds() == Lines{"aaa/pause", "ccc/pause", "ccc/unpause", "aaa/unpause"});
   }
   CHECK(quiet.ran == 0);
-  CHECK_FALSE(quiet.owes("aaa", "one"));
-  CHECK_FALSE(quiet.owes("ccc", "three"));
+  CHECK_FALSE(quiet.has("aaa", "one"));
+  CHECK_FALSE(quiet.has("ccc", "three"));
 }
 
 TEST_CASE("one that the engine cannot freeze at once is tried again, and not for ever") {
@@ -190,7 +190,7 @@ TEST_CASE("one that the engine cannot freeze at once is tried again, and not for
     CHECK(quiet.fake.count("POST /containers/ccc/pause") == 5);
     CHECK(quiet.ran == 0);
   }
-  CHECK_FALSE(quiet.owes("ccc", "three"));
+  CHECK_FALSE(quiet.has("ccc", "three"));
 }
 
 TEST_CASE("one that cannot be released needs a hand, stays owed, and hides no other") {
@@ -200,15 +200,15 @@ TEST_CASE("one that cannot be released needs a hand, stays owed, and hides no ot
   quiet.is("ccc", {state(true, false), state(true, true)});
   quiet.fake.on("POST /containers/ccc/pause", {send(answer(204, ""))});
   quiet.fake.on("POST /containers/ccc/unpause", {send(answer(500, R"({"message":"cgroup"})"))});
-  const Quieted quieted = quiet.run();
+  const QuiesceOutcome quieted = quiet.run();
   REQUIRE(quieted.needs_hand.size() == 1);
   CHECK(contains(quieted.needs_hand[0], "three could not be unpaused: "));
   REQUIRE(quiet.world.reporter.warnings.size() == 1);
   CHECK(contains(quiet.world.reporter.warnings[0], "backup-before-apply recover"));
-  CHECK(quiet.owes("ccc", "three"));
-  CHECK_FALSE(quiet.owes("aaa", "one"));
+  CHECK(quiet.has("ccc", "three"));
+  CHECK_FALSE(quiet.has("aaa", "one"));
   CHECK(quieted.records.size() == 1);
-  quiet.debts.settle({store::Debt::paused, "ccc", "three"});
+  quiet.cleanup.complete({store::CleanupKind::paused, "ccc", "three"});
 }
 
 TEST_CASE("stopped instead, where that is asked for, and started again") {
@@ -216,7 +216,7 @@ TEST_CASE("stopped instead, where that is asked for, and started again") {
   quiet.capture.consistency = service::Consistency::stop;
   quiet.is("aaa", {state(true, false), state(false, false)});
   quiet.is("bbb", {state(true, false), state(false, false)});
-  quiet.run([&] { CHECK(quiet.owes("aaa", "one", store::Debt::stopped)); });
+  quiet.run([&] { CHECK(quiet.has("aaa", "one", store::CleanupKind::stopped)); });
   CHECK(quiet.deeds() == Lines{"aaa/stop", "bbb/stop", "bbb/start", "aaa/start"});
 }
 
@@ -255,7 +255,7 @@ TEST_CASE("a container that another run holds still is waited for") {
   };
   Session session{quiet.world.session.settings, quiet.world.stop, reporter,
                   docker::Engine(quiet.fake.socket_path(), {}, &quiet.world.stop)};
-  while_quiet(session, quiet.debts, quiet.capture, [] {});
+  while_quiet(session, quiet.cleanup, quiet.capture, [] {});
   CHECK(reporter.notes == Lines{"waiting for another run to let go of two"});
   CHECK(quiet.deeds() == all_deeds);
 }

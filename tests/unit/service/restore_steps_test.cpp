@@ -155,10 +155,10 @@ TEST_CASE(
       printed(run_script({{{.argv = {"psql"}}}, input, "rename back", "renaming"}));
   REQUIRE(script.lines.size() == 2);
   const std::string docker = "TARGET=t; docker() { cat; }\n";
-  CHECK(said_by_shell(docker + script.lines[1]) == input + "\n");
+  CHECK(said_by_shell(docker + script.lines[1] + "\n") == input + "\n");
   REQUIRE(script.undo.size() == 1);
-  CHECK(said_by_shell(docker + script.undo[0]) == "");
-  CHECK(said_by_shell(docker + script.lines[0] + "\n" + script.undo[0]) == "rename back\n");
+  CHECK(said_by_shell(docker + script.undo[0] + "\n") == "");
+  CHECK(said_by_shell(docker + script.lines[0] + "\n" + script.undo[0] + "\n") == "rename back\n");
 }
 
 TEST_CASE("restore steps: a variable that is asked for is looked for before anything else") {

@@ -104,7 +104,7 @@ TEST_CASE("shell commands: checksums, conditions, stop, lines, finish; undo in r
       "ku'ma", records, {{{std::make_shared<Named>(true)}}, {{std::make_shared<Named>(false)}}});
   REQUIRE(commands.size() == 2);
   const std::string first = join(commands[0], "\n"), second = join(commands[1], "\n");
-  CHECK(commands[0].front() == "set -eu");
+  CHECK(commands[0].front() == "set -eu; export LC_ALL=C");
   CHECK(commands[0][1] == "TARGET=${TARGET:-'ku'\\''ma'}");
   std::size_t at = 0;
   for (const std::string text :

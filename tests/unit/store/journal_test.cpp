@@ -26,8 +26,8 @@ using Entries = std::vector<JournalEntry>;
 namespace {
 
 const std::string host = "unix:///var/run/docker.sock";
-const JournalEntry kuma{Debt::paused, "c0ffee", "uptime-kuma"};
-const JournalEntry forgejo{Debt::stopped, "beef", "forgejo"};
+const JournalEntry kuma{CleanupKind::paused, "c0ffee", "uptime-kuma"};
+const JournalEntry forgejo{CleanupKind::stopped, "beef", "forgejo"};
 
 // What a run leaves that was killed when `content` was in its journal.
 std::string dead_journal(const TempDir& temp, const std::string& content) {
@@ -42,19 +42,19 @@ TEST_CASE("a killed run that owed two and settled one leaves exactly one") {
   const TempDir temp;
   Child run([&]() -> std::string {
     static Journal journal(temp / "state", host);
-    journal.owe(kuma);
-    journal.owe(forgejo);
-    journal.settle(kuma);
+    journal.record(kuma);
+    journal.record(forgejo);
+    journal.complete(kuma);
     return "ready";
   });
   REQUIRE(run.report() == "ready");
   CHECK(mode_of(temp / "state") == 0700);
-  CHECK(leftovers(temp / "state").empty());  // it is alive
+  CHECK(abandoned_journals(temp / "state").empty());  // it is alive
   run.kill();
-  const auto left = leftovers(temp / "state");
+  const auto left = abandoned_journals(temp / "state");
   REQUIRE(left.size() == 1);
   CHECK(left[0].host == host);
-  CHECK(left[0].debts == Entries{forgejo});
+  CHECK(left[0].entries == Entries{forgejo});
   CHECK(left[0].path.starts_with(fmt::format("{}/", temp / "state")));
   forget(left[0]);
   CHECK(names_in(temp / "state").empty());
@@ -73,7 +73,7 @@ TEST_CASE("what somebody else holds for a dead run is told, what a live run hold
   const Fd guard(::open(being_paid.c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(::flock(guard.get(), LOCK_EX) == 0);
   std::vector<std::string> paths;
-  CHECK(leftovers(temp.path(), &paths).empty());
+  CHECK(abandoned_journals(temp.path(), &paths).empty());
   CHECK(paths == std::vector<std::string>{being_paid});
 
   // A zombie has ended as well.
@@ -84,7 +84,7 @@ TEST_CASE("what somebody else holds for a dead run is told, what a live run hold
   const std::string of_zombie = temp / fmt::format("{}-1.journal", zombie);
   std::filesystem::rename(being_paid, of_zombie);
   paths.clear();
-  leftovers(temp.path(), &paths);
+  abandoned_journals(temp.path(), &paths);
   CHECK(paths == std::vector<std::string>{of_zombie});
   CHECK(::waitpid(zombie, nullptr, 0) == zombie);
 }
@@ -104,9 +104,9 @@ TEST_CASE("the state directory is its owner's alone, and others can pass through
 TEST_CASE("a journal that is alive is shown to nobody, not even to its own process") {
   const TempDir temp;
   Journal journal(temp.path(), host);
-  journal.owe(kuma);
+  journal.record(kuma);
   CHECK(journal.open() == Entries{kuma});
-  CHECK(leftovers(temp.path()).empty());
+  CHECK(abandoned_journals(temp.path()).empty());
   CHECK(names_in(temp.path()).size() == 1);
 }
 
@@ -116,18 +116,18 @@ TEST_CASE("what was paid in full leaves no file; what was not stays for recover"
     Journal journal(temp.path(), host);
     CHECK(names_in(temp.path()).size() == 1);
     CHECK(mode_of(journal.path()) == 0600);
-    journal.owe(kuma);
-    journal.settle(kuma);
+    journal.record(kuma);
+    journal.complete(kuma);
     CHECK(journal.open().empty());
   }
   CHECK(names_in(temp.path()).empty());
   {
     Journal journal(temp.path(), host);
-    journal.owe(kuma);
+    journal.record(kuma);
   }
-  const auto left = leftovers(temp.path());
+  const auto left = abandoned_journals(temp.path());
   REQUIRE(left.size() == 1);
-  CHECK(left[0].debts == Entries{kuma});
+  CHECK(left[0].entries == Entries{kuma});
 }
 
 TEST_CASE("two journals of one process are two files") {
@@ -138,20 +138,21 @@ TEST_CASE("two journals of one process are two files") {
   CHECK(names_in(temp.path()).size() == 2);
 }
 
-TEST_CASE("every kind of debt and every odd name comes back as it was") {
+TEST_CASE("every kind of entry and every odd name comes back as it was") {
   const TempDir temp;
   Entries owed;
-  for (const Debt debt : {Debt::paused, Debt::stopped, Debt::exec, Debt::scratch}) {
-    CHECK_FALSE(name(debt).empty());
-    owed.push_back({debt, "id\n\"1\"\\", "a name\nof two lines {\"owe\":\"paused\"} \xc3\xa9"});
+  for (const CleanupKind kind :
+       {CleanupKind::paused, CleanupKind::stopped, CleanupKind::exec, CleanupKind::scratch}) {
+    CHECK_FALSE(name(kind).empty());
+    owed.push_back({kind, "id\n\"1\"\\", "a name\nof two lines {\"owe\":\"paused\"} \xc3\xa9"});
   }
   {
     Journal journal(temp.path(), "tcp://\"x\"\n");
-    for (const JournalEntry& entry : owed) journal.owe(entry);
+    for (const JournalEntry& entry : owed) journal.record(entry);
   }
-  const auto left = leftovers(temp.path());
+  const auto left = abandoned_journals(temp.path());
   REQUIRE(left.size() == 1);
-  CHECK(left[0].debts == owed);
+  CHECK(left[0].entries == owed);
   CHECK(left[0].host == "tcp://\"x\"\n");
 }
 
@@ -159,15 +160,15 @@ TEST_CASE("settling what is not owed is no error, and one settles one") {
   const TempDir temp;
   {
     Journal journal(temp.path(), host);
-    journal.settle(kuma);
-    journal.owe(kuma);
-    journal.owe(kuma);
-    journal.settle(kuma);
+    journal.complete(kuma);
+    journal.record(kuma);
+    journal.record(kuma);
+    journal.complete(kuma);
     CHECK(journal.open() == Entries{kuma});
   }
-  const auto left = leftovers(temp.path());
+  const auto left = abandoned_journals(temp.path());
   REQUIRE(left.size() == 1);
-  CHECK(left[0].debts == Entries{kuma});
+  CHECK(left[0].entries == Entries{kuma});
 }
 
 TEST_CASE("a journal is as short as at the start whenever nothing is owed, and is written on") {
@@ -175,25 +176,25 @@ TEST_CASE("a journal is as short as at the start whenever nothing is owed, and i
   Journal journal(temp.path(), host);
   const auto at_start = read_file(journal.path());
   for (int i = 0; i < 20; ++i) {
-    const JournalEntry exec{Debt::exec, fmt::format("e{}", i), "mc in minio"};
-    journal.owe(exec);
-    journal.owe(kuma);
-    journal.settle(exec);
+    const JournalEntry exec{CleanupKind::exec, fmt::format("e{}", i), "mc in minio"};
+    journal.record(exec);
+    journal.record(kuma);
+    journal.complete(exec);
     CHECK(journal.open() == Entries{kuma});
-    journal.settle(kuma);
+    journal.complete(kuma);
     CHECK(read_file(journal.path()) == at_start);
   }
-  journal.owe(forgejo);
+  journal.record(forgejo);
   const auto text = read_file(journal.path());
   CHECK(text.find('\0') == text.npos);
   CHECK(text.size() < at_start.size() + 100);
   // As it would be found after a power failure.
   const std::string copy = temp / "1-1.journal";
   write_file(copy, text);
-  const auto left = leftovers(temp.path());
+  const auto left = abandoned_journals(temp.path());
   REQUIRE(left.size() == 1);
   CHECK(left[0].host == host);
-  CHECK(left[0].debts == Entries{forgejo});
+  CHECK(left[0].entries == Entries{forgejo});
 }
 
 TEST_CASE("a journal that cannot be read is told, and hides no other") {
@@ -206,26 +207,26 @@ TEST_CASE("a journal that cannot be read is told, and hides no other") {
   write_file(large, "");
   std::filesystem::resize_file(large, (16 << 20) + 1);
   std::filesystem::create_symlink("/dev/null", link);
-  const auto left = leftovers(temp.path());
+  const auto left = abandoned_journals(temp.path());
   REQUIRE(left.size() == 4);
   CHECK(left[0].trouble == directory + ": Is a directory");
   CHECK(left[1].path == good);
   CHECK(left[1].trouble == "");
-  CHECK(left[1].debts.size() == 1);
+  CHECK(left[1].entries.size() == 1);
   CHECK(left[2].trouble == large + ": larger than 16.0 MiB");
   CHECK(left[3].trouble.starts_with(link + ": "));
   CHECK(names_in(temp.path()).size() == 4);
 }
 
-TEST_CASE("a leftover is taken up by one recover at a time") {
+TEST_CASE("a journal is taken up by one recover at a time") {
   const TempDir temp;
   dead_journal(temp, R"({"owe":"paused","id":"c0ffee","name":"uptime-kuma"})");
   {
-    const auto first = leftovers(temp.path());
+    const auto first = abandoned_journals(temp.path());
     REQUIRE(first.size() == 1);
-    CHECK(leftovers(temp.path()).empty());
+    CHECK(abandoned_journals(temp.path()).empty());
   }
-  CHECK(leftovers(temp.path()).size() == 1);
+  CHECK(abandoned_journals(temp.path()).size() == 1);
 }
 
 TEST_CASE("a torn line is left out, at the end and in the middle, wherever it was torn") {
@@ -238,15 +239,15 @@ TEST_CASE("a torn line is left out, at the end and in the middle, wherever it wa
     CAPTURE(cut);
     const TempDir temp;
     dead_journal(temp, before + "\n" + torn.substr(0, cut));
-    auto left = leftovers(temp.path());
+    auto left = abandoned_journals(temp.path());
     REQUIRE(left.size() == 1);
     CHECK(left[0].host == host);
-    CHECK(left[0].debts == Entries{kuma});
+    CHECK(left[0].entries == Entries{kuma});
     left.clear();
     dead_journal(temp, before + "\n" + torn.substr(0, cut) + "\n" + after);
-    left = leftovers(temp.path());
+    left = abandoned_journals(temp.path());
     REQUIRE(left.size() == 1);
-    CHECK(left[0].debts == Entries{kuma, forgejo});
+    CHECK(left[0].entries == Entries{kuma, forgejo});
   }
 }
 
@@ -255,32 +256,32 @@ TEST_CASE("a record that was written in part, on a full disk, spoils none after 
   Child run([&]() -> std::string {
     ::signal(SIGXFSZ, SIG_IGN);
     static Journal journal(temp.path(), host);
-    journal.owe(kuma);
-    journal.owe(forgejo);
+    journal.record(kuma);
+    journal.record(forgejo);
     const rlim_t size = read_file(journal.path()).size();
     const rlimit tight{size + 10, RLIM_INFINITY};
     const rlimit wide{RLIM_INFINITY, RLIM_INFINITY};
     ::setrlimit(RLIMIT_FSIZE, &tight);
-    const std::string error = error_of([&] { journal.owe({Debt::exec, "1", "x"}); });
+    const std::string error = error_of([&] { journal.record({CleanupKind::exec, "1", "x"}); });
     ::setrlimit(RLIMIT_FSIZE, &wide);
     const auto torn = read_file(journal.path()).size() - size;
-    journal.settle(kuma);
+    journal.complete(kuma);
     return fmt::format("{} {}", torn, error.substr(0, error.find(':')));
   });
   REQUIRE(run.report() == "10 error storage");
   run.kill();
-  const auto left = leftovers(temp.path());
+  const auto left = abandoned_journals(temp.path());
   REQUIRE(left.size() == 1);
-  CHECK(left[0].debts == Entries{forgejo});
+  CHECK(left[0].entries == Entries{forgejo});
 }
 
-TEST_CASE("a debt that cannot be written down is not owed") {
+TEST_CASE("a entry that cannot be written down is not owed") {
   for (const int call : {SYS_write, SYS_fdatasync}) {
     const TempDir temp;
     const std::string report = in_child([&]() -> std::string {
       Journal journal(temp.path(), host);
       fail_system_call(call, ENOSPC);
-      const std::string error = error_of([&] { journal.owe(kuma); });
+      const std::string error = error_of([&] { journal.record(kuma); });
       return fmt::format("{} {}", journal.open().size(), error);
     });
     CHECK(report.starts_with("0 error storage: "));
@@ -297,20 +298,20 @@ TEST_CASE("dead journals that owe nothing are removed, other files are left alon
         std::string(R"([["owe","paused"]])"), std::string(100, '[')}) {
     CAPTURE(content);
     const std::string path = dead_journal(temp, content);
-    CHECK(leftovers(temp.path()).empty());
+    CHECK(abandoned_journals(temp.path()).empty());
     CHECK(::access(path.c_str(), F_OK) != 0);
   }
   write_file(temp / "postgres.lock", R"({"owe":"paused","id":"1","name":"x"})");
-  CHECK(leftovers(temp.path()).empty());
+  CHECK(abandoned_journals(temp.path()).empty());
   CHECK(names_in(temp.path()) == std::vector<std::string>{"postgres.lock"});
 }
 
-TEST_CASE("no state directory, no leftovers; one that cannot be read is an error") {
+TEST_CASE("no state directory, no abandoned_journals; one that cannot be read is an error") {
   const TempDir temp;
-  CHECK(leftovers(temp / "none").empty());
+  CHECK(abandoned_journals(temp / "none").empty());
   CHECK(names_in(temp.path()).empty());
   write_file(temp / "file", "");
-  CHECK(error_of([&] { leftovers(temp / "file"); }).starts_with("error storage: "));
+  CHECK(error_of([&] { abandoned_journals(temp / "file"); }).starts_with("error storage: "));
   CHECK(
       error_of([&] { const Journal journal(temp / "file", host); }).starts_with("error storage: "));
 }

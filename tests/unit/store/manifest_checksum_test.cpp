@@ -21,8 +21,8 @@ store::Manifest a_manifest() {
 
 TEST_CASE("a sealed manifest is the manifest, with its sum as the last key") {
   const store::Manifest manifest = a_manifest();
-  const std::string text = sealed_text(store::to_json(manifest));
-  CHECK(seal_fault(text) == "");
+  const std::string text = with_checksum(store::to_json(manifest));
+  CHECK(checksum_error(text) == "");
   Json json = *parse_json(text);
   CHECK(std::prev(json.end()).key() == "sha256");
   json.erase("sha256");
@@ -32,7 +32,7 @@ TEST_CASE("a sealed manifest is the manifest, with its sum as the last key") {
 
 TEST_CASE("a shell repeats the sum") {
   const pipe::test::TempDir temp;
-  const std::string text = sealed_text(store::to_json(a_manifest()));
+  const std::string text = with_checksum(store::to_json(a_manifest()));
   write_file(temp / "manifest.json", text);
   const std::string command = "head -n -2 " + (temp / "manifest.json") + " | sha256sum";
   std::FILE* pipe = ::popen(command.c_str(), "r");
@@ -44,26 +44,26 @@ TEST_CASE("a shell repeats the sum") {
 }
 
 TEST_CASE("every bit of every byte is under the seal, and so is what is put in or taken out") {
-  const std::string text = sealed_text(store::to_json(a_manifest()));
+  const std::string text = with_checksum(store::to_json(a_manifest()));
   std::size_t missed = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
     std::string edited = text;
     for (int bit = 0; bit < 8; ++bit) {
       edited[at] = static_cast<char>(text[at] ^ (1 << bit));
-      missed += seal_fault(edited).empty() ? 1 : 0;
+      missed += checksum_error(edited).empty() ? 1 : 0;
     }
     edited = text;
     edited.erase(at, 1);
-    missed += seal_fault(edited).empty() ? 1 : 0;
+    missed += checksum_error(edited).empty() ? 1 : 0;
     edited = text;
     edited.insert(at, " ");
-    missed += seal_fault(edited).empty() ? 1 : 0;
-    missed += seal_fault(text.substr(0, at)).empty() ? 1 : 0;
+    missed += checksum_error(edited).empty() ? 1 : 0;
+    missed += checksum_error(text.substr(0, at)).empty() ? 1 : 0;
   }
   CHECK(missed == 0);
   for (const std::string& edited : {text + "\n", text + text, pretty_json(*parse_json("{}")),
                                     std::string(), dump_json(*parse_json(text))}) {
-    CHECK(contains(seal_fault(edited), "edited"));
+    CHECK(contains(checksum_error(edited), "edited"));
   }
 }
 

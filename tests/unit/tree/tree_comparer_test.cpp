@@ -26,18 +26,21 @@ Tree sample() {
 }
 
 // What comes back after `expected` was restored, read as a tar by the very reader.
-EntryBook compared(const Tree& expected, const Tree& restored, bool implied_directories = false) {
-  EntryBook book(implied_directories);
-  EntryWalk first(
-      [&](const TarEntry& entry, const std::string& content) { book.expect(entry, content); });
+TreeComparer compared(const Tree& expected, const Tree& restored,
+                      bool implied_directories = false) {
+  TreeComparer comparer(implied_directories);
+  EntryWalk first([&](const TarEntry& entry, const std::string& content) {
+    comparer.add_expected(entry, content);
+  });
   pipe::TarReader in(first, nullptr);
   pipe::test::feed(in, tar_of(expected), 700);
-  book.close();
-  EntryWalk second(
-      [&](const TarEntry& entry, const std::string& content) { book.meet(entry, content); });
+  comparer.close();
+  EntryWalk second([&](const TarEntry& entry, const std::string& content) {
+    comparer.add_actual(entry, content);
+  });
   pipe::TarReader back(second, nullptr);
   pipe::test::feed(back, tar_of(restored), 1000);
-  return book;
+  return comparer;
 }
 
 bool same(const Tree& expected, const Tree& restored) {
@@ -48,11 +51,11 @@ bool same(const Tree& expected, const Tree& restored) {
 
 TEST_CASE("the same entries are the same in any order") {
   const Tree tree = sample();
-  const EntryBook book = compared(tree, tree);
-  CHECK(book.same());
-  CHECK(book.entries() == 7);
-  CHECK(book.content_bytes() == 14);
-  CHECK(book.times_clamped() == 0);
+  const TreeComparer comparer = compared(tree, tree);
+  CHECK(comparer.same());
+  CHECK(comparer.entries() == 7);
+  CHECK(comparer.content_bytes() == 14);
+  CHECK(comparer.times_clamped() == 0);
   std::mt19937_64 random(1);
   for (int i = 0; i < 20; ++i) {
     Tree shuffled = tree;
@@ -82,9 +85,9 @@ TEST_CASE("each single change of each entry is found, and described") {
       change(other[i]);
       CAPTURE(tree[i].first.path);
       CAPTURE(said);
-      const EntryBook book = compared(tree, other);
-      CHECK_FALSE(book.same());
-      CHECK(book.differing() == std::set<EntryDigest>{digest_of_path(tree[i].first.path)});
+      const TreeComparer comparer = compared(tree, other);
+      CHECK_FALSE(comparer.same());
+      CHECK(comparer.differing() == std::set<EntryDigest>{digest_of_path(tree[i].first.path)});
       CHECK(entry_difference({tree[i].first, ""}, {other[i].first, ""}) == said);
     }
   }
@@ -133,10 +136,10 @@ TEST_CASE("entries that are missing, new, or in the artifact twice") {
   for (std::size_t i = 0; i < tree.size(); ++i) {
     Tree less = tree;
     less.erase(less.begin() + static_cast<std::ptrdiff_t>(i));
-    const EntryBook missing = compared(tree, less);
+    const TreeComparer missing = compared(tree, less);
     CHECK(missing.differing() == std::set<EntryDigest>{digest_of_path(tree[i].first.path)});
     CHECK(missing.first_unexpected().empty());
-    const EntryBook added = compared(less, tree);
+    const TreeComparer added = compared(less, tree);
     CHECK(added.differing().empty());
     CHECK(added.first_unexpected() == tree[i].first.path);
     CHECK_FALSE(added.same());
@@ -158,9 +161,9 @@ TEST_CASE("times that the engine cannot set are expected as 1970, and counted") 
   tree[1].first.mtime = -86'400;
   Tree restored = tree;
   restored[1].first.mtime = 0;
-  const EntryBook book = compared(tree, restored);
-  CHECK(book.same());
-  CHECK(book.times_clamped() == 1);
+  const TreeComparer comparer = compared(tree, restored);
+  CHECK(comparer.same());
+  CHECK(comparer.times_clamped() == 1);
   restored[1].first.mtime = 1;
   CHECK_FALSE(same(tree, restored));
 }

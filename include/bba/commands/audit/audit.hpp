@@ -44,7 +44,7 @@ struct AuditFacts {
   std::function<std::optional<wire::Container>(const std::string& id)> inspect;
   // What is asked of this host's files.
   std::function<tree::SourceKind(const std::string&)> source_kind;
-  std::function<std::optional<tree::Measured>(const tree::ArchiveRules&)> measure;
+  std::function<std::optional<tree::MeasureResult>(const tree::ArchiveRules&)> measure;
 };
 
 using service::Ready;
@@ -52,7 +52,7 @@ using service::Ready;
 struct AuditData {
   std::string path;    // in the container; "host:..." for a directory of the host
   std::string source;  // the volume's name, or a path of the host
-  std::optional<tree::Measured> size;
+  std::optional<tree::MeasureResult> size;
 };
 
 struct AuditRow {

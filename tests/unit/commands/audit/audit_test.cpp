@@ -77,7 +77,7 @@ AuditFacts facts_of_fixture() {
   facts.backups.emplace();
   facts.inspect = [](const std::string&) { return wire::Container{}; };
   facts.source_kind = [](const std::string&) { return tree::SourceKind::directory; };
-  facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{5 << 20, true}; };
+  facts.measure = [](const tree::ArchiveRules&) { return tree::MeasureResult{5 << 20, true}; };
   return facts;
 }
 
@@ -94,7 +94,7 @@ AuditFacts facts_of_one(const std::string& module, const std::string& image = "e
   facts.backups.emplace();
   facts.inspect = [](const std::string&) { return wire::Container{}; };
   facts.source_kind = [](const std::string&) { return tree::SourceKind::directory; };
-  facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{1 << 20, true}; };
+  facts.measure = [](const tree::ArchiveRules&) { return tree::MeasureResult{1 << 20, true}; };
   return facts;
 }
 
@@ -504,7 +504,7 @@ TEST_CASE("audit: candidates for a first run, smallest first, each for its reaso
   AuditFacts facts = facts_of_fixture();
   facts.measure = [](const tree::ArchiveRules& rules) {
     // The larger, the longer its path: so the order can be told.
-    return tree::Measured{rules.host_path.size() << 20, true};
+    return tree::MeasureResult{rules.host_path.size() << 20, true};
   };
   const AuditReport report = audit_report(facts);
   REQUIRE(report.first_runs.size() >= 5);
@@ -540,7 +540,9 @@ TEST_CASE("audit: what keeps a module from being a first run") {
   facts.containers->front().state = "exited";
   CHECK(none(facts));
   facts = facts_of_one("app");
-  facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{small_enough + 1, true}; };
+  facts.measure = [](const tree::ArchiveRules&) {
+    return tree::MeasureResult{small_enough + 1, true};
+  };
   CHECK(none(facts));
   facts = facts_of_one("app");
   (*facts.backups)["app"] = {noon, 1, {}};
@@ -559,12 +561,12 @@ TEST_CASE("audit: what keeps a module from being a first run") {
 
 TEST_CASE("audit: a size that could not be read to its end is a bound, and comes last") {
   AuditFacts facts = facts_of_one("app");
-  facts.measure = [](const tree::ArchiveRules&) { return tree::Measured{3 << 20, false}; };
+  facts.measure = [](const tree::ArchiveRules&) { return tree::MeasureResult{3 << 20, false}; };
   facts.platform.modules["bee"] = facts.platform.modules["app"];
   facts.platform.modules["bee"].id = "bee";
   facts.containers->push_back(test::container("bee", "running", {test::volume("b", "/b")}));
   facts.measure = [](const tree::ArchiveRules& rules) {
-    return tree::Measured{rules.path == "/b" ? 9ULL << 20 : 3ULL << 20, rules.path == "/b"};
+    return tree::MeasureResult{rules.path == "/b" ? 9ULL << 20 : 3ULL << 20, rules.path == "/b"};
   };
   const AuditReport report = audit_report(facts);
   CHECK(has_line(audit_table(report), "  app * >3.0 MiB *"));
@@ -577,7 +579,7 @@ TEST_CASE("audit: without an engine, from the files") {
   AuditFacts facts = facts_of_fixture();
   facts.containers.reset();
   facts.engine_trouble = "connecting to /var/run/docker.sock: No such file or directory";
-  facts.measure = [](const tree::ArchiveRules&) -> std::optional<tree::Measured> {
+  facts.measure = [](const tree::ArchiveRules&) -> std::optional<tree::MeasureResult> {
     FAIL("nothing can be measured");
     return std::nullopt;
   };

@@ -32,7 +32,7 @@ std::string container_json(const std::string& id, const std::string& image, bool
 // A module with one good set, taken ten minutes ago, whose container still runs.
 struct GateWorld {
   FakeEngine fake;
-  World world{fake.socket_path()};
+  BackupFixture world{fake.socket_path()};
   GateRequest request;
 
   GateWorld() {
@@ -88,7 +88,7 @@ TEST_CASE("a fresh, whole backup of the running image passes, and is named") {
 
 TEST_CASE("each condition refuses on its own") {
   GateWorld gate_world;
-  World& world = gate_world.world;
+  BackupFixture& world = gate_world.world;
   GateRequest& request = gate_world.request;
   const std::string artifact = world.path("web-20261123T120000Z.tar.gz");
 
@@ -367,7 +367,7 @@ TEST_CASE("the container is found again where it was replaced") {
 }
 
 TEST_CASE("an engine that does not answer is a refusal, unless the check is left out") {
-  World world;  // no engine
+  BackupFixture world;  // no engine
   put_set(world, "web", noon, {{"", tar_content()}});
   GateRequest request;
   request.module = "web";
@@ -383,7 +383,7 @@ TEST_CASE("an engine that does not answer is a refusal, unless the check is left
 TEST_CASE("a reference has to be the module's, in the directory, and of a set") {
   GateWorld gate_world;
   gate_world.container_runs();
-  World& world = gate_world.world;
+  BackupFixture& world = gate_world.world;
   const std::string name = "web-20261123T120000Z";
   put_set(world, "db", noon, {{"", sql_content()}});
   const auto judged = [&](const std::string& reference) {
@@ -425,7 +425,7 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
     return;
   }
   GateWorld gate_world;
-  World& world = gate_world.world;
+  BackupFixture& world = gate_world.world;
   gate_world.container_runs();
   const std::string socket = gate_world.fake.socket_path();
   for (const std::string& path : {world.temp.path(), socket.substr(0, socket.rfind('/')), socket}) {

@@ -23,12 +23,12 @@ std::string manifest_at(std::chrono::hours ago, const std::string& module = "web
 }
 
 // Sets of `module`, so many hours ago.
-void put_sets(const World& world, const std::string& module,
+void put_sets(const BackupFixture& world, const std::string& module,
               std::initializer_list<std::chrono::hours> ages) {
   for (const auto ago : ages) put_set(world, module, noon - ago, {{"", tar_content(1, 1'000)}});
 }
 
-void damage(const World& world, std::chrono::hours ago, const std::string& module = "web") {
+void damage(const BackupFixture& world, std::chrono::hours ago, const std::string& module = "web") {
   const std::string file = store::artifact_name(module, noon - ago, "", "tar.gz");
   std::string bytes = read_file(world.path(file));
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
@@ -43,7 +43,7 @@ PruneRequest keep_last(std::size_t count, const std::string& module = {}) {
   return request;
 }
 
-Names left(const World& world) {
+Names left(const BackupFixture& world) {
   Names manifests;
   for (const std::string& name : names_in(world.backups())) {
     if (name.ends_with(".manifest.json")) manifests.push_back(name);
@@ -51,14 +51,14 @@ Names left(const World& world) {
   return manifests;
 }
 
-store::Catalogue catalogue(const World& world) {
+store::Catalogue catalogue(const BackupFixture& world) {
   return store::read_catalogue(store::OwnedDirectory::open_existing(world.backups()));
 }
 
 }  // namespace
 
 TEST_CASE("the last ones are kept, by module, and nothing of the others is left") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {1h, 2h, 3h});
   put_sets(world, "db", {5h, 6h});
   put_receipt(world, "web", noon - 3h);
@@ -82,7 +82,7 @@ TEST_CASE("the last ones are kept, by module, and nothing of the others is left"
 }
 
 TEST_CASE("what is young enough is kept; what one rule keeps is kept; one module is that module") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {1h, 2h, 3h, 4h});
   put_sets(world, "db", {5h, 6h});
   PruneRequest request;
@@ -100,7 +100,7 @@ TEST_CASE("what is young enough is kept; what one rule keeps is kept; one module
 }
 
 TEST_CASE("the newest good set stays, whatever the rules say") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {1h, 2h, 3h});
   SUBCASE("all are good") {
     prune(world.session, keep_last(0));
@@ -140,7 +140,7 @@ TEST_CASE("the newest good set stays, whatever the rules say") {
 }
 
 TEST_CASE("a set of the future stays, and pushes out none that is known to be new") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {-24h, 1h, 2h});
   const Pruning pruning = prune(world.session, keep_last(1));
   CHECK(left(world) == Names{manifest_at(1h), manifest_at(-24h)});
@@ -151,7 +151,7 @@ TEST_CASE("a set of the future stays, and pushes out none that is known to be ne
 }
 
 TEST_CASE("what fails verify is removed by force alone") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {1h, 2h, 3h});
   damage(world, 2h);
   const Pruning pruning = prune(world.session, keep_last(1));
@@ -164,7 +164,7 @@ TEST_CASE("what fails verify is removed by force alone") {
 }
 
 TEST_CASE("a manifest that names another set's file does not take it along") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {1h});
   put_set(world, "web", noon - 2h, {{"", tar_content()}}, [](store::Manifest& manifest) {
     manifest.artifacts[0].file = "web-20261123T110000Z.tar.gz";
@@ -177,7 +177,7 @@ TEST_CASE("a manifest that names another set's file does not take it along") {
 }
 
 TEST_CASE("sets that were taken as one go together or not at all") {
-  World world;
+  BackupFixture world;
   const auto put_pair = [&](std::chrono::hours ago) {
     for (const auto& [module, other] : {std::pair{"web", "db"}, {"db", "web"}}) {
       put_set(world, module, noon - ago, {{"", tar_content(1, 1'000)}},
@@ -211,7 +211,7 @@ TEST_CASE("sets that were taken as one go together or not at all") {
 }
 
 TEST_CASE("what a prune that was killed left of a set of several is no set, and goes") {
-  World world;
+  BackupFixture world;
   const auto put_half = [&](std::chrono::hours ago) {
     put_set(world, "web", noon - ago, {{"", tar_content(1, 1'000)}},
             [&](store::Manifest& manifest) { manifest.members = {manifest_at(ago, "db")}; });
@@ -228,7 +228,7 @@ TEST_CASE("killed after any file, a prune leaves orphans and no manifest that li
   // A manifest, its receipt, and two artifacts, for each of two sets that go.
   for (int step = 1; step <= 8; ++step) {
     CAPTURE(step);
-    World world;
+    BackupFixture world;
     for (const auto ago : {1h, 2h, 3h}) {
       put_set(world, "web", noon - ago,
               {{"one", tar_content(1, 1'000)}, {"two", tar_content(2, 1'000)}});
@@ -259,7 +259,7 @@ TEST_CASE("killed after any file, a prune leaves orphans and no manifest that li
 
 TEST_CASE(
     "orphans are removed where they are asked for, and what is left of a damaged set is not") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {1h, 2h, 3h});
   put_sets(world, "db", {1h, 2h});
   put_receipt(world, "web", noon - 2h);
@@ -322,7 +322,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a dry run removes nothing, locks nothing, and says the same") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {1h, 2h, 3h});
   damage(world, 3h);
   PruneRequest request = keep_last(1);
@@ -339,7 +339,7 @@ TEST_CASE("a dry run removes nothing, locks nothing, and says the same") {
 }
 
 TEST_CASE("nothing is removed without a rule, or while another run holds one of the modules") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {1h, 2h});
   put_sets(world, "db", {1h, 2h});
   const Thrown no_rule = thrown_by([&] { prune(world.session, PruneRequest{}); });
@@ -356,7 +356,7 @@ TEST_CASE("nothing is removed without a rule, or while another run holds one of 
 }
 
 TEST_CASE("a time limit that was passed ends it before anything is removed") {
-  World world;
+  BackupFixture world;
   put_sets(world, "web", {1h, 2h, 3h});
   world.stop.set_time_limit(0s);
   CHECK(thrown_by([&] { prune(world.session, keep_last(1)); }).kind == ErrorKind::timeout);

@@ -5,6 +5,7 @@
 #include "bba/base/text.hpp"
 #include "bba/services/files.hpp"
 #include "services/compose_project/compose_project.hpp"
+#include "services/mariadb/mariadb.hpp"
 #include "services/minio/minio.hpp"
 #include "services/postgres/postgres.hpp"
 #include "services/redis/redis.hpp"
@@ -34,6 +35,7 @@ const std::vector<const service::Service*>& all_services() {
       &redis::redis(),
       &vault::vault(),
       &minio::minio(),
+      &mariadb::mariadb(),
       // What no rule matches.
       &files::files(),
   };
@@ -42,11 +44,8 @@ const std::vector<const service::Service*>& all_services() {
 
 const std::vector<const service::ArtifactKind*>& all_kinds() {
   static const std::vector<const service::ArtifactKind*> kinds{
-      &postgres::dump_kind(),
-      &redis::directory_kind(),
-      &vault::snapshot_kind(),
-      &minio::objects_kind(),
-      &compose_project::host_directory_kind(),
+      &postgres::dump_kind(), &redis::directory_kind(), &vault::snapshot_kind(),
+      &minio::objects_kind(), &mariadb::dump_kind(),    &compose_project::host_directory_kind(),
       &files::tar_kind(),
   };
   return kinds;

@@ -20,7 +20,7 @@ const std::string example_file = BBA_SOURCE_DIR "/fixtures/config/example.yaml";
 // The reader's own list, from the hint that it gives where no known key is near.
 std::vector<std::string> keys_known(const std::string& text_with_unknown_key) {
   try {
-    parse_config(text_with_unknown_key, "c.yaml", "ABCDEFG");
+    parse_config(text_with_unknown_key, "c.yaml", "ABCDEFGH");
   } catch (const bba::Error& error) {
     const std::string_view hint = error.hint();
     REQUIRE(hint.starts_with("one of: "));
@@ -84,7 +84,7 @@ TEST_CASE("example: every key of the configuration stands in it and in the docum
 }
 
 TEST_CASE("example: its values are the defaults") {
-  const Config example = bba::conf::load_config(example_file, true, "ABCDEFG");
+  const Config example = bba::conf::load_config(example_file, true, "ABCDEFGH");
   const Config defaults;
   CHECK(example.platform_root == defaults.platform_root);
   CHECK_FALSE(example.backup_dir.has_value());
@@ -103,7 +103,7 @@ TEST_CASE("example: its values are the defaults") {
 }
 
 TEST_CASE("example: its samples") {
-  const Config example = parse_config(with_samples(), "example.yaml", "ABCDEFG");
+  const Config example = parse_config(with_samples(), "example.yaml", "ABCDEFGH");
   CHECK(example.backup_dir == "/srv/backups");
   CHECK(example.host == "unix:///run/user/1000/docker.sock");
   CHECK(example.timeout == std::chrono::hours(6));

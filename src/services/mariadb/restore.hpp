@@ -1,0 +1,20 @@
+// The way back of a dump of MariaDB or MySQL, and what has to be there afterwards.
+#pragma once
+
+#include "bba/service/service.hpp"
+#include "server.hpp"
+
+namespace bba::services::mariadb {
+
+// How the server was reached when it was backed up, as the manifest's facts have it, but as root:
+// only root can bring everything back. The password is the target's own.
+Connection restoring_connection(const Json& facts);
+
+service::FreshTarget fresh_server();
+service::Restore restore_dump(const store::Manifest& manifest, const store::ArtifactRecord& record);
+// That the target holds the tables with their rows, the views, routines, events, triggers and
+// sequences of the record, and that its accounts may do what those of the backup could. Throws
+// Error{artifact} at the first thing that differs.
+void compare_databases(service::RestoreTarget& target);
+
+}  // namespace bba::services::mariadb

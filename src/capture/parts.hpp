@@ -44,7 +44,7 @@ struct ArtifactSink {
 };
 
 // Runs a program in the target's container and streams its stdout through `next`, which is finished
-// only once the exit status is known to be 0. The program is owed to the world from its start to
+// only once the exit status is known to be 0. The program is in the run's journal from its start to
 // its certain end. Throws Error{capture} with the program's own words.
 void stream_exec(const CaptureContext& context, const wire::ExecConfig& exec, pipe::Stage& next,
                  const ProgressFn& moved);

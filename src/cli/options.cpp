@@ -45,7 +45,7 @@ constexpr const char* more =
 
 std::string seconds_validator(const std::string& text) {
   return parse_duration(text) ? std::string()
-                              : "'" + text + "' is no time span: use 90s, 15m, 1h, 14d";
+                              : "'" + text + "' is not a time span: use 90s, 15m, 1h, 14d";
 }
 
 std::string consistency_validator(const std::string& text) {
@@ -71,13 +71,13 @@ std::string class_validator(const std::string& text) {
 const CLI::Validator container_path(
     [](std::string& text) {
       const auto normal = printable(text) == text ? normal_path(text) : std::nullopt;
-      if (!normal) return "'" + printable(text) + "' is no absolute path without \"..\"";
+      if (!normal) return "'" + printable(text) + "' is not an absolute path without \"..\"";
       text = *normal;
       return std::string();
     },
     "");
 
-// "80%" as 0.8; nullopt where it is no share.
+// "80%" as 0.8; nullopt where it is not a share.
 std::optional<double> parse_share(std::string_view text) {
   if (!text.ends_with('%')) return std::nullopt;
   text.remove_suffix(1);
@@ -94,18 +94,19 @@ std::string count_validator(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   return error == std::errc() && end == text.data() + text.size()
              ? std::string()
-             : "'" + text + "' is no number of sets: use 1, 2, 3, ...";
+             : "'" + text + "' is not a number of sets: use 1, 2, 3, ...";
 }
 
 std::string share_validator(const std::string& text) {
-  return parse_share(text) ? std::string() : "'" + text + "' is no share: use 0% to 100%";
+  return parse_share(text) ? std::string() : "'" + text + "' is not a share: use 0% to 100%";
 }
 
 std::string memory_validator(const std::string& text) {
   constexpr std::uint64_t least = 6 << 20;  // what the engine itself asks for
   const auto bytes = parse_bytes(text);
-  return bytes && *bytes >= least ? std::string()
-                                  : "'" + text + "' is no size of 6MiB or more: use 512MiB, 4GiB";
+  return bytes && *bytes >= least
+             ? std::string()
+             : "'" + text + "' is not a size of 6MiB or more: use 512MiB, 4GiB";
 }
 
 // What CLI11 fills; spans and classes are converted once it is done.

@@ -13,8 +13,8 @@ namespace bba::cli {
 struct Options {
   std::string command;  // backup, plan, ...; empty where only text was asked for (help, version)
   std::string text;     // what --help or --version prints
-  // Where the command is a backup because the first word is no command: the one that it is a slip
-  // of, or empty.
+  // Where the command is a backup because the first word is not a command: the one that it is a
+  // slip of, or empty.
   std::string meant_command;
 
   // Global.

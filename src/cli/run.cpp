@@ -104,7 +104,7 @@ run::Settings settings_of(const Options& options) {
   return settings;
 }
 
-// A slip in a command's name is no module, where the platform has none of that name.
+// A slip in a command's name is not a module, where the platform has none of that name.
 void require_meant(const Options& options, const std::string& platform_root) {
   if (options.meant_command.empty()) return;
   const std::string& word = options.modules.front();
@@ -118,7 +118,7 @@ commands::BackupRequest request_of(const Options& options, const std::string& mo
   return {module, options.container, options.module_class, options.consistency, options.paths};
 }
 
-// A result that nobody received is no result: a script would go on with an empty one.
+// A result that nobody received is not a result: a script would go on with an empty one.
 void print(const Stop& stop, const std::string& text) {
   constexpr const char* what = "writing the result to standard output";
   const WriteResult written = write_text(STDOUT_FILENO, text, &stop);
@@ -188,8 +188,8 @@ int recover(run::Session& session, const Options& options) {
   for (const std::string& failed : recovered.failed) session.reporter.warning(failed);
   for (const std::string& waiting : recovered.waiting) {
     session.reporter.warning(waiting +
-                             ": not there, but the engine may still be making it: run "
-                             "this again in a while");
+                             ": not there, but the engine may still be making it: run this again "
+                             "in a while");
   }
   const bool all_well = recovered.failed.empty() && recovered.waiting.empty();
   if (recovered.done.empty() && all_well) session.reporter.note("nothing to recover");

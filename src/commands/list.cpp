@@ -79,7 +79,7 @@ std::vector<std::string> remarks(const ListedSet& row) {
 
 Listing list(const run::Session& session, const std::string& module) {
   if (!module.empty() && !valid_module_id(module)) {
-    throw Error(ErrorKind::config, fmt::format("'{}' is no module id", module));
+    throw Error(ErrorKind::config, fmt::format("'{}' is not a module id", module));
   }
   const auto directory = store::OwnedDirectory::open_copy(session.settings.backup_dir);
   store::Catalogue catalogue = store::read_catalogue(directory, module);

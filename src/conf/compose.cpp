@@ -54,7 +54,7 @@ ComposeVolume short_volume(const Node& node) {
   volume.source = anonymous ? "" : parts[0];
   volume.target = anonymous ? parts[0] : parts[1];
   if (parts.size() > 3 || volume.target.empty() || (!anonymous && volume.source.empty())) {
-    throw node.error(fmt::format("\"{}\" is no volume", node.text()),
+    throw node.error(fmt::format("\"{}\" is not a volume", node.text()),
                      "SOURCE:TARGET, SOURCE:TARGET:ro, or TARGET alone");
   }
   volume.type = is_path(volume.source) ? "bind" : "volume";

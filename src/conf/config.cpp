@@ -79,7 +79,7 @@ std::string absolute_path(const Node& node) {
 std::string engine_host(const Node& node) {
   const std::string host = line(node);
   if (!host.starts_with("unix:///") && !host.starts_with('/')) {
-    throw node.error(fmt::format("\"{}\" is no unix socket", host),
+    throw node.error(fmt::format("\"{}\" is not a unix socket", host),
                      "for example unix:///var/run/docker.sock");
   }
   return host;
@@ -88,7 +88,7 @@ std::string engine_host(const Node& node) {
 std::string container_name(const Node& node) {
   const std::string name = line(node);
   if (!valid_container_name(name)) {
-    throw node.error(fmt::format("\"{}\" is no container name", name));
+    throw node.error(fmt::format("\"{}\" is not a container name", name));
   }
   return name;
 }
@@ -107,7 +107,7 @@ std::string environment_name(const Node& node) {
   };
   if (!std::all_of(name.begin(), name.end(), allowed) ||
       (name.front() >= '0' && name.front() <= '9')) {
-    throw node.error(fmt::format("\"{}\" is no name of an environment variable", name),
+    throw node.error(fmt::format("\"{}\" is not a name of an environment variable", name),
                      "names only; the values are taken from the operator's environment");
   }
   return name;

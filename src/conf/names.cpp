@@ -8,7 +8,7 @@ namespace bba::conf {
 
 void require_module_id(const std::string& id) {
   if (valid_module_id(id)) return;
-  throw Error(ErrorKind::config, fmt::format("\"{}\" is no module id", id), module_id_rule);
+  throw Error(ErrorKind::config, fmt::format("\"{}\" is not a module id", id), module_id_rule);
 }
 
 bool valid_container_name(std::string_view name) {

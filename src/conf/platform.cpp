@@ -51,7 +51,7 @@ Module module_from(const yaml::Document& document, const std::string& id) {
     if (const auto references = release->find("backup_ref_modules")) {
       for (const Node& item : references->items()) {
         if (!valid_module_id(item.text())) {
-          throw item.error(fmt::format("\"{}\" is no module id", item.text()), module_id_rule);
+          throw item.error(fmt::format("\"{}\" is not a module id", item.text()), module_id_rule);
         }
         module.backup_ref_modules.push_back(item.text());
       }
@@ -118,8 +118,9 @@ Platform load_platform(const std::string& root) {
   for (const auto& [id, module] : platform.modules) {
     for (const std::string& reference : module.backup_ref_modules) {
       if (std::binary_search(names.begin(), names.end(), reference)) continue;
-      platform.problems.push_back(fmt::format("{}: backup_ref_modules names {}, which is no module",
-                                              module_file(root, id), reference));
+      platform.problems.push_back(
+          fmt::format("{}: backup_ref_modules names {}, which is not a module",
+                      module_file(root, id), reference));
     }
   }
   platform.compose = load_compose(root, platform.problems);

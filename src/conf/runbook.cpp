@@ -82,7 +82,7 @@ class Words {
   int count_ = 0;
 };
 
-// The first word that is no option of `verb`, nor the value of one.
+// The first word that is not an option of `verb`, nor the value of one.
 std::string argument_of(const Verb& verb, Words& words) {
   for (;;) {
     const std::string word = words.next();

@@ -52,7 +52,7 @@ void require_text(std::string_view text, std::string_view file) {
     if (length == 0) throw error_at(file, line, column, "not UTF-8");
     if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f) {
       throw error_at(file, line, column,
-                     fmt::format("the control character 0x{:02x} is no YAML", c));
+                     fmt::format("the control character 0x{:02x} is not YAML", c));
     }
     column = c == '\n' ? 1 : column + 1;
     if (c == '\n') ++line;

@@ -89,7 +89,7 @@ class Document {
   const Value* root_ = nullptr;
 };
 
-// Throws Error{config} where the file cannot be read, is too large, or is no YAML.
+// Throws Error{config} where the file cannot be read, is too large, or is not YAML.
 Document read_document(const std::string& path);
 
 }  // namespace bba::conf::yaml

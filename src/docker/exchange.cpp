@@ -153,7 +153,7 @@ struct Exchange::Impl {
   beast::flat_buffer input{buffer_size};
   std::uint64_t received = 0;  // bytes of the body
   bool ended = false;          // the engine closed its end
-  bool raw = false;            // 101: what follows is no HTTP
+  bool raw = false;            // 101: what follows is not HTTP
 };
 
 Exchange::Exchange(const Terms& terms, const Request& request)

@@ -78,7 +78,7 @@ class GzipCompressor : public Stage {
 std::string_view meaning(int result) {
   switch (result) {
     case ISAL_INVALID_WRAPPER:
-      return "this is no gzip header";
+      return "this is not a gzip header";
     case ISAL_UNSUPPORTED_METHOD:
       return "the header names a method other than deflate";
     case ISAL_INCORRECT_CHECKSUM:
@@ -86,7 +86,7 @@ std::string_view meaning(int result) {
     case ISAL_INVALID_LOOKBACK:
       return "a reference behind the start of the data";
     default:
-      return "this is no deflate data";
+      return "this is not deflate data";
   }
 }
 

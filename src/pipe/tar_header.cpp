@@ -58,11 +58,11 @@ std::int64_t number(TarBlock block, Field field, std::string_view what) {
   const std::string_view digits = all.substr(first, all.find_first_of(blanks, first) - first);
   std::int64_t value = 0;
   for (const char digit : digits) {
-    if (digit < '0' || digit > '7') refuse(fmt::format("its {} is no octal number", what));
+    if (digit < '0' || digit > '7') refuse(fmt::format("its {} is not an octal number", what));
     value = value * 8 + (digit - '0');
   }
   if (all.find_first_not_of(blanks, first + digits.size()) != std::string_view::npos) {
-    refuse(fmt::format("its {} is no octal number", what));
+    refuse(fmt::format("its {} is not an octal number", what));
   }
   return value;
 }
@@ -95,7 +95,7 @@ std::uint64_t decimal(std::string_view value, std::string_view keyword) {
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), result);
   if (error != std::errc() || end != value.data() + value.size() ||
       result > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    refuse(fmt::format("its pax record {} is no number that fits", keyword));
+    refuse(fmt::format("its pax record {} is not a number that fits", keyword));
   }
   return result;
 }
@@ -109,7 +109,7 @@ std::int64_t pax_time(std::string_view value) {
   bool whole = true;
   if (point != std::string_view::npos) {
     for (const char digit : value.substr(point + 1)) {
-      if (digit < '0' || digit > '9') refuse("its pax record mtime is no time");
+      if (digit < '0' || digit > '9') refuse("its pax record mtime is not a time");
       whole = whole && digit == '0';
     }
   }

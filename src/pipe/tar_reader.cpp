@@ -14,7 +14,7 @@ namespace {
 // Of the pax or GNU headers before one entry: what Go's archive/tar takes, too.
 constexpr std::size_t extension_limit = 1024 * 1024;
 // Of the zeros at the end: the two end blocks and the filling of a record, of which GNU tar's
-// largest usual one is 1 MiB. More than that is no padding but content that was lost to zeros.
+// largest usual one is 1 MiB. More than that is not padding but content that was lost to zeros.
 constexpr std::uint64_t end_limit = 1024 * 1024;
 
 // A name in an error: whole if a person could have chosen it.

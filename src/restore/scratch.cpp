@@ -66,7 +66,7 @@ void remove_scratch(const ScratchContext& context, const store::JournalEntry& en
   }
 }
 
-// `entry` is what is owed from now on: by its id, once that is known.
+// `entry` is what the journal has from now on: by its id, once that is known.
 void make_scratch(const ScratchContext& context, const service::FreshTarget& fresh,
                   store::JournalEntry& entry) {
   context.cleanup.record(entry);

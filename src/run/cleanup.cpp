@@ -88,7 +88,7 @@ bool undo_once(docker::Engine& engine, const store::JournalEntry& entry) {
   throw Error(ErrorKind::internal, "a entry of no kind");
 }
 
-// Why nothing can be paid to that engine now; empty where it answers.
+// Why nothing can be undone at that engine now; empty where it answers.
 std::string trouble_with(const std::string& host, const docker::Limits& limits, const Stop* stop) {
   try {
     docker::Engine(docker::socket_path(host), limits, stop).version();
@@ -161,7 +161,8 @@ RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_jou
                                  "(docker ps --filter status=paused), then remove it");
       continue;
     }
-    // Another engine knows nothing of these containers: its 404 would settle what is still owed.
+    // Another engine knows nothing of these containers: its 404 would cross out what is still to be
+    // undone.
     const std::string trouble = trouble_with(journal.host, limits, stop);
     bool all_paid = true;
     for (const store::JournalEntry& entry : journal.entries) {
@@ -193,15 +194,15 @@ RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_jou
 RecoverOutcome recover(Session& session) {
   const auto patience = std::chrono::steady_clock::now() + 10s;
   for (bool told = false;; told = true) {
-    std::vector<std::string> being_paid;
+    std::vector<std::string> being_undone;
     std::vector<store::AbandonedJournal> abandoned_journals =
-        store::abandoned_journals(session.settings.state_dir, &being_paid);
-    if (being_paid.empty()) {
+        store::abandoned_journals(session.settings.state_dir, &being_undone);
+    if (being_undone.empty()) {
       return undo_abandoned(std::move(abandoned_journals), session.settings.limits, &session.stop);
     }
     if (std::chrono::steady_clock::now() > patience) {
       throw Error(ErrorKind::busy,
-                  "a guard is still putting right what a killed run left: " + being_paid.front(),
+                  "a guard is still putting right what a killed run left: " + being_undone.front(),
                   "try again in a minute; does the engine that the file names answer?");
     }
     if (!told) {

@@ -55,7 +55,7 @@ int guard_main(const std::string& state_directory, const std::string& journal) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, SIG_IGN);
   {
     const Fd file(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
-    if (!file) return 0;  // the run has ended, and owed nothing
+    if (!file) return 0;  // the run has ended, with nothing left to undo
     while (::flock(file.get(), LOCK_EX) != 0) {
       if (errno != EINTR) return 1;
     }

@@ -58,8 +58,8 @@ bool hold(Session& session, Cleanup& cleanup, const store::JournalEntry& entry, 
   if (stops && now.auto_remove) {
     throw Error(ErrorKind::container,
                 entry.name +
-                    " was started with --rm: the engine removes it, and its volumes "
-                    "without a name, when it stops",
+                    " was started with --rm: the engine removes it, and its volumes without a "
+                    "name, when it stops",
                 "pause it instead: --consistency pause");
   }
   cleanup.record(entry);
@@ -86,8 +86,8 @@ QuiesceOutcome while_quiet(Session& session, Cleanup& cleanup, const service::Ca
     locks.push_back(lock_container(session, one));
   }
 
-  // A run that was killed since this one began may have paused one of them: that is no pause of the
-  // operator's, and its guard is about to end it.
+  // A run that was killed since this one began may have paused one of them: that is not a pause of
+  // the operator's, and its guard is about to end it.
   QuiesceOutcome quieted;
   const RecoverOutcome recovered = recover(session);
   for (const std::string& done : recovered.done) {

@@ -131,8 +131,8 @@ class StartServerStep : public RestoreStep {
   void print(ShellScript& script, const store::ArtifactRecord&, std::size_t) const override {
     script.lines.push_back("docker start \"$TARGET\" >/dev/null");
     script.lines.push_back("tries=300; until " + docker_exec(ready_, false) +
-                           " >/dev/null 2>&1; do tries=$((tries - 1)); [ $tries -gt 0 ] || "
-                           "{ echo \"$TARGET does not answer\" >&2; exit 1; }; sleep 1; done");
+                           " >/dev/null 2>&1; do tries=$((tries - 1)); [ $tries -gt 0 ] || { echo "
+                           "\"$TARGET does not answer\" >&2; exit 1; }; sleep 1; done");
   }
   void carry_out(RestoreTarget& target) const override {
     target.start([&] { return target.engine().run(target.id(), ready_).exit_code == 0; });

@@ -40,7 +40,8 @@ users_of() {
 constexpr const char* as_replacement = R"(# A name as what sed puts in place of another.
 as_replacement() { printf %s "$1" | sed 's/[\\\/&]/\\&/g'; })";
 
-constexpr const char* same_as = R"(# The tar on stdin against what lies in $1 now, renamed by $2, without the mountpoints that follow. The
+constexpr const char* same_as =
+    R"(# The tar on stdin against what lies in $1 now, renamed by $2, without the mountpoints that follow. The
 # engine sets times before 1970 to 1970.
 same_as() {
   place=$1 names=$2; shift 2

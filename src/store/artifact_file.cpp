@@ -77,7 +77,7 @@ void require_private(int fd, const std::string& path) {
 
 void require_file_name(const std::string& name) {
   if (name.empty() || name.front() == '.' || name.find('/') != name.npos) {
-    throw Error(ErrorKind::internal, fmt::format("\"{}\" is no file name", name));
+    throw Error(ErrorKind::internal, fmt::format("\"{}\" is not a file name", name));
   }
 }
 

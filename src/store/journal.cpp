@@ -108,12 +108,12 @@ std::optional<Fd> take_over(const std::string& path, bool& held) {
   return file;
 }
 
-// What the run owes that has left this journal; nullopt where it owes nothing, or still lives.
+// The entries of a dead run that are open; nullopt where there are none, or the run still lives.
 std::optional<AbandonedJournal> leftover_in(const std::string& path,
-                                            std::vector<std::string>* being_paid) {
+                                            std::vector<std::string>* being_undone) {
   bool held = false;
   std::optional<Fd> lock = take_over(path, held);
-  if (held && being_paid != nullptr && run_has_ended(path)) being_paid->push_back(path);
+  if (held && being_undone != nullptr && run_has_ended(path)) being_undone->push_back(path);
   if (!lock) return std::nullopt;
   AbandonedJournal journal{path, {}, {}, std::move(*lock), {}};
   replay(read_rest(journal.lock.get(), most_bytes, storage, path), journal);
@@ -176,7 +176,7 @@ void Journal::complete(const JournalEntry& entry) {
   cross_out(open_, entry);
   if (!open_.empty()) return append(fd_.get(), record_of("settle", entry), path_);
   // Back to the line of the host, however many programs a long run starts. Whoever is killed before
-  // this leaves a entry that was paid already, and to pay one twice does no harm.
+  // this leaves an entry that was undone already, and to undo one twice does no harm.
   const auto end = static_cast<off_t>(host_bytes_);
   if (::ftruncate(fd_.get(), end) != 0 || ::lseek(fd_.get(), end, SEEK_SET) != end ||
       ::fdatasync(fd_.get()) != 0) {
@@ -185,11 +185,11 @@ void Journal::complete(const JournalEntry& entry) {
 }
 
 std::vector<AbandonedJournal> abandoned_journals(const std::string& state_directory,
-                                                 std::vector<std::string>* being_paid) {
+                                                 std::vector<std::string>* being_undone) {
   std::vector<AbandonedJournal> found;
   for (const std::string& path : journals_in(state_directory)) {
     try {
-      if (auto journal = leftover_in(path, being_paid)) found.push_back(std::move(*journal));
+      if (auto journal = leftover_in(path, being_undone)) found.push_back(std::move(*journal));
     } catch (const Error& error) {
       found.push_back({path, {}, {}, {}, error.what()});
     }

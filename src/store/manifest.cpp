@@ -219,7 +219,7 @@ Json to_json(const ConsistencyRecord& record) {
 std::string file_name(const std::string& module, Timestamp time, const std::string& rest) {
   std::string name = fmt::format("{}-{}.{}", module, format_compact(time), rest);
   if (!valid_module_id(module) || !is_file_name(name)) {
-    throw Error(ErrorKind::internal, fmt::format("\"{}\" is no name for an artifact", name));
+    throw Error(ErrorKind::internal, fmt::format("\"{}\" is not a name for an artifact", name));
   }
   return name;
 }

@@ -24,9 +24,7 @@ constexpr std::size_t most_sets_before = 5;
 
 Error lacks(std::string_view key) {
   return Error(ErrorKind::artifact,
-               fmt::format("no proof: its field \"{}\" is missing or of another "
-                           "type",
-                           key));
+               fmt::format("no proof: its field \"{}\" is missing or of another type", key));
 }
 
 std::string text_of(const Json& json, std::string_view key) {

@@ -142,7 +142,7 @@ std::optional<Container> parse_container(std::string_view body) {
   const Json state = object_of(*object, "State");
   Container container;
   container.id = text_of(*object, "Id");
-  // Whether it runs decides what is paused: an answer that does not say is no answer.
+  // Whether it runs decides what is paused: an answer that does not say is not an answer.
   if (container.id.empty() || !bool_member(state, "Running")) return std::nullopt;
   container.name = without_slash(text_of(*object, "Name"));
   container.image = text_of(*object, "Image");

@@ -36,7 +36,7 @@ void make_socket(const std::string& path) {
   REQUIRE(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
 }
 
-// A container with a volume and a bind, and beside them what is no data of its own.
+// A container with a volume and a bind, and beside them what is not data of its own.
 struct Module {
   explicit Module(E2eFixture& scene, const Strings& command = {}) {
     volume = scene.volume("data");

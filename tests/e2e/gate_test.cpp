@@ -128,7 +128,7 @@ TEST_CASE("A, backup, verify, gate") {
   CHECK(drilled.exit_code == 10);
   CHECK(has(drilled.err, "hint: backup-before-apply drill " + id));
 
-  // Half of it is no backup, whatever a client would make of it.
+  // Half of it is not a backup, whatever a client would make of it.
   const auto artifact = scene.manifest().at("artifacts")[0].at("file").get<std::string>();
   const std::string path = scene.backups() + "/" + artifact;
   fs::resize_file(path, fs::file_size(path) / 2);
@@ -399,7 +399,7 @@ TEST_CASE("prune keeps the newest, list finds what a killed prune leaves, and a 
   CHECK_FALSE(fs::exists(artifacts[0]));
   CHECK(scene.bba({"prune"}).exit_code == 2);
 
-  // Killed after the manifest went: the artifact is no backup any longer, and nobody says it is.
+  // Killed after the manifest went: the artifact is not a backup any longer, and nobody says it is.
   fs::remove(manifest_of(artifacts[1]));
   const std::string orphan = fs::path(artifacts[1]).filename();
   const Ended list = scene.bba({"list"});

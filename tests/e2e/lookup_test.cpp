@@ -19,7 +19,7 @@ Strings labels(const std::string& service, const std::string& oneoff = "False") 
 
 }  // namespace
 
-TEST_CASE("an id that is none is refused before anything is asked") {
+TEST_CASE("what is not a module id is refused before anything is asked") {
   NEEDS_ENGINE();
   E2eFixture scene;
   for (const std::string& id :
@@ -31,7 +31,7 @@ TEST_CASE("an id that is none is refused before anything is asked") {
       const Ended ended = scene.bba({command, id});
       CHECK(ended.exit_code == 3);
       CHECK(ended.out.empty());
-      CHECK(has(ended.err, "is no module id"));
+      CHECK(has(ended.err, "is not a module id"));
     }
   }
   scene.check_nothing_left();

@@ -7,17 +7,17 @@ namespace {
 // A statement for each table, whose answer is its name and its rows.
 constexpr const char* count_statements =
     "SELECT CONCAT('SELECT ', QUOTE(CONCAT(TABLE_SCHEMA, '.', TABLE_NAME)), ', COUNT(*) FROM `', "
-    "REPLACE(TABLE_SCHEMA, '`', '``'), '`.`', REPLACE(TABLE_NAME, '`', '``'), '`;') "
-    "FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN "
-    "('information_schema', 'mysql', 'performance_schema', 'sys') "
-    "ORDER BY TABLE_SCHEMA, TABLE_NAME";
+    "REPLACE(TABLE_SCHEMA, '`', '``'), '`.`', REPLACE(TABLE_NAME, '`', '``'), '`;') FROM "
+    "information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN "
+    "('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY TABLE_SCHEMA, "
+    "TABLE_NAME";
 
 constexpr const char* object_counts =
-    "SELECT 'routines', ROUTINE_SCHEMA, COUNT(*) FROM information_schema.ROUTINES GROUP BY 2 "
-    "UNION ALL SELECT 'views', TABLE_SCHEMA, COUNT(*) FROM information_schema.VIEWS GROUP BY 2 "
-    "UNION ALL SELECT 'triggers', TRIGGER_SCHEMA, COUNT(*) FROM information_schema.TRIGGERS "
-    "GROUP BY 2 UNION ALL SELECT 'events', EVENT_SCHEMA, COUNT(*) FROM information_schema.EVENTS "
-    "GROUP BY 2 ORDER BY 1, 2";
+    "SELECT 'routines', ROUTINE_SCHEMA, COUNT(*) FROM information_schema.ROUTINES GROUP BY 2 UNION "
+    "ALL SELECT 'views', TABLE_SCHEMA, COUNT(*) FROM information_schema.VIEWS GROUP BY 2 UNION ALL "
+    "SELECT 'triggers', TRIGGER_SCHEMA, COUNT(*) FROM information_schema.TRIGGERS GROUP BY 2 UNION "
+    "ALL SELECT 'events', EVENT_SCHEMA, COUNT(*) FROM information_schema.EVENTS GROUP BY 2 ORDER "
+    "BY 1, 2";
 
 constexpr const char* grant_statements =
     "SELECT CONCAT('SHOW GRANTS FOR ', QUOTE(User), IF(Host = '', '', CONCAT('@', QUOTE(Host))), "

@@ -433,8 +433,8 @@ TEST_CASE("H, passwords and their digests are in no output, no manifest and no a
   const Strings digests = [&] {
     Strings all;
     const std::string text = server.query(
-        "SELECT JSON_VALUE(Priv, '$.authentication_string') FROM mysql.global_priv "
-        "WHERE JSON_VALUE(Priv, '$.authentication_string') LIKE '*%'");
+        "SELECT JSON_VALUE(Priv, '$.authentication_string') FROM mysql.global_priv WHERE "
+        "JSON_VALUE(Priv, '$.authentication_string') LIKE '*%'");
     for (const std::string_view line : split(text, '\n')) {
       if (!line.empty()) all.emplace_back(line);
     }

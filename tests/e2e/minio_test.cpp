@@ -197,7 +197,7 @@ TEST_CASE(
                "exit 1") +
           once("documents/empty",
                "printf 'no longer' | \"$REAL\" --quiet pipe local/documents/empty") +
-          // As long as before, and its etag is no MD5: half of what comes is of the old one.
+          // As long as before, and its etag is not an MD5: half of what comes is of the old one.
           once("documents/in-parts.txt",
                "\"$REAL\" \"$@\" | head -c 10\n"
                "printf 'UPLOADED WITHOUT A KNOWN SIZE' |"
@@ -263,13 +263,13 @@ TEST_CASE(
   {
     const FakeProgram fake(server.container(), "mc", listing("echo 'Segmentation fault'; exit 0"));
     check_fails(server.container(), MinioServer::alias(), 6,
-                {"mc ls printed what is no listing: Segmentation fault"});
+                {"mc ls printed what is not a listing: Segmentation fault"});
   }
   {
     const FakeProgram fake(server.container(), "mc",
                            listing("\"$REAL\" \"$@\" | head -c 5000; exit 0"));
     check_fails(server.container(), MinioServer::alias(), 6,
-                {"mc ls printed what is no listing: {"});
+                {"mc ls printed what is not a listing: {"});
   }
   // Whole lines, as if the rest of them had never been there.
   {
@@ -341,7 +341,7 @@ TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that 
                  "hint: set MC_HOST_" + alias + "=http://KEY:SECRET@127.0.0.1:9000",
                  "sudo drops it without --preserve-env=MC_HOST_" + alias});
   }
-  check_fails(bare, {{"MINIO_MC_ALIAS", "--json"}}, 3, {"is no alias", "hint: an alias is"});
+  check_fails(bare, {{"MINIO_MC_ALIAS", "--json"}}, 3, {"is not an alias", "hint: an alias is"});
 }
 
 TEST_CASE("D, the mc of these cases answers in the form that a real one was recorded in") {
@@ -443,7 +443,7 @@ TEST_CASE("D, data that this host cannot read: the server's own count of its buc
   const Json whole = backed_up(MinioServer::alias(), 0);
   CHECK(whole.at("incomplete") == Json::array());
   CHECK_FALSE(any_has(whole.at("follow_ups"), unknown));
-  // Who is no administrator is told no count.
+  // Who is not an administrator is told no count.
   const Json part = backed_up(
       {{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", "http://reader:readerpass@127.0.0.1:9000"}}, 0);
   CHECK(part.at("incomplete") == Json::array());
@@ -595,7 +595,7 @@ TEST_CASE("D, plan's requests are the backup's, in their order, and no other") {
     listings += listing;
   }
   CHECK(cats > 6);
-  CHECK(listings == 6);  // one for each etag that is no MD5
+  CHECK(listings == 6);  // one for each etag that is not an MD5
 }
 
 TEST_CASE("D, a root file system that is read-only") {

@@ -117,8 +117,8 @@ TEST_CASE("a dump of 200 MB takes no more than 64 MiB of memory") {
   E2eFixture servers;
   const Server server(servers, "postgres");
   server.query("postgres",
-               "CREATE UNLOGGED TABLE filler AS SELECT i, repeat(md5(i::text), 32) AS text "
-               "FROM generate_series(1, 210000) AS i");
+               "CREATE UNLOGGED TABLE filler AS SELECT i, repeat(md5(i::text), 32) AS text FROM "
+               "generate_series(1, 210000) AS i");
   for (const std::string compression : {"gzip", "zstd"}) {
     CAPTURE(compression);
     E2eFixture scene;
@@ -186,7 +186,7 @@ TEST_CASE("signals that were ignored at the start stay ignored: nohup") {
   }
 }
 
-TEST_CASE("a slip in a command's name is no module, unless there is one") {
+TEST_CASE("a slip in a command's name is not a module, unless there is one") {
   NEEDS_ENGINE();
   E2eFixture scene;
   const Ended slip = scene.bba({"verfy", "postgres"});

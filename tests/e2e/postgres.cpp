@@ -94,9 +94,9 @@ std::string Server::row_counts() const {
     counts += query(std::string(database),
                     "SELECT name || ' ' || n FROM (SELECT schemaname || '.' || relname AS name, "
                     "(xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I.%I',"
-                    " schemaname, relname), false, true, '')))[1]::text AS n "
-                    "FROM pg_stat_user_tables UNION ALL SELECT 'large objects', count(*)::text "
-                    "FROM pg_largeobject_metadata) AS counted ORDER BY 1");
+                    " schemaname, relname), false, true, '')))[1]::text AS n FROM "
+                    "pg_stat_user_tables UNION ALL SELECT 'large objects', count(*)::text FROM "
+                    "pg_largeobject_metadata) AS counted ORDER BY 1");
   }
   return counts;
 }

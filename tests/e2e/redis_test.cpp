@@ -454,8 +454,8 @@ TEST_CASE("B, the password is in no output, no event, and no process's command l
 
   // Notes the command line of every client, and is one.
   docker({"exec", server.container(), "sh", "-ec",
-          "p=$(command -v redis-cli); mv $p /usr/bin/the-client; printf "
-          "'#!/bin/sh\necho \"$0 $*\" >>/tmp/seen\nexec the-client \"$@\"\n' >$p; chmod +x $p"});
+          "p=$(command -v redis-cli); mv $p /usr/bin/the-client; printf '#!/bin/sh\necho \"$0 $*\" "
+          ">>/tmp/seen\nexec the-client \"$@\"\n' >$p; chmod +x $p"});
   const Ended ended = scene.bba({"-v", "backup", server.container(), "--json"});
   CHECK(ended.exit_code == 0);
   check_keeps_secret(scene, ended);

@@ -175,7 +175,7 @@ class E2eFixture {
   // The guard of a run that is under way here.
   std::optional<pid_t> guard() const;
   void wait_for_guard_to_end() const;
-  // What every run that did not succeed owes: no file, no journal.
+  // What every run that did not succeed leaves: no file, no journal.
   void check_nothing_left() const;
 
  private:

@@ -195,8 +195,8 @@ TEST_CASE("C, a standby: exit 6, and where to go") {
   const FakeProgram standby(
       server.container(), "vault",
       "case \"$*\" in *' snapshot save '*)\n"
-      "  echo 'Error taking the snapshot: incomplete snapshot, unable to read "
-      "SHA256SUMS.sealed file' >&2\n"
+      "  echo 'Error taking the snapshot: incomplete snapshot, unable to read SHA256SUMS.sealed "
+      "file' >&2\n"
       "  exit 2 ;;\n"
       "esac\n"
       "exec \"$REAL\" \"$@\"\n");

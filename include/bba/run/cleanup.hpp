@@ -1,6 +1,6 @@
-// What the run owes the world: a container that it paused, an exec that it started, a scratch
-// container. Each entry is in the journal before it is made, and a guard process pays what is left
-// of them should this process die, SIGKILL included.
+// What the run has to undo: a container that it paused, an exec that it started, a scratch
+// container. Each entry is in the journal before it is made, and a guard process undoes what is
+// left of them should this process die, SIGKILL included.
 #pragma once
 
 #include <chrono>
@@ -16,10 +16,11 @@ namespace bba::run {
 // What a container that is stopped is given to end by itself, before the engine kills it.
 inline constexpr std::chrono::seconds stop_grace{30};
 
-// Pays one entry: unpauses, starts, ends the exec, removes. A container that is gone owes nothing.
-// Throws where it cannot be paid now. False where nobody can tell yet: a scratch container that is
-// owed by its name, as nobody saw it made, and is not there. The engine makes it to its end without
-// a client, and shows it last of all, once its image's content is in its volumes.
+// Undoes one entry: unpauses, starts, ends the exec, removes. Of a container that is gone there is
+// nothing to undo.
+// Throws where it cannot be undone now. False where nobody can tell yet: a scratch container that
+// is in the journal by its name, as nobody saw it made, and is not there. The engine makes it to
+// its end without a client, and shows it last of all, once its image's content is in its volumes.
 bool undo(docker::Engine& engine, const store::JournalEntry& entry);
 
 class Cleanup {

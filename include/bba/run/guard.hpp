@@ -1,5 +1,5 @@
 // The guard: this program once more, in a session of its own, that outlives whatever kills the run
-// and then pays the run's cleanup. The run holds a lock on its journal (flock) as long as it lives;
+// and then does the run's cleanup. The run holds a lock on its journal (flock) as long as it lives;
 // the guard waits for it.
 #pragma once
 
@@ -11,7 +11,7 @@ namespace bba::run {
 void start_guard(const std::string& state_directory, const std::string& journal);
 
 // The guard process's whole life (`backup-before-apply __guard STATE_DIR JOURNAL`): waits until the
-// run has ended and pays what is left of its cleanup, and those of other dead runs with them.
+// run has ended and undoes what its journal still has, and those of other dead runs.
 int guard_main(const std::string& state_directory, const std::string& journal);
 
 }  // namespace bba::run

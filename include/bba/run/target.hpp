@@ -21,7 +21,7 @@ std::vector<wire::EnvVar> lent_variables(const conf::ModuleSettings& settings,
                                          const std::map<std::string, std::string>& environment);
 
 // What finds the module's container: the configuration's word or, where it says nothing, what the
-// platform's files hold. A file that cannot be read is no error here, but one of `unread`.
+// platform's files hold. A file that cannot be read is not an error here, but one of `unread`.
 LookupClues clues_of(const conf::Config& config, const std::string& platform_root,
                      const std::string& module);
 // The clues of files that were read.

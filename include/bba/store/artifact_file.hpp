@@ -16,8 +16,8 @@ namespace bba::store {
 class OwnedDirectory {
  public:
   // Makes it (0700, parents must exist or are made 0755) where it is missing. Throws Error{storage}
-  // where it is no directory, belongs to somebody else than the caller, or can be written by group
-  // or others. A symlink is followed; what counts is the directory that it leads to.
+  // where it is not a directory, belongs to somebody else than the caller, or can be written by
+  // group or others. A symlink is followed; what counts is the directory that it leads to.
   static OwnedDirectory open_or_create(const std::string& path);
   // The same, for commands that only read: never creates. Throws Error{storage}.
   static OwnedDirectory open_existing(const std::string& path);

@@ -31,17 +31,17 @@ class Journal {
   Journal(const std::string& state_directory, const std::string& host);
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
-  ~Journal();  // removes the file where every entry is paid; otherwise it stays for recover
+  ~Journal();  // removes the file where every entry is complete; otherwise it stays for recover
 
   void record(const JournalEntry& entry);    // on disk when it returns
-  void complete(const JournalEntry& entry);  // the same; an entry that is not owed is no error
+  void complete(const JournalEntry& entry);  // the same; an entry that is not open is not an error
   const std::vector<JournalEntry>& open() const noexcept { return open_; }
   const std::string& path() const noexcept { return path_; }
 
  private:
   std::string path_;
   Fd fd_;
-  std::uint64_t host_bytes_ = 0;  // the length of the journal while nothing is owed
+  std::uint64_t host_bytes_ = 0;  // the length of the journal while no entry is open
   std::vector<JournalEntry> open_;
 };
 
@@ -52,12 +52,12 @@ struct AbandonedJournal {
   Fd lock;              // while this lives, no other run is shown the same journal
   std::string trouble;  // why it cannot be read: what its run left is then not known
 };
-// Journals whose run is dead and that owe something; those that owe nothing are removed. A torn
+// Journals whose run is dead and that have open entries; those without are removed. A torn
 // line (the machine died, or the disk was full, while it was written) is no error, and one journal
 // that cannot be read hides no other. Error{storage} where the directory cannot be read. Into
-// `being_paid` go those of dead runs that somebody else holds: a guard that pays them.
+// `being_undone` go those of dead runs that somebody else holds: a guard that undoes them.
 std::vector<AbandonedJournal> abandoned_journals(const std::string& state_directory,
-                                                 std::vector<std::string>* being_paid = nullptr);
+                                                 std::vector<std::string>* being_undone = nullptr);
 void forget(const AbandonedJournal& journal);
 
 }  // namespace bba::store

@@ -1,4 +1,4 @@
-// The manifest: the commit record of one set. An artifact that no manifest names is no backup.
+// The manifest: the commit record of one set. An artifact that no manifest names is not a backup.
 // docs/manifest.md describes the JSON; to_json and from_json are its only writer and reader.
 #pragma once
 

@@ -14,7 +14,7 @@ namespace bba::tree {
 struct ArchiveCounts {
   std::uint64_t files = 0, directories = 0, symlinks = 0, hard_links = 0, others = 0;
   std::uint64_t content_bytes = 0;
-  std::uint64_t sockets = 0;      // left out: a socket is no data
+  std::uint64_t sockets = 0;      // left out: a socket is not data
   std::uint64_t user_xattrs = 0;  // entries whose user.* xattrs are lost
   std::uint64_t acls = 0;         // entries whose POSIX ACLs are lost
   std::uint64_t sparse = 0;       // files that come expanded

@@ -18,7 +18,7 @@ struct ArchiveRules {
   std::string path;                   // in the container, as asked of the engine
   std::string host_path;              // the same data on this host
   std::vector<std::string> excludes;  // globs on container paths: left out, with what is below
-  std::vector<std::string> nested;    // container paths whose content is no part of this archive
+  std::vector<std::string> nested;    // container paths whose content is not a part of this archive
   bool compare_owners = true;         // false where the engine remaps users
   bool live = false;                  // entries changed since `started` are counted, not refused
   Timestamp started{};

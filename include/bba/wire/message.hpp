@@ -23,7 +23,7 @@ struct Version {                // GET /version
 };
 std::optional<Version> parse_version(std::string_view body);
 
-// "1.41" < "1.44"; what is no pair of numbers compares as 0.0.
+// "1.41" < "1.44"; what is not a pair of numbers compares as 0.0.
 int compare_api_versions(std::string_view a, std::string_view b);
 
 struct Info {        // GET /info

@@ -202,8 +202,8 @@ std::optional<Refusal> clock_refusal(const store::Proof& proof, const GateReques
   const bool of_the_future = proof.started > request.at;
   return Refusal{
       "clock",
-      fmt::format("the backup is of {}, and the clock says {}: one of the two is wrong, "
-                  "so its age is not known",
+      fmt::format("the backup is of {}, and the clock says {}: one of the two is wrong, so its age "
+                  "is not known",
                   format_rfc3339(latest), format_rfc3339(request.at)),
       of_the_future
           ? fmt::format("set the clock right; where it is, move {} and its artifacts away, as it "
@@ -303,7 +303,7 @@ std::optional<Refusal> image_refusal(run::Session& session, const store::Proof& 
                     container.config_image, container.image, proof.image, proof.image_id),
         program + ("backup " + proof.module)};
   } catch (const Error& error) {
-    // The run's own time limit is no answer about the image; an engine that is silent is.
+    // The run's own time limit is not an answer about the image; an engine that is silent is.
     session.stop.throw_if_requested();
     switch (error.kind()) {
       case ErrorKind::engine:
@@ -323,7 +323,7 @@ std::optional<Refusal> image_refusal(run::Session& session, const store::Proof& 
 
 GateVerdict judge(run::Session& session, const GateRequest& request) {
   if (!valid_module_id(request.module)) {
-    throw Error(ErrorKind::config, fmt::format("'{}' is no module id", request.module));
+    throw Error(ErrorKind::config, fmt::format("'{}' is not a module id", request.module));
   }
   GateVerdict verdict;
   verdict.module = request.module;

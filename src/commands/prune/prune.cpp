@@ -77,7 +77,8 @@ class Decision {
     return set.manifest.started > request_.at;
   }
 
-  // Taken with others of which some are gone, as a killed prune leaves it: alone it is no backup.
+  // Taken with others of which some are gone, as a killed prune leaves it: alone it is not a
+  // backup.
   bool is_torn(const store::BackupSet& set) const {
     const auto& members = set.manifest.members;
     return std::any_of(members.begin(), members.end(),
@@ -304,7 +305,7 @@ void require_sense(const PruneRequest& request) {
                 "--orphans removes what killed runs left");
   }
   if (!request.module.empty() && !valid_module_id(request.module)) {
-    throw Error(ErrorKind::config, fmt::format("'{}' is no module id", request.module));
+    throw Error(ErrorKind::config, fmt::format("'{}' is not a module id", request.module));
   }
 }
 

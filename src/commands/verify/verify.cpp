@@ -390,9 +390,9 @@ Error no_manifest(const store::ParsedName& name, const std::string& file) {
   const std::string manifest = store::manifest_name(name.module, name.time);
   return Error(
       ErrorKind::artifact,
-      fmt::format("{}: no manifest names it, and an artifact without one is no backup", file),
-      fmt::format("where it was copied, copy {} as well; else the run that made it was "
-                  "killed, or a prune of it",
+      fmt::format("{}: no manifest names it, and an artifact without one is not a backup", file),
+      fmt::format("where it was copied, copy {} as well; else the run that made it was killed, or "
+                  "a prune of it",
                   manifest));
 }
 

@@ -141,8 +141,8 @@ class MariaDb : public service::Service {
     if (const auto missing = missing_rights(*facts); !missing.empty()) {
       throw Error(
           ErrorKind::capture,
-          fmt::format("{} lacks rights on all databases, and a dump would leave out what it "
-                      "may not see and not say so: {}",
+          fmt::format("{} lacks rights on all databases, and a dump would leave out what it may "
+                      "not see and not say so: {}",
                       facts->account, join(missing, ", ")),
           "name a user who has them with " + name_of_setting(target, "user"));
     }

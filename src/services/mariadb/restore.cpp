@@ -72,9 +72,9 @@ std::string ask_occupied(const store::ArtifactRecord& record) {
   const std::string list = names.empty() ? "''" : join(names, ", ");
   return fmt::format(
       "SET sql_mode = '';\n"
-      "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({0}) "
-      "UNION SELECT ROUTINE_SCHEMA FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA IN ({0}) "
-      "UNION SELECT EVENT_SCHEMA FROM information_schema.EVENTS WHERE EVENT_SCHEMA IN ({0})",
+      "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({0}) UNION SELECT "
+      "ROUTINE_SCHEMA FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA IN ({0}) UNION SELECT "
+      "EVENT_SCHEMA FROM information_schema.EVENTS WHERE EVENT_SCHEMA IN ({0})",
       list);
 }
 
@@ -127,8 +127,8 @@ class FeedDump : public service::RestoreStep {
     };
     script.lines.push_back(fmt::format("there_{}=$({})", number, ask(ask_occupied(record))));
     script.lines.push_back(fmt::format(
-        "[ -z \"$there_{0}\" ] || {{ echo \"not restored, as $TARGET has databases of the "
-        "dump already, drop them first: $there_{0}\" >&2; exit 2; }}",
+        "[ -z \"$there_{0}\" ] || {{ echo \"not restored, as $TARGET has databases of the dump "
+        "already, drop them first: $there_{0}\" >&2; exit 2; }}",
         number));
     script.lines.push_back(fmt::format("settings_{}=$({})", number, ask(ask_settings)));
     script.lines.push_back(ask(before_feeding));
@@ -194,23 +194,22 @@ std::string counting_script(const Json& databases) {
   return fmt::format(
       "SET sql_mode = '';\n"
       "SELECT CONCAT('SELECT ', QUOTE(TABLE_SCHEMA), ', ', QUOTE(TABLE_NAME), ', COUNT(*) FROM `', "
-      "REPLACE(TABLE_SCHEMA, '`', '``'), '`.`', REPLACE(TABLE_NAME, '`', '``'), '`', "
-      "IF(TABLE_TYPE = 'SYSTEM VERSIONED', ' FOR SYSTEM_TIME ALL', ''), ';') "
-      "FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND "
-      "TABLE_SCHEMA IN ({});",
+      "REPLACE(TABLE_SCHEMA, '`', '``'), '`.`', REPLACE(TABLE_NAME, '`', '``'), '`', IF(TABLE_TYPE "
+      "= 'SYSTEM VERSIONED', ' FOR SYSTEM_TIME ALL', ''), ';') FROM information_schema.TABLES "
+      "WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA IN ({});",
       list);
 }
 
 constexpr const char* object_script =
     "SELECT 'views', TABLE_SCHEMA, COUNT(*) FROM information_schema.VIEWS GROUP BY TABLE_SCHEMA;\n"
-    "SELECT 'routines', ROUTINE_SCHEMA, COUNT(*) FROM information_schema.ROUTINES "
-    "GROUP BY ROUTINE_SCHEMA;\n"
+    "SELECT 'routines', ROUTINE_SCHEMA, COUNT(*) FROM information_schema.ROUTINES GROUP BY "
+    "ROUTINE_SCHEMA;\n"
     "SELECT 'events', EVENT_SCHEMA, COUNT(*) FROM information_schema.EVENTS GROUP BY "
     "EVENT_SCHEMA;\n"
-    "SELECT 'triggers', TRIGGER_SCHEMA, COUNT(*) FROM information_schema.TRIGGERS "
-    "GROUP BY TRIGGER_SCHEMA;\n"
-    "SELECT 'sequences', TABLE_SCHEMA, COUNT(*) FROM information_schema.TABLES "
-    "WHERE TABLE_TYPE = 'SEQUENCE' GROUP BY TABLE_SCHEMA;\n";
+    "SELECT 'triggers', TRIGGER_SCHEMA, COUNT(*) FROM information_schema.TRIGGERS GROUP BY "
+    "TRIGGER_SCHEMA;\n"
+    "SELECT 'sequences', TABLE_SCHEMA, COUNT(*) FROM information_schema.TABLES WHERE TABLE_TYPE = "
+    "'SEQUENCE' GROUP BY TABLE_SCHEMA;\n";
 
 using Counts = std::map<std::pair<std::string, std::string>, std::uint64_t>;
 
@@ -332,7 +331,8 @@ Connection restoring_connection(const Json& facts) {
 }
 
 // A server with nothing in it but its root: whatever database or user the live container asks its
-// image to make, the dump makes itself. Nobody outside can reach it, so its password is no secret.
+// image to make, the dump makes itself. Nobody outside can reach it, so its password is not a
+// secret.
 service::FreshTarget fresh_server() {
   service::FreshTarget fresh;
   fresh.data_volumes = true;

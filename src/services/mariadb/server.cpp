@@ -35,28 +35,28 @@ std::uint64_t number(std::string_view text) {
 
 std::string probe_sql() {
   const std::string tables = fmt::format(
-      "FROM information_schema.TABLES AS t LEFT JOIN information_schema.ENGINES AS e "
-      "ON e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA NOT IN {} AND t.TABLE_SCHEMA <> 'mysql'",
+      "FROM information_schema.TABLES AS t LEFT JOIN information_schema.ENGINES AS e ON e.ENGINE = "
+      "t.ENGINE WHERE t.TABLE_SCHEMA NOT IN {} AND t.TABLE_SCHEMA <> 'mysql'",
       own_databases);
   return "SET sql_mode = '';\n"
          "SELECT 'server', VERSION(), CURRENT_USER();\n"
          "SELECT 'right', PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = "
          "CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''');\n"
-         "SELECT 'database', s.SCHEMA_NAME, IFNULL(SUM(t.DATA_LENGTH + t.INDEX_LENGTH), 0) "
-         "FROM information_schema.SCHEMATA AS s LEFT JOIN information_schema.TABLES AS t "
-         "ON t.TABLE_SCHEMA = s.SCHEMA_NAME WHERE s.SCHEMA_NAME NOT IN " +
+         "SELECT 'database', s.SCHEMA_NAME, IFNULL(SUM(t.DATA_LENGTH + t.INDEX_LENGTH), 0) FROM "
+         "information_schema.SCHEMATA AS s LEFT JOIN information_schema.TABLES AS t ON "
+         "t.TABLE_SCHEMA = s.SCHEMA_NAME WHERE s.SCHEMA_NAME NOT IN " +
          std::string(own_databases) +
          " GROUP BY s.SCHEMA_NAME ORDER BY s.SCHEMA_NAME;\n"
          "SELECT 'no transactions', CONCAT(t.TABLE_SCHEMA, '.', t.TABLE_NAME), t.ENGINE " +
          tables +
-         " AND t.TABLE_TYPE = 'BASE TABLE' AND IFNULL(e.TRANSACTIONS, '') <> 'YES' "
-         "ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME;\n"
+         " AND t.TABLE_TYPE = 'BASE TABLE' AND IFNULL(e.TRANSACTIONS, '') <> 'YES' ORDER BY "
+         "t.TABLE_SCHEMA, t.TABLE_NAME;\n"
          "SELECT 'versioned', CONCAT(t.TABLE_SCHEMA, '.', t.TABLE_NAME), t.ENGINE " +
          tables +
          " AND t.TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME;\n"
          // A role has no host.
-         "SELECT 'account', CONCAT('SHOW GRANTS FOR ', QUOTE(User), "
-         "IF(Host = '', '', CONCAT('@', QUOTE(Host)))) FROM mysql.user ORDER BY User, Host;\n";
+         "SELECT 'account', CONCAT('SHOW GRANTS FOR ', QUOTE(User), IF(Host = '', '', CONCAT('@', "
+         "QUOTE(Host)))) FROM mysql.user ORDER BY User, Host;\n";
 }
 
 // Rows of --dump-history can be fed again from 10.11 on.

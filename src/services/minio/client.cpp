@@ -14,7 +14,7 @@ constexpr std::size_t longest_value = 64 << 10;
 
 [[noreturn]] void refuse_listing(std::string_view text) {
   throw Error(ErrorKind::capture,
-              fmt::format("mc ls printed what is no listing: {}", text.substr(0, 200)));
+              fmt::format("mc ls printed what is not a listing: {}", text.substr(0, 200)));
 }
 
 // mc's own sentences end in a full stop, and are put in front of more.
@@ -89,7 +89,7 @@ wire::ExecConfig with_arguments(wire::ExecConfig mc, const std::vector<std::stri
 
 std::optional<std::string> alias_unknown_because(std::string_view answer, std::string_view alias) {
   const std::optional<Json> value = value_in(answer);
-  if (!value) return "its answer is no JSON object";
+  if (!value) return "its answer is not a JSON object";
   if (string_member(*value, "status") == "error") return error_words(*value);
   if (string_member(*value, "alias") == alias) return std::nullopt;
   return "its answer is of no alias, or of another";

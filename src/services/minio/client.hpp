@@ -47,7 +47,7 @@ struct ObjectEntry {
 };
 // One value of `mc ls --json`. nullopt where it is none; an error object throws Error{capture} with
 // its message, and what lies in a directory of the container's Error{config}: mc takes a word that
-// is no alias for a path.
+// is not an alias for a path.
 std::optional<ObjectEntry> parse_object_line(std::string_view line);
 
 // Takes a listing as it comes, in pieces of any size: a JSON value a line, but for errors, which mc
@@ -60,7 +60,7 @@ class ObjectListing {
 
   ObjectListing(End end, std::function<void(const ObjectEntry&)> use)
       : end_(end), use_(std::move(use)) {}
-  // Both throw Error{capture} at what is no listing, or not all of it.
+  // Both throw Error{capture} at what is not a listing, or not all of it.
   void add(std::string_view text);
   void end();
 

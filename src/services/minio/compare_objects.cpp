@@ -158,7 +158,7 @@ void compare_listing(const store::ArtifactRecord& record, const Json& others, Re
   }
   if (without_md5 > 0) {
     report.not_proven.push_back(fmt::format(
-        "that the content of {} objects is what the server listed: their etags are no MD5",
+        "that the content of {} objects is what the server listed: their etags are not MD5s",
         without_md5));
   }
   if (relisting.listing() != *listing) {

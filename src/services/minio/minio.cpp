@@ -138,7 +138,7 @@ class Minio : public service::Service {
                       service::dropped_by_sudo(inputs, "MINIO_MC_ALIAS"));
     }
     if (!valid_alias(*alias)) {
-      throw Error(ErrorKind::config, fmt::format("MINIO_MC_ALIAS '{}' is no alias", *alias),
+      throw Error(ErrorKind::config, fmt::format("MINIO_MC_ALIAS '{}' is not an alias", *alias),
                   "an alias is a letter, then letters, digits, '-' and '_'");
     }
     if (!inputs.answers()) {
@@ -190,12 +190,13 @@ class Minio : public service::Service {
     const auto request = [&](const std::vector<std::string>& arguments) {
       return service::exec_request(capture, part.program, arguments);
     };
-    return {request({"ls", "--json", alias}),
-            request({"ls", "--recursive", "--summarize", "--json", alias}),
-            request({"cat", alias + "/KEY..."}) +
-                " (many small objects at once; a large one, or one whose etag is no MD5, alone)",
-            request({"ls", "--json", alias + "/KEY"}) +
-                " (after reading one whose etag is no MD5, or that did not come as it is listed)"};
+    return {
+        request({"ls", "--json", alias}),
+        request({"ls", "--recursive", "--summarize", "--json", alias}),
+        request({"cat", alias + "/KEY..."}) +
+            " (many small objects at once; a large one, or one whose etag is not an MD5, alone)",
+        request({"ls", "--json", alias + "/KEY"}) +
+            " (after reading one whose etag is not an MD5, or that did not come as it is listed)"};
   }
 
   service::Readiness readiness(const service::ReadinessInputs& inputs) const override {

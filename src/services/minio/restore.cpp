@@ -35,7 +35,7 @@ class RestoreObjects : public service::RestoreStep {
 
   void print(service::ShellScript& script, const store::ArtifactRecord& record,
              std::size_t) const override {
-    // To mc a word that is no alias is a directory of the container, and all would go there.
+    // To mc a word that is not an alias is a directory of the container, and all would go there.
     script.conditions.push_back(
         mc({"alias", "list", "--json", alias_}) +
         " >/dev/null || { echo \"the mc in $TARGET does not know the alias " + alias_ +
@@ -107,7 +107,7 @@ service::Restore restore_objects(const store::Manifest& manifest,
           .value_or(record.source.starts_with(before) ? record.source.substr(before.size()) : "");
   if (!valid_alias(alias)) {
     throw Error(ErrorKind::artifact,
-                fmt::format("the manifest says that it is of {}, which is no alias of mc",
+                fmt::format("the manifest says that it is of {}, which is not an alias of mc",
                             printable(record.source)));
   }
   const std::string variable = "MC_HOST_" + alias;

@@ -117,8 +117,8 @@ std::optional<ObjectEntry> ObjectCapture::list_again(const std::string& key) con
   return found;
 }
 
-// Whether what was read, all of its size, is what was listed. An etag that is no MD5 says nothing
-// of the bytes: then the object has to be listed after its reading as it was before.
+// Whether what was read, all of its size, is what was listed. An etag that is not an MD5 says
+// nothing of the bytes: then the object has to be listed after its reading as it was before.
 bool ObjectCapture::is_as_listed(const ObjectEntry& object, const std::string& md5) const {
   if (is_md5(object.etag)) return lower(object.etag) == md5;
   const std::optional<ObjectEntry> now = list_again(object.key);
@@ -317,9 +317,8 @@ void ObjectCapture::take_alone(ObjectEntry object) {
               fmt::format("the object {} could not be read as it is listed, {} times{}", object.key,
                           tries, refusal_.empty() ? "" : ": " + refusal_),
               "if it changes all the time, stop its writer; if not, `mc cat` of it tells what is "
-              "wrong; where "
-              "its etag is not the MD5 of its content (SSE-KMS), unset MINIO_MC_ALIAS to archive "
-              "the files");
+              "wrong; where its etag is not the MD5 of its content (SSE-KMS), unset MINIO_MC_ALIAS "
+              "to archive the files");
 }
 
 service::PartFindings ObjectCapture::run() {

@@ -75,7 +75,7 @@ std::vector<Identity> identities(const service::Target& target,
   };
   add_role(target.settings.user);
   const bool bitnami = is_bitnami(container);
-  // Bitnami's POSTGRESQL_USERNAME is no superuser; postgres is.
+  // Bitnami's POSTGRESQL_USERNAME is not a superuser; postgres is.
   if (bitnami) add_role("postgres");
   add_role(wire::env_value(container, "POSTGRES_USER"));
   add_role(wire::env_value(container, "POSTGRESQL_USERNAME"));

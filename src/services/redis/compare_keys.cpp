@@ -47,8 +47,8 @@ KeyVerdict compare_keys(const Json& around, const Json& restored) {
     }
     if (busy) {
       verdict.not_proven.push_back(fmt::format(
-          "{}: the server was written to meanwhile, it had {} to {} keys: that all which "
-          "were there at one moment are is not known",
+          "{}: the server was written to meanwhile, it had {} to {} keys: that all which were "
+          "there at one moment are is not known",
           database, fewer, more));
     } else if (keys < fewer) {
       verdict.not_proven.push_back(

@@ -56,7 +56,7 @@ std::int64_t unix_now() {
   return now().time_since_epoch().count();
 }
 
-// The server has said yes to the save: whatever it says from now on is no refusal.
+// The server has said yes to the save: whatever it says from now on is not a refusal.
 Info info_during_save(const Asking& asking, Client& client) {
   try {
     return client.info();

@@ -89,7 +89,7 @@ void SnapshotCheck::Impl::check_sums() const {
     list.remove_prefix(std::min(list.size(), line.size() + 1));
     constexpr std::string_view gap = "  ";
     const std::size_t space = line.find(gap);
-    if (space == std::string_view::npos) refuse("a line of SHA256SUMS is no sum and name");
+    if (space == std::string_view::npos) refuse("a line of SHA256SUMS is not a sum and a name");
     const std::string name(line.substr(space + gap.size()));
     if (name != "meta.json" && name != "state.bin") {
       refuse(fmt::format("SHA256SUMS names {}", name));
@@ -107,7 +107,7 @@ void SnapshotCheck::Impl::check_sums() const {
 
 void SnapshotCheck::Impl::check_meta() {
   const std::optional<Json> meta = parse_json(file("meta.json").content);
-  if (!meta || !meta->is_object()) refuse("meta.json is no JSON object");
+  if (!meta || !meta->is_object()) refuse("meta.json is not a JSON object");
   index = meta_number(*meta, "Index");
   term = meta_number(*meta, "Term");
   const std::uint64_t size = meta_number(*meta, "Size");

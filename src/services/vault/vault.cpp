@@ -57,11 +57,13 @@ class RestoreSnapshot : public service::RestoreStep {
   void print(service::ShellScript& script, const store::ArtifactRecord& record,
              std::size_t) const override {
     const wire::ExecConfig status{.argv = {program_, "status", "-format=json"}, .env = env_};
-    script.conditions.push_back("status=$(" + service::docker_exec(status, false) + ")");
+    script.conditions.push_back("status=$(" + service::docker_exec(status, false) +
+                                ") || { echo \"$TARGET is not a server that runs, is initialized "
+                                "and unsealed\" >&2; exit 1; }");
     script.conditions.emplace_back("force=''");
     if (!cluster_.empty()) {
       script.conditions.push_back(fmt::format(
-          "case $status in *'\"cluster_id\": \"{0}\"'*|*'\"cluster_id\":\"{0}\"'*) ;; *) [ "
+          "case $(printf %s \"$status\" | tr -d '[:space:]') in *'\"cluster_id\":\"{0}\"'*) ;; *) [ "
           "\"${{NEW_CLUSTER-}}\" = yes ] || {{ echo \"$TARGET is another cluster than the one that "
           "was backed up ({0}). With NEW_CLUSTER=yes it is restored all the same, and then the "
           "unseal keys and tokens of the old cluster count.\" >&2; exit 1; }}; force=-force ;; esac",

@@ -14,7 +14,7 @@ TEST_CASE("module ids that can stand in a file name") {
   CHECK(valid_module_id(std::string(100, 'a')));
 }
 
-TEST_CASE("anything that could leave its directory, or hide in it, is no module id") {
+TEST_CASE("anything that could leave its directory, or hide in it, is not a module id") {
   for (const char* id : {"", ".", "..", ".hidden", "-rf", "a/b", "/etc", "../x", "a..b", "a\\b",
                          "A", "a b", "a\n", "caf\xC3\xA9", "a*", "_x"}) {
     CAPTURE(id);

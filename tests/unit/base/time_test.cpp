@@ -37,7 +37,7 @@ TEST_CASE("times as the engine writes them") {
   CHECK(parse_rfc3339("0001-01-01T00:00:00Z") == at(1, 1, 1));  // never started
 }
 
-TEST_CASE("what is no time") {
+TEST_CASE("what is not a time") {
   for (const std::string text :
        {"", "2026", "20261123T084232", "20261123T084232Zx", "2026112T3084232Z", "20261323T084232Z",
         "20260230T000000Z", "20261123T240000Z", "20261123T006000Z", "20261123t084232z",
@@ -73,7 +73,7 @@ TEST_CASE("spans as operators type them") {
   CHECK(parse_duration("36600d") == 36600 * 24h);
 }
 
-TEST_CASE("what is no span") {
+TEST_CASE("what is not a span") {
   for (const std::string text :
        {"", "5", "h", "-1h", "+1h", "1h-30m", "1.5h", "1 h", " 1h", "1h ", "1H", "1ms", "1y",
         "36601d", "36600d1s", "9223372036854775807s", "99999999999999999999s", "1h30"}) {

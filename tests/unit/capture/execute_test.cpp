@@ -131,13 +131,13 @@ TEST_CASE("a clock that is set back while a set is taken does not spoil it") {
   check_whole(dump.world, "db");
 }
 
-TEST_CASE("an image that was removed under its container has no digest, and that is no error") {
+TEST_CASE("an image that was removed under its container has no digest, and that is not an error") {
   Dump dump;
   dump.prints(dump.text, "", 0);
   CHECK(dump.run(pipe::Compression::zstd).manifest.container.image_digest == "");
 }
 
-TEST_CASE("what is not proven whole is no set, and nothing is owed for it") {
+TEST_CASE("what is not proven whole is not a set, and its journal has no open entry") {
   Dump dump;
   SUBCASE("the program fails, in its own words") {
     dump.prints(dump.text, "pg_dumpall: error: out of memory", 1);

@@ -271,7 +271,7 @@ TEST_CASE("options: verify, gate, list and prune") {
   CHECK(parse({"gate", "x", "--accept-incomplete"}).accept_incomplete);
   for (const std::string count : {"-1", "x", "1.5", "99999999999999999999999"}) {
     CHECK(refusal({"prune", "--keep-last=" + count}).what ==
-          "--keep-last: '" + count + "' is no number of sets: use 1, 2, 3, ...");
+          "--keep-last: '" + count + "' is not a number of sets: use 1, 2, 3, ...");
   }
   CHECK(parse({"list"}).modules.empty());
   CHECK(parse({"list", "x"}).modules == Words{"x"});

@@ -23,7 +23,7 @@ using namespace bba::cli;
 
 namespace {
 
-// What a terminal writes to something that is no terminal.
+// What a terminal writes to something that is not a terminal.
 std::string plain(Terminal::Style style, const std::function<void(Terminal&)>& act) {
   char* text = nullptr;
   std::size_t size = 0;

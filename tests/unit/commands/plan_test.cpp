@@ -247,8 +247,8 @@ TEST_CASE("a container that was passed over is told before modules of nearly tha
   const Thrown error = thrown_by([&] { plan.capture(wish_for("postgers")); });
   CHECK(error.kind == ErrorKind::container);
   CHECK(contains(error.hint,
-                 "passed over, being of another compose service: "
-                 "lab-ledger-postgers-1 (ledger-postgers); where"));
+                 "passed over, being of another compose service: lab-ledger-postgers-1 "
+                 "(ledger-postgers); where"));
 }
 
 TEST_CASE("one container is not backed up under the names of several modules") {

@@ -151,7 +151,7 @@ TEST_CASE("compose: wrong types name file, line and column") {
         "compose/apps/compose.yaml:1:26: expected text, found a number");
   for (const std::string text : {"'a:'", "':/b'", "a:/b:ro:x", "''"}) {
     CAPTURE(text);
-    CHECK(error_of("services: {s: {volumes: [" + text + "]}}").find("is no volume") !=
+    CHECK(error_of("services: {s: {volumes: [" + text + "]}}").find("is not a volume") !=
           std::string::npos);
   }
   CHECK(error_of("services: {s: {volumes: [{target: /d}]}}") ==

@@ -85,7 +85,7 @@ TEST_CASE("module.yaml: wrong types and values name file, line and column") {
   CHECK(error_of("spec: {release: {backup_ref_modules: [minio, 3]}}") ==
         "1:46: expected text, found a number");
   CHECK(error_of("spec: {release: {backup_ref_modules: [../../etc]}}") ==
-        "1:39: \"../../etc\" is no module id");
+        "1:39: \"../../etc\" is not a module id");
 }
 
 TEST_CASE("module.yaml: what no backup asks may hold any value") {
@@ -106,7 +106,7 @@ TEST_CASE("modules: an id that is a path never reaches the filesystem") {
   for (const std::string id : {"..", ".", "", "../m", "m/../m", "/etc", "m/", "M", "a..b"}) {
     CAPTURE(id);
     CHECK(test::config_error([&] { load_module(root.path(), id); }) ==
-          "\"" + id + "\" is no module id");
+          "\"" + id + "\" is not a module id");
   }
 }
 
@@ -138,11 +138,11 @@ TEST_CASE("platform: what is broken is a problem, and the rest is there") {
   CHECK(platform.modules.contains("good"));
   CHECK(platform.problems ==
         std::vector<std::string>{
-            "\"Odd\" is no module id",
+            "\"Odd\" is not a module id",
             root.path() + "/modules/bad/module.yaml:1:17: expected a mapping, found a number",
             root.path() + "/modules/bare/module.yaml: missing",
             root.path() +
-                "/modules/good/module.yaml: backup_ref_modules names nobody, which is no module",
+                "/modules/good/module.yaml: backup_ref_modules names nobody, which is not a module",
             root.path() + "/compose/core/compose.yaml:1:30: expected a mapping, found a number",
         });
   REQUIRE(platform.compose.services.size() >= 2);

@@ -136,6 +136,6 @@ TEST_CASE("runbook: the file of a module") {
   CHECK(error("large").find("larger than 10.0 MiB") != std::string::npos);
   for (const std::string id : {"..", "../modules/kuma", "", ".", "/etc", "kuma/../kuma"}) {
     CAPTURE(id);
-    CHECK(error(id) == "\"" + id + "\" is no module id");
+    CHECK(error(id) == "\"" + id + "\" is not a module id");
   }
 }

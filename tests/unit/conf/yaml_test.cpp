@@ -161,10 +161,10 @@ TEST_CASE("yaml: broken input is one clear error with its place") {
 TEST_CASE("yaml: bytes that are no text are refused where they stand") {
   CHECK(error_of("a: b\nc: \xFF\xFE") == "f.yaml:2:4: not UTF-8");
   CHECK(error_of(std::string_view("a\0b", 3)) ==
-        "f.yaml:1:2: the control character 0x00 is no YAML");
-  CHECK(error_of("a: \x04 b") == "f.yaml:1:4: the control character 0x04 is no YAML");
+        "f.yaml:1:2: the control character 0x00 is not YAML");
+  CHECK(error_of("a: \x04 b") == "f.yaml:1:4: the control character 0x04 is not YAML");
   CHECK(error_of("\x7f"
-                 "ELF") == "f.yaml:1:1: the control character 0x7f is no YAML");
+                 "ELF") == "f.yaml:1:1: the control character 0x7f is not YAML");
   CHECK(error_of("\xFF\xFE"
                  "a") == "f.yaml:1:1: not UTF-8");                // UTF-16
   CHECK(error_of("a: \xED\xA0\x80") == "f.yaml:1:4: not UTF-8");  // a surrogate

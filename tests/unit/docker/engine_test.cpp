@@ -67,7 +67,7 @@ TEST_CASE("version: an engine that has left ours behind") {
   CHECK(fake.count("GET /info") == 0);
 }
 
-TEST_CASE("version: an answer that is no engine's") {
+TEST_CASE("version: an answer that is not an engine's") {
   for (const std::string& bytes :
        {answer(200, "{}"), answer(200, "<html>hello</html>", "text/html"),
         answer(200, R"({"ApiVersion":"one"})")}) {
@@ -153,7 +153,7 @@ TEST_CASE("run: frames that are cut anywhere are an error") {
   }
 }
 
-TEST_CASE("run: what is no frame is an error at once") {
+TEST_CASE("run: what is not a frame is an error at once") {
   FakeEngine fake;
   script_exec(fake, "plain text", ended_well);
   Engine engine(fake.socket_path(), patient(), nullptr);

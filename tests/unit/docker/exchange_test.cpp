@@ -150,7 +150,7 @@ TEST_CASE("chunked: what came before the cut is handed out first") {
       "GET /v1.41/containers/web/archive: the answer ended early: 5 bytes came, and no last chunk");
 }
 
-TEST_CASE("chunked: what is no chunk") {
+TEST_CASE("chunked: what is not a chunk") {
   for (const char* bytes : {"xyz\r\nabc\r\n", "3\r\nabcX\r\n0\r\n\r\n", "-1\r\nabc\r\n",
                             "ffffffffffffffffff\r\nabc\r\n"}) {
     CAPTURE(bytes);
@@ -169,7 +169,7 @@ TEST_CASE("chunked: a chunk header without end is not read without end") {
 TEST_CASE("Content-Length: whole, too short, too long") {
   CHECK(archive_of(headed("Content-Length: 3\r\n", "abc")) == "abc");
   CHECK(archive_of(headed("Content-Length: 0\r\n", "")).empty());
-  // What follows the body is no part of it.
+  // What follows the body is not a part of it.
   CHECK(archive_of(headed("Content-Length: 3\r\n", "abcdef")) == "abc");
   const Caught error = caught([&] { archive_of(headed("Content-Length: 10\r\n", "abc")); });
   CHECK(error.kind == ErrorKind::engine);

@@ -94,7 +94,7 @@ TEST_CASE("stages: of stderr the end is kept, of stdout the beginning, both boun
   CHECK(sink.text.size() == 100'000);
 }
 
-TEST_CASE("stages: a stream that is no frames, or ends inside one") {
+TEST_CASE("stages: a stream that is not frames, or ends inside one") {
   const Error unknown = error_of_writing(frame(1, "ok") + "SQL dump", false);
   CHECK(unknown.kind() == ErrorKind::engine);
   CHECK(std::string(unknown.what()).find("at byte 1") != std::string::npos);

@@ -112,7 +112,7 @@ TEST_CASE("A flipped bit never changes what comes out of a gzip unnoticed") {
   CHECK(silent < 8 * 8);
 }
 
-TEST_CASE("What is no gzip is an error") {
+TEST_CASE("What is not gzip is an error") {
   for (const std::string& other :
        {std::string("hello, this is no gzip at all"), std::string("BZh91AY"),
         std::string(100, '\0'), std::string("\x1f\x8b\x07\0\0\0\0\0\0\0", 10),

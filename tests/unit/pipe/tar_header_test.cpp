@@ -87,10 +87,10 @@ TEST_CASE("Numbers: octal with blanks around, or base-256") {
 }
 
 TEST_CASE("Numbers that lie are refused") {
-  CHECK(field_error({.name = "f", .size = "12345678901x"}) == "its size is no octal number");
-  CHECK(field_error({.name = "f", .size = "0000000008 \0"}) == "its size is no octal number");
-  CHECK(field_error({.name = "f", .size = "-0000000001\0"}) == "its size is no octal number");
-  CHECK(field_error({.name = "f", .size = "12 34       "}) == "its size is no octal number");
+  CHECK(field_error({.name = "f", .size = "12345678901x"}) == "its size is not an octal number");
+  CHECK(field_error({.name = "f", .size = "0000000008 \0"}) == "its size is not an octal number");
+  CHECK(field_error({.name = "f", .size = "-0000000001\0"}) == "its size is not an octal number");
+  CHECK(field_error({.name = "f", .size = "12 34       "}) == "its size is not an octal number");
   CHECK(field_error({.name = "f", .size = base256(-1, 12)}) == "its size is negative");
   CHECK(field_error({.name = "f", .size = "\x81" + std::string(11, '\0')}) ==
         "its size does not fit into 64 bits");
@@ -209,11 +209,11 @@ TEST_CASE("pax times are rounded towards the past, as the kernel's whole seconds
 }
 
 TEST_CASE("pax records that lie are refused") {
-  CHECK(apply_error(pax_record("size", "-1")) == "its pax record size is no number that fits");
+  CHECK(apply_error(pax_record("size", "-1")) == "its pax record size is not a number that fits");
   CHECK(apply_error(pax_record("size", "9223372036854775808")) ==
-        "its pax record size is no number that fits");
-  CHECK(apply_error(pax_record("size", "0x10")) == "its pax record size is no number that fits");
-  CHECK(apply_error(pax_record("uid", "a")) == "its pax record uid is no number that fits");
+        "its pax record size is not a number that fits");
+  CHECK(apply_error(pax_record("size", "0x10")) == "its pax record size is not a number that fits");
+  CHECK(apply_error(pax_record("uid", "a")) == "its pax record uid is not a number that fits");
   CHECK(apply_error(pax_record("path", std::string("a\0b", 3))) ==
         "its pax record path holds a NUL");
   CHECK(apply_error(pax_record("linkpath", std::string("a\0b", 3))) ==

@@ -468,7 +468,7 @@ TEST_CASE("pax and GNU headers that contradict, repeat or say nothing") {
         "tar: at byte 0: a pax or GNU header without content");
   CHECK(tar_error(pax_header("broken") + file) == "tar: before byte 1024: a pax record is broken");
   CHECK(tar_error(pax_header(pax_record("size", "x")) + file) ==
-        "tar: at byte 1024: f: its pax record size is no number that fits");
+        "tar: at byte 1024: f: its pax record size is not a number that fits");
   CHECK(read_tar(file_entry("K", "to", 'K') + pax + header_block({.name = "n", .type = '2'}) +
                  end_blocks)
             .entries[0]

@@ -99,7 +99,7 @@ TEST_CASE("A flipped bit never changes what comes out of a zstd frame unnoticed"
   CHECK(silent < packed.size() * 8 / 100);
 }
 
-TEST_CASE("What is no zstd frame is an error") {
+TEST_CASE("What is not a zstd frame is an error") {
   for (const std::string& other :
        {std::string("hello, this is no zstd at all"), std::string(100, '\0'),
         test::compressed(Compression::gzip, "text")}) {

@@ -122,7 +122,7 @@ TEST_CASE("a scratch container is the live one without the world around it") {
   CHECK(bench.needs_hand == Lines{});
 }
 
-TEST_CASE("it is owed before it is made, and not any more once it is gone, whatever happens") {
+TEST_CASE("it is in the journal before it is made, and until it is gone, whatever happens") {
   DrillFixture bench;
   bench.is_there();
   std::string journal;
@@ -133,19 +133,19 @@ TEST_CASE("it is owed before it is made, and not any more once it is gone, whate
                    }
                  }),
                  send(answer(201, R"({"Id":"s1"})"))});
-  const auto owes = [&](const std::string& name) {
+  const auto is_open = [&](const std::string& name) {
     return bench.cleanup.has({store::CleanupKind::scratch, "s1", name});
   };
   CHECK(thrown_by([&] {
           with_scratch(bench.context, {}, [&](const std::string&) {
-            // Once it is made it is owed by its id: to miss that one says that it is gone.
-            CHECK(owes(name_of_scratch(bench.fake)));
+            // Once it is made the journal has its id: to miss that one says that it is gone.
+            CHECK(is_open(name_of_scratch(bench.fake)));
             throw Error(ErrorKind::artifact, "not the same");
           });
         }).message == "not the same");
   const std::string name = name_of_scratch(bench.fake);
   CHECK(contains(journal, fmt::format(R"("owe":"scratch","id":"{0}","name":"{0}")", name)));
-  CHECK_FALSE(owes(name));
+  CHECK_FALSE(is_open(name));
   CHECK_FALSE(bench.cleanup.has({store::CleanupKind::scratch, name, name}));
   for (const std::string& file : names_in(bench.world.state())) {
     CHECK_FALSE(contains(read_file(bench.world.state() + "/" + file), name));
@@ -202,7 +202,7 @@ TEST_CASE("a scratch container that is still being made is waited for, and no ot
   CHECK(bench.fake.count("GET /containers/made-once/json") == 1);
 }
 
-TEST_CASE("one whose making outlasts the run stays owed, and one whose making failed does not") {
+TEST_CASE("one whose making outlasts the run stays in the journal; one that failed does not") {
   DrillFixture bench;
   SUBCASE("the run is asked to stop meanwhile") {
     bench.fake.on("POST /containers/create",

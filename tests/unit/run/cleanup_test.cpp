@@ -38,7 +38,7 @@ void is_paused(FakeEngine& fake) {
 
 }  // namespace
 
-TEST_CASE("a dead run's cleanup are paid to the engine that its journal names") {
+TEST_CASE("a dead run's cleanup is done at the engine that its journal names") {
   FakeEngine mine;
   FakeEngine other;
   BackupFixture world(mine.socket_path());
@@ -69,7 +69,7 @@ TEST_CASE("where that engine does not answer, the journal stays, and nobody else
   CHECK(std::filesystem::exists(odd));
 }
 
-TEST_CASE("a container that is gone from its own engine owes nothing") {
+TEST_CASE("a container that is gone from its own engine needs no cleanup") {
   FakeEngine fake;
   BackupFixture world(fake.socket_path());
   const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
@@ -77,7 +77,7 @@ TEST_CASE("a container that is gone from its own engine owes nothing") {
   CHECK_FALSE(std::filesystem::exists(journal));
 }
 
-TEST_CASE("a journal that cannot be read is told, and the others are paid all the same") {
+TEST_CASE("a journal that cannot be read is told, and the others are undone all the same") {
   FakeEngine fake;
   BackupFixture world(fake.socket_path());
   is_paused(fake);
@@ -121,7 +121,7 @@ TEST_CASE("a guard that is just paying is waited for, and the operator is told")
   FakeEngine fake;
   BackupFixture world(fake.socket_path());
   const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
-  // The guard: it has the lock, and lets go, all paid, once the operator was told.
+  // The guard: it has the lock, and lets go, all undone, once the operator was told.
   Fd guard(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(::flock(guard.get(), LOCK_EX) == 0);
   class Operator : public RecordingReporter {
@@ -135,7 +135,7 @@ TEST_CASE("a guard that is just paying is waited for, and the operator is told")
   Session session{world.session.settings, world.stop, reporter,
                   docker::Engine(fake.socket_path(), {}, &world.stop)};
 
-  SUBCASE("until it has paid") {
+  SUBCASE("until it has undone all") {
     reporter.on_note = [&] {
       std::filesystem::remove(journal);
       guard.reset();
@@ -186,7 +186,7 @@ TEST_CASE(
   CHECK(fake.count(start) == 1);
 }
 
-TEST_CASE("a 404 for a container that is there settles nothing") {
+TEST_CASE("a 404 for a container that is there completes nothing") {
   FakeEngine fake;
   docker::Engine engine(fake.socket_path(), {}, nullptr);
   fake.on("GET /containers/c1/json", {send(state_json(false, false))});

@@ -275,8 +275,8 @@ TEST_CASE("lookup: several left are listed, and none is chosen") {
                         compose_container("c", "db", "", "exited")});
   CHECK(outcome.name == "");
   CHECK(outcome.error ==
-        "2 containers could be module db by label com.docker.compose.service=db: a-db-1 "
-        "(running), b-db-1 (paused)");
+        "2 containers could be module db by label com.docker.compose.service=db: a-db-1 (running), "
+        "b-db-1 (paused)");
   CHECK(contains(outcome.hint, "--container"));
   CHECK(contains(outcome.hint, "modules.db.container"));
   const Outcome stopped = look_up(clues_for("db"), {compose_container("a", "db", "", "exited"),

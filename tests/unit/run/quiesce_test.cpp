@@ -142,7 +142,7 @@ TEST_CASE("one that cannot be paused: the action never runs, and the one before 
   Quiet quiet;
   quiet.capture.quiesce = {{"aaa", "one"}, {"ccc", "three"}};
   quiet.is("aaa", {state(true, false), state(true, true)});
-  SUBCASE("refused outright: it is somebody else's, and not owed") {
+  SUBCASE("refused outright: it is somebody else's, and not in the journal") {
     quiet.is("ccc", {state(true, false)});
     quiet.fake.on("POST /containers/ccc/pause",
                   {send(answer(409, R"({"message":"already paused"})"))});
@@ -193,7 +193,7 @@ TEST_CASE("one that the engine cannot freeze at once is tried again, and not for
   CHECK_FALSE(quiet.has("ccc", "three"));
 }
 
-TEST_CASE("one that cannot be released needs a hand, stays owed, and hides no other") {
+TEST_CASE("one that cannot be released needs a hand, stays in the journal, and hides no other") {
   Quiet quiet;
   quiet.capture.quiesce = {{"aaa", "one"}, {"ccc", "three"}};
   quiet.is("aaa", {state(true, false), state(true, true)});

@@ -175,8 +175,8 @@ TEST_CASE("restore steps: a server is started, and asked until it answers") {
   const ShellScript script = printed(start_server({.argv = {"pg_isready"}}));
   REQUIRE(script.lines.size() == 2);
   const std::string docker =
-      "set -eu\nTARGET=t\ndocker() { echo \"$*\" >>calls; [ \"$1\" = start ] || [ -e up "
-      "]; }\nsleep() { : >up; }\ncd \"$(mktemp -d)\"\n";
+      "set -eu\nTARGET=t\ndocker() { echo \"$*\" >>calls; [ \"$1\" = start ] || [ -e up ]; "
+      "}\nsleep() { : >up; }\ncd \"$(mktemp -d)\"\n";
   CHECK(said_by_shell(docker + script.lines[0] + "\n" + script.lines[1] + "\ncat calls") ==
         "start t\nexec t pg_isready\nexec t pg_isready\n");
   test::RecordingTarget target;

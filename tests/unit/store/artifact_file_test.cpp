@@ -63,7 +63,7 @@ TEST_CASE("missing parents are made, readable for others") {
   CHECK(mode_of(temp / "a/b/backups") == 0700);
 }
 
-TEST_CASE("a relative path and the parent that is no directory") {
+TEST_CASE("a relative path and the parent that is not a directory") {
   const TempDir temp;
   write_file(temp / "file", "x");
   CHECK(error_of([&] { OwnedDirectory::open_or_create(temp / "file"); }).find("Not a directory") !=
@@ -84,8 +84,7 @@ TEST_CASE("a directory that others can write to is refused") {
   for (const mode_t mode : {0720u, 0702u, 0777u, 01777u}) {
     REQUIRE(::chmod(temp.path().c_str(), mode) == 0);
     const std::string wanted = fmt::format(
-        "error storage: {}: can be written by others than its owner (mode {:04o}) | "
-        "chmod go-w {}",
+        "error storage: {}: can be written by others than its owner (mode {:04o}) | chmod go-w {}",
         temp.path(), mode, temp.path());
     CHECK(error_of([&] { OwnedDirectory::open_or_create(temp.path()); }) == wanted);
     CHECK(error_of([&] { OwnedDirectory::open_existing(temp.path()); }) == wanted);
@@ -329,8 +328,8 @@ TEST_CASE("a full disk is an error with a hint, and nothing gets a name") {
   }
   CHECK(report ==
         "error storage: writing to " + temp.path() +
-            ": No space left on device | free space on that filesystem, or choose another "
-            "place with --backup-dir []");
+            ": No space left on device | free space on that filesystem, or choose another place "
+            "with --backup-dir []");
 }
 
 TEST_CASE("an fsync that fails is an error, and nothing gets a name") {

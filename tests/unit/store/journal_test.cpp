@@ -38,7 +38,7 @@ std::string dead_journal(const TempDir& temp, const std::string& content) {
 
 }  // namespace
 
-TEST_CASE("a killed run that owed two and settled one leaves exactly one") {
+TEST_CASE("a killed run that recorded two and completed one leaves exactly one") {
   const TempDir temp;
   Child run([&]() -> std::string {
     static Journal journal(temp / "state", host);
@@ -67,14 +67,14 @@ TEST_CASE("what somebody else holds for a dead run is told, what a live run hold
     Child run([]() -> std::string { return "ready"; });
     return run.pid();  // killed, and waited for
   }();
-  const std::string being_paid = temp / fmt::format("{}-1.journal", dead);
+  const std::string being_undone = temp / fmt::format("{}-1.journal", dead);
   Journal alive(temp.path(), host);
-  write_file(being_paid, R"({"host":"h"})");
-  const Fd guard(::open(being_paid.c_str(), O_RDWR | O_CLOEXEC));
+  write_file(being_undone, R"({"host":"h"})");
+  const Fd guard(::open(being_undone.c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(::flock(guard.get(), LOCK_EX) == 0);
   std::vector<std::string> paths;
   CHECK(abandoned_journals(temp.path(), &paths).empty());
-  CHECK(paths == std::vector<std::string>{being_paid});
+  CHECK(paths == std::vector<std::string>{being_undone});
 
   // A zombie has ended as well.
   const pid_t zombie = ::fork();
@@ -82,7 +82,7 @@ TEST_CASE("what somebody else holds for a dead run is told, what a live run hold
   siginfo_t info{};
   REQUIRE(::waitid(P_PID, static_cast<id_t>(zombie), &info, WEXITED | WNOWAIT) == 0);
   const std::string of_zombie = temp / fmt::format("{}-1.journal", zombie);
-  std::filesystem::rename(being_paid, of_zombie);
+  std::filesystem::rename(being_undone, of_zombie);
   paths.clear();
   abandoned_journals(temp.path(), &paths);
   CHECK(paths == std::vector<std::string>{of_zombie});
@@ -110,7 +110,7 @@ TEST_CASE("a journal that is alive is shown to nobody, not even to its own proce
   CHECK(names_in(temp.path()).size() == 1);
 }
 
-TEST_CASE("what was paid in full leaves no file; what was not stays for recover") {
+TEST_CASE("with every entry complete there is no file; otherwise it stays for recover") {
   const TempDir temp;
   {
     Journal journal(temp.path(), host);
@@ -140,23 +140,23 @@ TEST_CASE("two journals of one process are two files") {
 
 TEST_CASE("every kind of entry and every odd name comes back as it was") {
   const TempDir temp;
-  Entries owed;
+  Entries recorded;
   for (const CleanupKind kind :
        {CleanupKind::paused, CleanupKind::stopped, CleanupKind::exec, CleanupKind::scratch}) {
     CHECK_FALSE(name(kind).empty());
-    owed.push_back({kind, "id\n\"1\"\\", "a name\nof two lines {\"owe\":\"paused\"} \xc3\xa9"});
+    recorded.push_back({kind, "id\n\"1\"\\", "a name\nof two lines {\"owe\":\"paused\"} \xc3\xa9"});
   }
   {
     Journal journal(temp.path(), "tcp://\"x\"\n");
-    for (const JournalEntry& entry : owed) journal.record(entry);
+    for (const JournalEntry& entry : recorded) journal.record(entry);
   }
   const auto left = abandoned_journals(temp.path());
   REQUIRE(left.size() == 1);
-  CHECK(left[0].entries == owed);
+  CHECK(left[0].entries == recorded);
   CHECK(left[0].host == "tcp://\"x\"\n");
 }
 
-TEST_CASE("settling what is not owed is no error, and one settles one") {
+TEST_CASE("completing what is not open is not an error, and one completes one") {
   const TempDir temp;
   {
     Journal journal(temp.path(), host);
@@ -171,7 +171,7 @@ TEST_CASE("settling what is not owed is no error, and one settles one") {
   CHECK(left[0].entries == Entries{kuma});
 }
 
-TEST_CASE("a journal is as short as at the start whenever nothing is owed, and is written on") {
+TEST_CASE("a journal is as short as at the start whenever no entry is open, and is written on") {
   const TempDir temp;
   Journal journal(temp.path(), host);
   const auto at_start = read_file(journal.path());
@@ -275,7 +275,7 @@ TEST_CASE("a record that was written in part, on a full disk, spoils none after 
   CHECK(left[0].entries == Entries{forgejo});
 }
 
-TEST_CASE("a entry that cannot be written down is not owed") {
+TEST_CASE("an entry that cannot be written down is not open") {
   for (const int call : {SYS_write, SYS_fdatasync}) {
     const TempDir temp;
     const std::string report = in_child([&]() -> std::string {
@@ -289,7 +289,7 @@ TEST_CASE("a entry that cannot be written down is not owed") {
   }
 }
 
-TEST_CASE("dead journals that owe nothing are removed, other files are left alone") {
+TEST_CASE("dead journals with no open entry are removed, other files are left alone") {
   const TempDir temp;
   for (const std::string& content :
        {std::string(), std::string("garbage\n\n{]"), std::string(R"({"host":"x"})"),

@@ -276,7 +276,7 @@ TEST_CASE("values that no writer of ours can have meant") {
         std::string::npos);
 }
 
-TEST_CASE("what is no manifest at all") {
+TEST_CASE("what is not a manifest at all") {
   CHECK(error_of_reading("") == "error artifact: not JSON | ");
   CHECK(error_of_reading("{") == "error artifact: not JSON | ");
   CHECK(error_of_reading("{} {}") == "error artifact: not JSON | ");
@@ -294,8 +294,7 @@ TEST_CASE("what is no manifest at all") {
 TEST_CASE("a newer schema is told from a broken manifest, whatever else it holds") {
   const std::string wanted =
       "error artifact: was written by a newer version of backup-before-apply (schema 2; this "
-      "version "
-      "reads up to 1) | use the version that wrote it, or a later one";
+      "version reads up to 1) | use the version that wrote it, or a later one";
   CHECK(error_of_reading(R"({"schema": 2, "artefacts": 7})") == wanted);
   Json newer = to_json(full_manifest());
   newer["schema"] = 2;

@@ -135,7 +135,7 @@ TEST_CASE("a link is followed where nobody else can have made it") {
   }
 }
 
-TEST_CASE("what is no directory is an error") {
+TEST_CASE("what is not a directory is an error") {
   const pipe::test::TempDir temp;
   write_file(temp / "file", "x");
   CHECK(opened(temp / "file").kind == ErrorKind::gate);

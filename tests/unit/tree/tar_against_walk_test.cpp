@@ -334,7 +334,7 @@ TEST_CASE(
   CHECK(contains(check(rules, tar).error, "/srv/data/dir is on this host but not"));
 }
 
-TEST_CASE("listing: a hard link to what is left out is no copy of it") {
+TEST_CASE("listing: a hard link to what is left out is not a copy of it") {
   const Tree tree;
   ArchiveRules rules = rules_for(tree);
   rules.excludes = {"/srv/data/a.txt"};

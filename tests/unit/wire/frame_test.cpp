@@ -119,7 +119,7 @@ TEST_CASE("frames: an end anywhere but between two frames is an error") {
   }
 }
 
-TEST_CASE("frames: what is no frame is refused at its first wrong byte") {
+TEST_CASE("frames: what is not a frame is refused at its first wrong byte") {
   for (int stream = 3; stream < 256; ++stream) {
     const Outcome outcome =
         parse({frame(1, "ok") + header(static_cast<unsigned char>(stream), 1) + "x"});

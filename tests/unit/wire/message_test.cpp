@@ -49,7 +49,7 @@ TEST_CASE("version: what the engine says") {
   CHECK(version->min_api_version == "1.24");
 }
 
-TEST_CASE("version: without an API version it is no engine") {
+TEST_CASE("version: without an API version it is not an engine") {
   CHECK_FALSE(parse_version("{}"));
   CHECK_FALSE(parse_version("[]"));
   CHECK_FALSE(parse_version("<html>"));

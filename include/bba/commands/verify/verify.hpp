@@ -60,8 +60,8 @@ Verification verify(run::Session& session, const std::string& reference);
 // What to do where something is broken: which set not to rely on, and what is left to rely on.
 std::string advice(const Verification& verification);
 
-// The directory and the file name that a reference means; nullopt where it is no path. A bare file
-// name is looked for in the working directory, then in the backup directory.
+// The directory and the file name that a reference means; nullopt where it is not a path. A bare
+// file name is looked for in the working directory, then in the backup directory.
 struct FileReference {
   std::string directory;
   std::string file;

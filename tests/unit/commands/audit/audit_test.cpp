@@ -205,7 +205,7 @@ TEST_CASE("audit: <project>-<id>-N counts with a project that the compose files 
   CHECK(found(audit_report(facts), "unowned").empty());
 }
 
-TEST_CASE("audit: a module of another host is no finding, and none of this host's containers") {
+TEST_CASE("audit: a module of another host is not a finding, and none of this host's containers") {
   const AuditReport report = audit_report(facts_of_fixture());
   const AuditRow& away = row(report, "home-assistant");
   CHECK(away.ready == Ready::no);
@@ -454,7 +454,7 @@ TEST_CASE("audit: a sidecar-bound module is as ready as what it is backed up thr
   (*facts.backups)["minio"] = {noon - std::chrono::hours(3), 17, {}};
   REQUIRE(init().last_backup.has_value());
   CHECK(init().last_backup->bytes == 17);
-  // It has done its work and is gone: that is no finding.
+  // It has done its work and is gone: that is not a finding.
   drop(*facts.containers, "minio-init");
   CHECK(found(audit_report(facts), "no-container").empty());
   CHECK(init().ready == Ready::yes);
@@ -655,8 +655,8 @@ TEST_CASE("audit: Markdown holds a row for each module, each with all its cells"
   }
   CHECK(rows == report.rows.size() + 2);
   CHECK(has_line(markdown,
-                 "| postgres | A | platform-postgres | "
-                 "/var/lib/postgresql/data (5.0 MiB) | never | yes |  |"));
+                 "| postgres | A | platform-postgres | /var/lib/postgresql/data (5.0 MiB) | never "
+                 "| yes |  |"));
   CHECK(has_line(markdown, "### Findings"));
   CHECK(has_line(markdown, "1. *: class E, stack apps; *"));
 }

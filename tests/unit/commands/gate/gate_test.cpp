@@ -263,8 +263,7 @@ TEST_CASE(
     CHECK(verdict.refusals[0].why ==
           "entries that changed while they were read, and may be torn: 3");
     CHECK(verdict.refusals[0].run ==
-          "backup-before-apply backup web --consistency pause; or allow it with "
-          "--accept-fallback");
+          "backup-before-apply backup web --consistency pause; or allow it with --accept-fallback");
     request.accept_fallback = true;
     CHECK(conditions(gate_world.judge()) == Names{});
     CHECK(contains(gate_text(gate_world.judge()), "changed    3 while read\n"));
@@ -565,7 +564,7 @@ TEST_CASE("a module id that is none is wrong use, and a request to stop ends it"
   CHECK(thrown_by([&] { gate_world.judge(); }).kind == ErrorKind::interrupted);
 }
 
-TEST_CASE("a time limit ends it, and is no refusal") {
+TEST_CASE("a time limit ends it, and is not a refusal") {
   GateWorld gate_world;
   Stop& stop = gate_world.world.stop;
   class Late : public RecordingReporter {

@@ -210,7 +210,7 @@ TEST_CASE("sets that were taken as one go together or not at all") {
   }
 }
 
-TEST_CASE("what a prune that was killed left of a set of several is no set, and goes") {
+TEST_CASE("what a prune that was killed left of a set of several is not a set, and goes") {
   BackupFixture world;
   const auto put_half = [&](std::chrono::hours ago) {
     put_set(world, "web", noon - ago, {{"", tar_content(1, 1'000)}},

@@ -337,7 +337,7 @@ TEST_CASE("corruption campaign: every edit of a manifest, in every field of it, 
   CHECK(missed == 0);
 }
 
-TEST_CASE("an artifact that is no file is broken, and hides no verdict on the others") {
+TEST_CASE("an artifact that is not a file is broken, and hides no verdict on the others") {
   BackupFixture world;
   const auto manifest =
       put_set(world, "web", noon, {{"one", tar_content(1)}, {"two", tar_content(2)}});
@@ -468,7 +468,7 @@ TEST_CASE("artifact, manifest and module are references, also in a copy, without
   CHECK_FALSE(std::filesystem::exists(world.state()));
 }
 
-TEST_CASE("what is no set has a message of its own") {
+TEST_CASE("what is not a set has a message of its own") {
   BackupFixture world;
   const auto manifest = put_set(world, "web", noon, {{"", tar_content()}});
   const std::string name = store::manifest_name("web", noon);

@@ -38,7 +38,7 @@ TEST_CASE("mounts: one part without a name, several each with its own") {
   CHECK(archive_parts(target, {left_out(volume("v", "/v"))}).empty());
 }
 
-TEST_CASE("mounts: what is mounted inside of another is no part of it, taken or not") {
+TEST_CASE("mounts: what is mounted inside of another is not a part of it, taken or not") {
   const auto parts =
       archive_parts(test::target("x"),
                     {taken(volume("a", "/data")), taken(volume("b", "/data/deep/b")),

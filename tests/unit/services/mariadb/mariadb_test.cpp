@@ -1,4 +1,4 @@
-// Class H, asked of a scripted engine: what is no dump's way is an error, never something else.
+// Class H, asked of a scripted engine: what is not a dump's way is an error, never something else.
 #include "services/mariadb/mariadb.hpp"
 
 #include <doctest/doctest.h>

@@ -109,8 +109,8 @@ TEST_CASE("mariadb: rights without which a dump lacks data and does not say so")
 TEST_CASE("mariadb: what an account may do, without the digest of its password") {
   CHECK(parse_grants(
             "GRANT USAGE ON *.* TO `a`@`%` IDENTIFIED BY PASSWORD '*C633' WITH GRANT OPTION\n"
-            "GRANT USAGE ON *.* TO `b`@`%` IDENTIFIED VIA unix_socket OR ed25519 USING "
-            "'it\\\\'s x' REQUIRE SSL\n"
+            "GRANT USAGE ON *.* TO `b`@`%` IDENTIFIED VIA unix_socket OR ed25519 USING 'it\\\\'s "
+            "x' REQUIRE SSL\n"
             "GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION\n"
             "GRANT USAGE ON *.* TO 'a IDENTIFIED BY'@'%'\n"
             "GRANT SELECT (`id`) ON `x IDENTIFIED BY '1`.* TO `c`@`%`\n") ==

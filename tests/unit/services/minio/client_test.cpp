@@ -123,7 +123,7 @@ TEST_CASE("minio: an object's line") {
   }
 }
 
-TEST_CASE("minio: what lies in a directory is no object") {
+TEST_CASE("minio: what lies in a directory is not an object") {
   try {
     parse_object_line(R"({"status":"success","type":"folder","key":"etc/","url":"/"})");
     FAIL("a directory was taken for a server");
@@ -153,13 +153,13 @@ TEST_CASE("minio: an error in a listing, whatever stands around it") {
         "mc: an error that it does not name: x");
 }
 
-TEST_CASE("minio: what is no listing") {
+TEST_CASE("minio: what is not a listing") {
   CHECK(failure_of("Segmentation fault\n") ==
-        "mc ls printed what is no listing: Segmentation fault");
-  CHECK(failure_of(object.substr(0, 50)).starts_with("mc ls printed what is no listing: {"));
+        "mc ls printed what is not a listing: Segmentation fault");
+  CHECK(failure_of(object.substr(0, 50)).starts_with("mc ls printed what is not a listing: {"));
   CHECK(failure_of(object + "\n" + object.substr(0, 50) + "\n")
-            .starts_with("mc ls printed what is no listing: {"));
-  CHECK(failure_of("{}\n") == "mc ls printed what is no listing: {}");
+            .starts_with("mc ls printed what is not a listing: {"));
+  CHECK(failure_of("{}\n") == "mc ls printed what is not a listing: {}");
   // Bounded, however it is divided.
   CHECK_FALSE(failure_of("{" + std::string(100'000, ' '), 100).empty());
   CHECK_FALSE(failure_of("{" + std::string(100'000, '\n'), 100'001).empty());
@@ -192,12 +192,12 @@ TEST_CASE("minio: a listing without its totals, with others, or that goes on aft
         "mc ls listed 39 objects of 17210300 bytes, and its totals are 40 and 17280300");
   CHECK(failure(object + "\n{\"totalObjects\":1,\"totalSize\":18}\n") ==
         "mc ls listed 1 objects of 17 bytes, and its totals are 1 and 18");
-  CHECK(failure(text + totals).starts_with("mc ls printed what is no listing: {"));
-  CHECK(failure(text + object).starts_with("mc ls printed what is no listing: {"));
-  CHECK(failure("{\"totalObjects\":1}").starts_with("mc ls printed what is no listing: {"));
+  CHECK(failure(text + totals).starts_with("mc ls printed what is not a listing: {"));
+  CHECK(failure(text + object).starts_with("mc ls printed what is not a listing: {"));
+  CHECK(failure("{\"totalObjects\":1}").starts_with("mc ls printed what is not a listing: {"));
   CHECK(failure(text.substr(0, last) + error) == "mc: Unable to list folder: Access Denied.");
   // Where none were asked for.
-  CHECK(failure_of(text).starts_with("mc ls printed what is no listing: {"));
+  CHECK(failure_of(text).starts_with("mc ls printed what is not a listing: {"));
 }
 
 TEST_CASE("minio: whether mc knows an alias, as a real one says it") {
@@ -331,7 +331,8 @@ TEST_CASE("minio: the capture names what is not in it, and no secret") {
       requests(capture) ==
       Names{mc_in + "ls --json local", mc_in + "ls --recursive --summarize --json local",
             mc_in + "cat local/KEY... (many small objects at once; a large one, or one whose etag "
-                    "is no MD5, alone)",
-            mc_in + "ls --json local/KEY (after reading one whose etag is no MD5, or that did not "
-                    "come as it is listed)"});
+                    "is not an MD5, alone)",
+            mc_in +
+                "ls --json local/KEY (after reading one whose etag is not an MD5, or that did not "
+                "come as it is listed)"});
 }

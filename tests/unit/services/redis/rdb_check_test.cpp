@@ -104,7 +104,7 @@ TEST_CASE("Versions: Valkey's magic, and files from before the checksum") {
   CHECK(rdb_error(with_sum("REDIS0005\xFF")).empty());
 }
 
-TEST_CASE("What is no RDB is an error at byte 0") {
+TEST_CASE("What is not an RDB is an error at byte 0") {
   for (const std::string other : {"REDIS001x\xFF", "REDIS0000\xFF", "REDIS-001\xFF",
                                   "VALKEY00a\xFF", "hello, this is text", "redis0010\xFF"}) {
     CHECK(rdb_error(with_sum(other)) ==

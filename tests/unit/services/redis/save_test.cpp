@@ -218,8 +218,8 @@ TEST_CASE("redis save: during a rewrite it is scheduled, and only its own end co
   Server server;
   server.says(InfoText{.ok = false});
   server.says(
-      "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE "
-      "SCHEDULE in order to schedule a BGSAVE whenever possible.\n");
+      "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in "
+      "order to schedule a BGSAVE whenever possible.\n");
   server.says("Background saving scheduled\n");
   // Nothing has begun yet, and the last one had failed: no answer.
   server.says(InfoText{.ok = false});

@@ -129,8 +129,7 @@ TEST_CASE("redis: words about a password or a user are told from all others") {
                           "disabled.\n"));
   CHECK(refuses_credentials("NOPERM this user has no permissions to run the 'info' command\n"));
   CHECK_FALSE(
-      refuses_credentials("Could not connect to Redis at 127.0.0.1:6379: Connection "
-                          "refused"));
+      refuses_credentials("Could not connect to Redis at 127.0.0.1:6379: Connection refused"));
   CHECK_FALSE(refuses_credentials("ERR unknown command 'BGSAVE', with args beginning with: "));
   CHECK_FALSE(refuses_credentials(""));
 }
@@ -172,7 +171,7 @@ TEST_CASE("redis: INFO of a server, old and new") {
   CHECK(valkey->version == "7.2.4 (Valkey 8.1.1)");
 }
 
-TEST_CASE("redis: what is no INFO is none") {
+TEST_CASE("redis: what is not an INFO answer is not taken for one") {
   CHECK_FALSE(parse_info("").has_value());
   CHECK_FALSE(parse_info("NOAUTH Authentication required.").has_value());
   CHECK_FALSE(parse_info("redis_version:7.0.15\r\n").has_value());
@@ -218,8 +217,8 @@ TEST_CASE("redis: what BGSAVE answered") {
   CHECK(parse_bgsave_reply("ERR Background save already in progress") ==
         BgsaveReply::already_in_progress);
   CHECK(
-      parse_bgsave_reply("ERR Another child process is active (AOF?): can't BGSAVE right now. "
-                         "Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.") ==
+      parse_bgsave_reply("ERR Another child process is active (AOF?): can't BGSAVE right now. Use "
+                         "BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.") ==
       BgsaveReply::ask_to_schedule);
   CHECK(parse_bgsave_reply("ERR unknown command 'BGSAVE'") == BgsaveReply::refused);
   CHECK(parse_bgsave_reply("NOPERM this user has no permissions") == BgsaveReply::refused);
@@ -399,7 +398,7 @@ TEST_CASE("redis: where CONFIG is refused the mounted data is taken, held still,
   CHECK(archive_of(told).path == "/srv/cache");
   CHECK(archive_of(told).expected.at("rdb_file") == "cache.rdb");
 
-  // A whole file system is no data directory.
+  // A whole file system is not a data directory.
   const service::Capture root = save_capture(redis_target(), client, facts_of(false, "/"), mounts,
                                              all, service::Consistency::automatic);
   CHECK(root.fallback == "the server's directory is /");

@@ -107,7 +107,7 @@ TEST_CASE("Sums that are wrong, missing, twice or of other files") {
   CHECK(with_sums(meta_sum + state_sum + sha256("") + "  other\n") ==
         "raft snapshot: SHA256SUMS names other");
   CHECK(with_sums(meta_sum + "\n" + state_sum) ==
-        "raft snapshot: a line of SHA256SUMS is no sum and name");
+        "raft snapshot: a line of SHA256SUMS is not a sum and a name");
   CHECK(with_sums(meta_sum + state_sum).empty());
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("A meta.json that does not fit") {
         "raft snapshot: meta.json has no Size");
   for (const std::string& broken : {std::string("{"), std::string("[]"), std::string(),
                                     std::string(50'000, '['), std::string("null")}) {
-    CHECK(with_meta(broken) == "raft snapshot: meta.json is no JSON object");
+    CHECK(with_meta(broken) == "raft snapshot: meta.json is not a JSON object");
   }
   CHECK(with_meta(std::string(100'000, ' ')) == "raft snapshot: meta.json is 100000 bytes large");
 }

@@ -176,9 +176,19 @@ class FeedStep : public RestoreStep {
   explicit FeedStep(Feed feed) : feed_(std::move(feed)) {}
 
   void print(ShellScript& script, const store::ArtifactRecord& record, std::size_t) const override {
-    std::string line = unpack(record.file);
-    if (feed_.rewrite) line += " | sed " + quoted(sed_script(*feed_.rewrite));
-    script.lines.push_back(line + " | " + docker_exec(feed_.program.exec, true));
+    // A pipeline has the exit status of its last program, and a dump that ends early is one that a
+    // client takes: each program before it says on descriptor 3 that it came to its end.
+    std::string source = "{ " + unpack(record.file) + " && printf x >&3; }";
+    std::string ends = "x";
+    if (feed_.rewrite) {
+      source =
+          "{ " + source + " | sed " + quoted(sed_script(*feed_.rewrite)) + " && printf x >&3; }";
+      ends += "x";
+    }
+    script.lines.push_back("ends=$({ " + source + " | " + docker_exec(feed_.program.exec, true) +
+                           " >&2; } 3>&1)");
+    script.lines.push_back(fmt::format("[ \"$ends\" = {} ] || {{ echo {} >&2; exit 1; }}", ends,
+                                       quoted(record.file + " could not be read to its end")));
   }
   void carry_out(RestoreTarget& target) const override {
     const StageMaker filter = [&](pipe::Stage& next) -> std::unique_ptr<pipe::Stage> {

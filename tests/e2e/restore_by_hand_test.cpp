@@ -1,6 +1,8 @@
 // A shell runs the manifest's restore commands against targets that are in the way: used ones, an
 // image's own fresh cluster, files that are mounted, credentials that are missing.
+#include <cstdlib>
 #include <filesystem>
+#include <map>
 
 #include <doctest/doctest.h>
 
@@ -46,6 +48,18 @@ void check_backed_up(const E2eFixture& fixture, const std::string& container,
   const Ended ended = fixture.bba(command);
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
+}
+
+// A program of that name that stands before the real one in first_in_path(fixture.path("bin")).
+void make_program(const E2eFixture& fixture, const std::string& name, const std::string& script) {
+  fs::create_directories(fixture.path("bin"));
+  write_file(fixture.path("bin/" + name), "#!/bin/sh\n" + script);
+  fs::permissions(fixture.path("bin/" + name), fs::perms::owner_all);
+}
+
+std::map<std::string, std::string> first_in_path(const std::string& directory) {
+  const char* path = std::getenv("PATH");
+  return {{"PATH", directory + ":" + (path == nullptr ? "/usr/bin:/bin" : path)}};
 }
 
 }  // namespace
@@ -108,6 +122,48 @@ TEST_CASE("by hand, PostgreSQL: a dump that does not restore leaves the database
   CHECK(has(restored.err, "pgcrypto"));
   CHECK(has(restored.err, "putting back what was there"));
   CHECK(ask(second, "postgres", "shop", "SELECT n FROM kept") == "2");
+}
+
+TEST_CASE("by hand, PostgreSQL: an artifact that cannot be read to its end restores nothing") {
+  NEEDS_ENGINE();
+  E2eFixture fixture;
+  const Strings environment{"POSTGRES_PASSWORD=s3cret", "POSTGRES_DB=shop"};
+  const std::string first = postgres(fixture, "shop-postgres", environment);
+  ask(first, "postgres", "shop", "CREATE TABLE t AS SELECT 'before' AS word");
+  check_backed_up(fixture, first, {"--class", "A"});
+  ask(first, "postgres", "shop", "UPDATE t SET word = 'after'");
+  // Half of a dump ends between two statements: psql takes it, and ends with exit code 0.
+  make_program(fixture, "gunzip", "/bin/gunzip \"$@\" | sed '/^\\\\connect shop/,$d'\nexit 1\n");
+  const Ended restored = fixture.restore_by_hand(first, first_in_path(fixture.path("bin")));
+  INFO(restored.err);
+  CHECK(restored.exit_code == 1);
+  CHECK(has(restored.err, "could not be read to its end"));
+  CHECK(ask(first, "postgres", "shop", "SELECT word FROM t") == "after");
+}
+
+TEST_CASE("by hand, PostgreSQL: a server whose socket is elsewhere is reached at 127.0.0.1") {
+  NEEDS_ENGINE();
+  E2eFixture fixture;
+  const std::string first = postgres(fixture, "shop-postgres", {"POSTGRES_PASSWORD=s3cret"});
+  ask(first, "postgres", "postgres", "CREATE DATABASE shop");
+  ask(first, "postgres", "shop", "CREATE TABLE t AS SELECT 'before' AS word");
+  ask(first, "postgres", "postgres", "ALTER SYSTEM SET unix_socket_directories = '/tmp'");
+  docker({"restart", first});
+  const auto over_tcp = [&](const std::string& sql) {
+    return docker({"exec", "-e", "PGPASSWORD=s3cret", first, "psql", "-X", "-A", "-t", "-q", "-h",
+                   "127.0.0.1", "-U", "postgres", "-d", "shop", "-c", sql});
+  };
+  wait_until("a server in " + first, 60s, [&] {
+    return run({"docker", "-H", host(), "exec", first, "pg_isready", "-q", "-h", "127.0.0.1"})
+               .exit_code == 0;
+  });
+  check_backed_up(fixture, first, {"--class", "A"});
+  CHECK(fixture.manifest().at("facts").at("connection").at("host") == "127.0.0.1");
+  over_tcp("UPDATE t SET word = 'after'");
+  const Ended restored = fixture.restore_by_hand(first, {{"PGPASSWORD", "s3cret"}});
+  INFO(restored.err);
+  REQUIRE(restored.exit_code == 0);
+  CHECK(over_tcp("SELECT word FROM t") == "before");
 }
 
 TEST_CASE("by hand, PostgreSQL: dumped by a second superuser") {
@@ -174,16 +230,11 @@ TEST_CASE("by hand, files: where it fails, what was there is put back and the se
   const auto now_there = inventory(volume_path(volume));
 
   // A docker that puts half of what it is given, and says that all is well.
-  fs::create_directory(fixture.path("bin"));
   const std::string real = run({"sh", "-c", "command -v docker"}).out;
-  write_file(fixture.path("bin/docker"),
-             "#!/bin/sh\nif [ \"$1\" = cp ] && [ \"$2\" = - ]; then cat >/dev/null; exit 0; "
-             "fi\nexec " +
-                 real);
-  fs::permissions(fixture.path("bin/docker"), fs::perms::owner_all);
-  const char* path = std::getenv("PATH");
-  const Ended restored = fixture.restore_by_hand(
-      first, {{"PATH", fixture.path("bin") + ":" + (path == nullptr ? "/usr/bin:/bin" : path)}});
+  make_program(
+      fixture, "docker",
+      "if [ \"$1\" = cp ] && [ \"$2\" = - ]; then cat >/dev/null; exit 0; fi\nexec " + real);
+  const Ended restored = fixture.restore_by_hand(first, first_in_path(fixture.path("bin")));
   INFO(restored.err);
   CHECK(restored.exit_code != 0);
   CHECK(has(restored.err, "putting back what was there"));

@@ -79,7 +79,7 @@ TEST_CASE("restore steps: sed does for a shell what the stage does for a drill")
   Feed feed{{{.argv = {"cat"}}}, odd, [](const FeedResult&) {}};
   const std::string line = printed(feed_program(feed), "x").lines.at(0);
   const std::size_t from = line.find("| sed ") + 2;
-  const std::string sed = line.substr(from, line.rfind(" | docker exec") - from);
+  const std::string sed = line.substr(from, line.rfind(" && printf x") - from);
   const std::string text =
       "a.*[b]/one\\$\naXXb/two\\$\na.*[b]/x\n" + hostile + " and more\na.*[b]/three\\$\n";
   const pipe::test::Ran ran = pipe::test::run(sed, text);
@@ -95,13 +95,17 @@ TEST_CASE("restore steps: a dump is fed through the filter, and names no value")
   exec.env = {{"PGPASSWORD", "hunter2"}};
   Feed feed{{exec, {}}, {}, [](const FeedResult&) {}};
   CHECK(printed(feed_program(feed), "db 1.sql.gz").lines ==
-        Lines{"gunzip -c -- 'db 1.sql.gz' | docker exec -i -u postgres -e PGPASSWORD \"$TARGET\" "
-              "psql -U 'o'\\''brien'"});
+        Lines{"ends=$({ { gunzip -c -- 'db 1.sql.gz' && printf x >&3; } | docker exec -i -u "
+              "postgres -e PGPASSWORD \"$TARGET\" psql -U 'o'\\''brien' >&2; } 3>&1)",
+              "[ \"$ends\" = x ] || { echo 'db 1.sql.gz could not be read to its end' >&2; exit 1; "
+              "}"});
   feed.rewrite = roles;
   CHECK(
       printed(feed_program(feed), "db.sql").lines ==
-      Lines{"cat -- db.sql | sed '1,/^\\\\connect /s/^CREATE ROLE \\(.*\\);$/<\\1|\\1>/' | docker "
-            "exec -i -u postgres -e PGPASSWORD \"$TARGET\" psql -U 'o'\\''brien'"});
+      Lines{"ends=$({ { { cat -- db.sql && printf x >&3; } | sed '1,/^\\\\connect /s/^CREATE ROLE "
+            "\\(.*\\);$/<\\1|\\1>/' && printf x >&3; } | docker exec -i -u postgres -e PGPASSWORD "
+            "\"$TARGET\" psql -U 'o'\\''brien' >&2; } 3>&1)",
+            "[ \"$ends\" = xx ] || { echo 'db.sql could not be read to its end' >&2; exit 1; }"});
 }
 
 TEST_CASE("restore steps: what unpacks an artifact") {

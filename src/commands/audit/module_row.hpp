@@ -1,0 +1,13 @@
+// One stateful module: its row of the report, and what is wrong with it.
+#pragma once
+
+#include "bba/commands/audit/audit.hpp"
+
+namespace bba::commands {
+
+// With `tell_hosts` a module that lives on another host than the facts' is told of. What is wrong
+// is added to `findings`.
+AuditRow module_row(const AuditFacts& facts, const conf::Module& module, bool tell_hosts,
+                    std::vector<Finding>& findings);
+
+}  // namespace bba::commands

@@ -1,0 +1,123 @@
+// Finds the set or the public proof that the request means, and says why where there is none.
+#include "evidence.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bba/base/text.hpp"
+#include "bba/commands/verify/verify.hpp"
+#include "bba/conf/platform.hpp"
+#include "program.hpp"
+#include "reference.hpp"
+
+namespace bba::commands {
+
+namespace {
+
+Refusal no_set(const std::string& module, const std::string& why) {
+  return {"set", why, program + ("backup " + module)};
+}
+
+// A manifest that cannot be read may be that of a newer backup, which an older one must not hide.
+std::optional<Refusal> newer_unreadable(const store::Catalogue& catalogue,
+                                        const std::string& module) {
+  for (const store::Orphan& orphan : catalogue.orphans) {
+    const auto parsed = store::parse_name(orphan.file);
+    if (!parsed || parsed->rest != "manifest.json") continue;
+    if (!catalogue.sets.empty() && parsed->time < catalogue.sets.front().manifest.started) continue;
+    return Refusal{"set", fmt::format("the newest manifest, {}: {}", orphan.file, orphan.why),
+                   program + ("backup " + module)};
+  }
+  return std::nullopt;
+}
+
+std::string nothing_there(const run::Session& session, const std::string& module) {
+  std::string text =
+      fmt::format("there is no backup of module {} in {}", module, session.settings.backup_dir);
+  try {
+    const auto known = conf::load_module(session.settings.platform_root, module);
+    if (known && known->statefulness == conf::Statefulness::sidecar_bound) {
+      text += fmt::format("; its data is backed up with {}: ask the gate for that",
+                          join(known->backup_ref_modules, ", "));
+    }
+  } catch (const Error&) {
+    // Only a better sentence was wanted of the platform's files.
+  }
+  return text;
+}
+
+}  // namespace
+
+bool may_read_backups(const std::string& path) {
+  const Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return errno != EACCES && errno != EPERM;
+  struct stat status {};
+  if (::fstat(directory.get(), &status) != 0) return false;
+  return ::geteuid() == 0 || status.st_uid == ::geteuid();
+}
+
+Evidence ask_directory(run::Session& session, const GateRequest& request) {
+  Evidence evidence;
+  struct stat status {};
+  if (::stat(session.settings.backup_dir.c_str(), &status) != 0 && errno == ENOENT) {
+    evidence.refusals.push_back(no_set(request.module, nothing_there(session, request.module)));
+    return evidence;
+  }
+  const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
+  const store::Catalogue catalogue = store::read_catalogue(directory, request.module);
+  std::size_t index = 0;
+  if (request.reference) {
+    const auto referred = referred_set(session, request, catalogue.sets, evidence);
+    if (!referred) return evidence;
+    index = *referred;
+  } else {
+    if (auto refusal = newer_unreadable(catalogue, request.module)) {
+      evidence.refusals.push_back(std::move(*refusal));
+      return evidence;
+    }
+    if (catalogue.sets.empty()) {
+      evidence.refusals.push_back(no_set(request.module, nothing_there(session, request.module)));
+      return evidence;
+    }
+  }
+  const store::BackupSet& set = catalogue.sets[index];
+  evidence.proof = store::proof_of(directory, catalogue.sets, index, request.at);
+  evidence.failed_drill = store::failed_drill(set);
+  const SetVerdict verdict = verify_set(session, directory, set);
+  if (!verdict.good()) {
+    evidence.refusals.push_back({"whole",
+                                 "the backup does not pass verify: " + verdict.first_broken(),
+                                 program + ("backup " + request.module)});
+  }
+  return evidence;
+}
+
+Evidence ask_proof(const run::Session& session, const GateRequest& request) {
+  Evidence evidence;
+  try {
+    evidence.proof = store::read_proof(session.settings.proof_dir, request.module);
+  } catch (const Error& error) {
+    evidence.refusals.push_back(
+        {"set", fmt::format("the public proof says nothing: {}", error.what()),
+         error.hint().empty() ? program + ("verify " + request.module) : error.hint()});
+    return evidence;
+  }
+  if (!evidence.proof) {
+    evidence.refusals.push_back(
+        {"set",
+         fmt::format("{} may not be read, and there is no public proof {}/{}.json",
+                     session.settings.backup_dir, session.settings.proof_dir, request.module),
+         program + ("backup " + request.module)});
+    return evidence;
+  }
+  if (request.reference && !proof_names(*evidence.proof, *request.reference)) {
+    evidence.refusals.push_back(bad_reference(
+        request,
+        "is not in the public proof, which is of the newest set: " + evidence.proof->manifest));
+  }
+  return evidence;
+}
+
+}  // namespace bba::commands

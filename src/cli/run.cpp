@@ -16,6 +16,7 @@
 #include "bba/commands/list.hpp"
 #include "bba/commands/prune/prune.hpp"
 #include "bba/commands/verify/verify.hpp"
+#include "bba/commands/verify/verify_text.hpp"
 #include "bba/run/cleanup.hpp"
 #include "bba/run/guard.hpp"
 #include "bba/services/registry.hpp"

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <chrono>
 
-#include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "bba/commands/backup.hpp"
-#include "bba/commands/verify/verify.hpp"
 #include "bba/restore/scratch.hpp"
 #include "bba/services/registry.hpp"
 #include "bba/store/lock.hpp"
 #include "bba/store/proof.hpp"
 #include "commands/publish_proof.hpp"
+#include "commands/verify/reference.hpp"
+#include "commands/verify/verify_set.hpp"
 
 namespace bba::commands {
 
@@ -24,52 +24,25 @@ struct ChosenSet {
   store::BackupSet set;
 };
 
-const store::BackupSet* set_called(const store::Catalogue& catalogue, const std::string& manifest) {
-  const auto found =
-      std::find_if(catalogue.sets.begin(), catalogue.sets.end(),
-                   [&](const store::BackupSet& one) { return one.manifest_file == manifest; });
-  return found == catalogue.sets.end() ? nullptr : &*found;
-}
-
-// What stands in the place of a manifest that cannot be read, or in that of an artifact without
-// one.
-std::string orphaned(const store::Catalogue& catalogue, const std::string& file) {
-  for (const store::Orphan& orphan : catalogue.orphans) {
-    if (orphan.file == file) return orphan.file + ": " + orphan.why;
-  }
-  return {};
-}
-
 ChosenSet by_file(const FileReference& reference) {
-  const auto name = store::parse_name(reference.file);
-  if (!name) {
-    throw Error(ErrorKind::usage,
-                fmt::format("{} is not called like an artifact or a manifest", reference.file),
-                "give the path of <module>-<time>.<suffix> or <module>-<time>.manifest.json, or a "
-                "module id");
-  }
+  const store::ParsedName name = parsed_name(reference);
   auto directory = store::OwnedDirectory::open_copy(reference.directory);
-  const store::Catalogue catalogue = store::read_catalogue(directory, name->module);
-  const std::string manifest = store::manifest_name(name->module, name->time);
-  if (const store::BackupSet* set = set_called(catalogue, manifest)) {
-    if (!belongs_to(*set, reference.file)) throw no_manifest(*name, reference.file);
+  const store::Catalogue catalogue = store::read_catalogue(directory, name.module);
+  if (const store::BackupSet* set = set_of(catalogue, name, reference.file)) {
     return {std::move(directory), *set};
   }
-  for (const std::string& file : {manifest, reference.file}) {
-    if (const std::string why = orphaned(catalogue, file); !why.empty()) {
-      throw Error(ErrorKind::artifact, why,
-                  "take a new backup: backup-before-apply " + name->module);
+  // A manifest that cannot be read, or an artifact without one.
+  for (const std::string& file : {store::manifest_name(name.module, name.time), reference.file}) {
+    if (const store::Orphan* orphan = orphan_called(catalogue, file)) {
+      throw Error(ErrorKind::artifact, orphan->file + ": " + orphan->why,
+                  "take a new backup: backup-before-apply " + name.module);
     }
   }
-  throw Error(ErrorKind::storage,
-              fmt::format("{}/{}: there is no such file", reference.directory, reference.file));
+  throw no_such_file(reference);
 }
 
 ChosenSet newest_of(const run::Session& session, const std::string& module) {
-  if (!valid_module_id(module)) {
-    throw Error(ErrorKind::usage,
-                fmt::format("'{}' is neither a module id nor a file that is there", module));
-  }
+  require_module_id(module);
   auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
   const store::Catalogue catalogue = store::read_catalogue(directory, module);
   for (const store::Orphan& orphan : catalogue.orphans) {
@@ -83,11 +56,7 @@ ChosenSet newest_of(const run::Session& session, const std::string& module) {
                   "name the set that you mean, or take a new backup");
     }
   }
-  if (catalogue.sets.empty()) {
-    throw Error(ErrorKind::config,
-                fmt::format("there is no backup of module {} in {}", module, directory.path()),
-                "take one with: backup-before-apply " + module);
-  }
+  if (catalogue.sets.empty()) throw no_backup(module, directory);
   return {std::move(directory), catalogue.sets.front()};
 }
 

@@ -1,3 +1,4 @@
+// The audit's report for people (120 columns), for a runbook (Markdown) and for programs (JSON).
 #include "bba/commands/audit/audit_text.hpp"
 
 #include <algorithm>

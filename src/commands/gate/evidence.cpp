@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "bba/base/text.hpp"
-#include "bba/commands/verify/verify.hpp"
 #include "bba/conf/platform.hpp"
+#include "commands/verify/verify_set.hpp"
 #include "program.hpp"
 #include "reference.hpp"
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "bba/base/text.hpp"
-#include "bba/commands/verify/verify.hpp"
+#include "commands/verify/reference.hpp"
 #include "program.hpp"
 
 namespace bba::commands {

@@ -6,8 +6,8 @@
 
 #include "asked_for.hpp"
 #include "bba/base/text.hpp"
-#include "bba/commands/verify/verify.hpp"
 #include "bba/store/proof.hpp"
+#include "commands/verify/verify_set.hpp"
 
 namespace bba::commands {
 

@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include "bba/commands/verify/verify_text.hpp"
 #include "unit/commands/sets.hpp"
 
 namespace bba::commands {

@@ -1,0 +1,18 @@
+// The words of `verify`, and its JSON.
+#pragma once
+
+#include <string>
+
+#include "bba/base/json.hpp"
+#include "bba/commands/verify/verdict.hpp"
+
+namespace bba::commands {
+
+// What to do where something is broken: which set not to rely on, and what is left to rely on.
+std::string advice(const Verification& verification);
+
+// For people, a line an artifact, and as JSON: one object a set.
+std::string verification_text(const Verification& verification);
+Json verification_json(const Verification& verification);
+
+}  // namespace bba::commands

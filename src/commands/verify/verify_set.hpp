@@ -1,0 +1,18 @@
+// One set: its manifest, and every artifact that it names.
+#pragma once
+
+#include "bba/commands/verify/verdict.hpp"
+#include "bba/run/session.hpp"
+#include "bba/store/catalogue.hpp"
+
+namespace bba::commands {
+
+// All artifacts of a set, each read once. Throws only where nothing can be said: a request to stop,
+// files that may not be read.
+SetVerdict verify_set(run::Session& session, const store::OwnedDirectory& directory,
+                      const store::BackupSet& set);
+
+// What a verdict says of the set before anything of it is judged.
+SetVerdict head_of(const store::BackupSet& set);
+
+}  // namespace bba::commands

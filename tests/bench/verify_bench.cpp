@@ -13,6 +13,8 @@
 #include "bba/base/text.hpp"
 #include "bba/commands/verify/verify.hpp"
 #include "bba/pipe/tar.hpp"
+#include "bba/store/artifact_file.hpp"
+#include "bba/store/manifest.hpp"
 #include "bba/store/manifest_checksum.hpp"
 #include "capture/parts.hpp"
 #include "services/postgres/dump_found.hpp"

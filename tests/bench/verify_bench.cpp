@@ -106,7 +106,7 @@ std::string put_set(const store::OwnedDirectory& directory, const std::string& m
   store::ArtifactRecord record;
   record.kind = kind;
   record.compression = "gzip";
-  record.found = kind == "sql" ? fill_sql(tail, size) : fill_tar(tail, size);
+  record.found = kind == "sql" ? fill_sql(sink, size) : fill_tar(sink, size);
   record.file = store::artifact_name(module, manifest.started, "", kind + ".gz");
   record.bytes = sink.digest.bytes();
   record.sha256 = sink.digest.sha256();

@@ -172,7 +172,7 @@ TEST_CASE(
 }
 
 TEST_CASE("options: values that cannot be meant") {
-  for (const Words& words : {Words{"x", "--class", "H"},
+  for (const Words& words : {Words{"x", "--class", "Z"},
                              {"x", "--class", "e"},
                              {"x", "--path", ""},
                              {"x", "--path", "data"},
@@ -248,7 +248,7 @@ TEST_CASE("options: drill") {
   CHECK(drill.memory == std::uint64_t{512} << 20);
   CHECK_FALSE(parse({"drill", "postgres"}).memory);
   CHECK(contains(refusal({"drill", "postgres", "--memory", "5MiB"}).what, "6MiB or more"));
-  CHECK(contains(refusal({"drill", "postgres", "--memory", "much"}).what, "is no size"));
+  CHECK(contains(refusal({"drill", "postgres", "--memory", "much"}).what, "is not a size"));
   CHECK(refusal({"drill"}).what != "");
   CHECK(refusal({"drill", "a", "b"}).what != "");
   CHECK(contains(parse({"drill", "--help"}).text, "without network"));

@@ -2,8 +2,6 @@
 // counted as the dump passes, so it is exact whatever else the server does meanwhile.
 #pragma once
 
-#include <string>
-
 #include "bba/base/json.hpp"
 #include "dump_check.hpp"
 
@@ -11,8 +9,5 @@ namespace bba::services::mariadb {
 
 // ArtifactRecord::found of a dump.
 Json dump_found(const DumpCheck& check);
-
-// The first thing in which two values of its "databases" differ, for people.
-std::string database_difference(const Json& said, const Json& counted);
 
 }  // namespace bba::services::mariadb

@@ -8,6 +8,7 @@
 
 #include "bba/base/text.hpp"
 #include "bba/docker/secrets.hpp"
+#include "bba/service/dump_comparison.hpp"
 #include "bba/service/restore_steps.hpp"
 
 namespace bba::services::mariadb {
@@ -15,6 +16,7 @@ namespace bba::services::mariadb {
 namespace {
 
 using service::FeedResult;
+using service::require_equal;
 using service::RestoreTarget;
 
 // Scripts in here would fill the fresh server with what the dump is about to bring.
@@ -244,12 +246,6 @@ class Asked {
   RestoreTarget& target_;
   wire::ExecConfig exec_;
 };
-
-void require_equal(const std::string& what, std::uint64_t restored, std::uint64_t dumped) {
-  if (restored == dumped) return;
-  throw Error(ErrorKind::artifact,
-              fmt::format("{} {} after restoring, and the dump holds {}", restored, what, dumped));
-}
 
 struct Totals {
   std::uint64_t tables = 0, rows = 0, objects = 0;

@@ -4,6 +4,7 @@
 #include "bba/docker/exec_end.hpp"
 #include "bba/docker/secrets.hpp"
 #include "bba/service/asking.hpp"
+#include "bba/service/dump_comparison.hpp"
 #include "bba/services/files.hpp"
 #include "dump_check.hpp"
 #include "dump_found.hpp"
@@ -25,7 +26,7 @@ class DumpContent : public service::ContentCheck {
     return fmt::format("{} database{}, {} rows", count, count == 1 ? "" : "s", rows);
   }
   std::string difference(const std::string&, const Json& said, const Json& counted) const override {
-    return database_difference(said, counted);
+    return service::database_difference(said, counted);
   }
 
  private:

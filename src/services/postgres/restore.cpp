@@ -6,6 +6,7 @@
 
 #include "bba/base/text.hpp"
 #include "bba/docker/secrets.hpp"
+#include "bba/service/dump_comparison.hpp"
 #include "bba/service/restore_steps.hpp"
 
 namespace bba::services::postgres {
@@ -13,6 +14,7 @@ namespace bba::services::postgres {
 namespace {
 
 using service::FeedResult;
+using service::require_equal;
 using service::RestoreTarget;
 
 // Scripts in here would fill the fresh cluster with what the dump is about to bring.
@@ -162,12 +164,6 @@ Counted parse_counts(std::string_view answer) {
     if (words[0] == "table") counted.tables[number(1)] = {number(2) != 0, number(3)};
   }
   return counted;
-}
-
-void require_equal(const std::string& what, std::uint64_t restored, std::uint64_t dumped) {
-  if (restored == dumped) return;
-  throw Error(ErrorKind::artifact,
-              fmt::format("{} {} after restoring, and the dump holds {}", restored, what, dumped));
 }
 
 struct Totals {

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "bba/service/dump_comparison.hpp"
 #include "unit/pipe/support.hpp"
 
 namespace bba::services::mariadb {
@@ -28,7 +29,7 @@ TEST_CASE("the first difference between what a manifest says of a dump and what 
   const auto difference = [&](const std::function<void(Json&)>& change) {
     Json said = counted;
     change(said);
-    return database_difference(said, counted);
+    return service::database_difference(said, counted);
   };
   CHECK(difference([](Json& said) { said[0]["tables"]["u"] = 3; }) ==
         "database a: it has tables u: 2, and the manifest says 3");

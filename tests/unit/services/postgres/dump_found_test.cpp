@@ -1,5 +1,6 @@
 #include "services/postgres/dump_found.hpp"
 
+#include "bba/service/dump_comparison.hpp"
 #include "unit/sets.hpp"
 
 namespace bba::services::postgres {
@@ -27,7 +28,7 @@ TEST_CASE("the first difference between what a manifest says and what was counte
   const auto difference = [&](const std::function<void(Json&)>& change) {
     Json said = counted;
     change(said);
-    return database_difference(said, counted);
+    return service::database_difference(said, counted);
   };
   CHECK(difference([](Json& said) { said[0]["tables"]["u"] = 3; }) ==
         "database a: it has tables u: 2, and the manifest says 3");

@@ -21,6 +21,11 @@ std::string parent_of(const std::string& path) {
   return slash == 0 || slash == path.npos ? "/" : path.substr(0, slash);
 }
 
+std::string base_name(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  return std::string(path.substr(path.find_last_of('/') + 1));
+}
+
 bool lies_within(std::string_view path, std::string_view parent) {
   if (parent == "/") return path.starts_with('/');
   return path.starts_with(parent) && (path.size() == parent.size() || path[parent.size()] == '/');

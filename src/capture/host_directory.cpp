@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/pipe/tar.hpp"
 #include "bba/tree/archive_counts.hpp"
@@ -68,7 +69,7 @@ void copy_content(const std::string& path, const struct stat& expected, pipe::Ta
 service::PartFindings capture_directory(const CaptureContext& context,
                                         const service::HostDirectory& directory, ArtifactSink& sink,
                                         const ProgressFn& moved) {
-  const std::string base = directory.path.substr(directory.path.find_last_of('/') + 1);
+  const std::string base = base_name(directory.path);
   const auto skip = [&](const std::string& below) {
     const std::string path = directory.path + "/" + below;
     return std::any_of(directory.excludes.begin(), directory.excludes.end(),

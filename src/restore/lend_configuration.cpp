@@ -23,7 +23,7 @@ void make_directory(docker::Engine& engine, const std::string& scratch, const st
   TarCollector tar;
   pipe::TarWriter writer(tar);
   pipe::TarEntry entry;
-  entry.path = path.substr(path.find_last_of('/') + 1);
+  entry.path = base_name(path);
   entry.type = pipe::TarType::directory;
   entry.mode = 0755;
   writer.begin(entry);

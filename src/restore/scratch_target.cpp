@@ -261,10 +261,6 @@ class OneFile : public pipe::Stage, private pipe::TarVisitor {
   bool is_it_ = false;
 };
 
-std::string base_name(const std::string& path) {
-  return path.substr(path.find_last_of('/') + 1);
-}
-
 }  // namespace
 
 // From the artifact, as it streams: the file may be larger than the memory, and the engine lets

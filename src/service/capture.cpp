@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/service/service.hpp"
 
@@ -55,8 +56,7 @@ std::string Part::source() const {
 
 std::string Part::label() const {
   if (const auto* dump = std::get_if<ExecDump>(&what)) {
-    const std::string& program = dump->exec.argv.front();
-    return program.substr(program.find_last_of('/') + 1);
+    return base_name(dump->exec.argv.front());
   }
   return source();
 }

@@ -15,10 +15,6 @@ std::string quoted(const std::string& word) {
   return shell_quoted(std::array{word});
 }
 
-std::string base_name(const std::string& path) {
-  return path.substr(path.find_last_of('/') + 1);
-}
-
 // `text` as a basic regular expression between slashes that matches it alone.
 std::string sed_literal(std::string_view text) {
   std::string out;

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 
 namespace bba::store {
@@ -279,7 +280,7 @@ bool is_partial_name(std::string_view file) {
 
 void replace_file(int directory, const std::string& path, std::string_view content, unsigned mode) {
   const std::string parent = parent_of(path);
-  const std::string name = path.substr(path.rfind('/') + 1);
+  const std::string name = base_name(path);
   // The descriptor may be one that cannot be synced (O_PATH).
   const Fd opened(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!opened) throw system_error(storage, parent, errno);

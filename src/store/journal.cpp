@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/store/artifact_file.hpp"
 
@@ -75,7 +76,7 @@ void replay(std::string_view content, AbandonedJournal& journal) {
 // Whether the run that made the journal has ended. A process that only waits for its parent to
 // notice (a zombie) holds nothing any more.
 bool run_has_ended(const std::string& path) {
-  const std::string name = path.substr(path.rfind('/') + 1);
+  const std::string name = base_name(path);
   pid_t pid = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
   if (error != std::errc() || *end != '-') return false;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 
 namespace bba::tree {
@@ -16,11 +17,6 @@ constexpr std::size_t most_out_of_order = 200'000;
 constexpr std::string_view hold_still =
     "something outside of the paused containers changes these files: hold it still, or take the "
     "backup with --consistency live";
-
-std::string base_name(std::string_view path) {
-  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  return std::string(path.substr(path.find_last_of('/') + 1));
-}
 
 // A moment that divides what is written before from what is written after the return: kernels date
 // files by a clock of some milliseconds, or, from Linux 6.13 on, by a finer one that runs ahead of
@@ -124,13 +120,7 @@ bool ArchiveCheck::entry(const pipe::TarEntry& tar) {
     if (host->path == below) {
       meet(*host, mine);
     } else {
-      const auto waiting = only_tar_.find(host->path);
-      if (waiting != only_tar_.end()) {
-        meet(*host, waiting->second);
-        only_tar_.erase(waiting);
-      } else {
-        only_host_.emplace(host->path, std::move(*host));
-      }
+      meet_or_wait(*std::move(host));
       only_tar_.emplace(below, mine);
     }
   } else {
@@ -241,15 +231,20 @@ void ArchiveCheck::meet(const HostEntry& host, const pipe::TarEntry& tar) {
               rules_.live ? "" : std::string(hold_still));
 }
 
+void ArchiveCheck::meet_or_wait(HostEntry host) {
+  const auto waiting = only_tar_.find(host.path);
+  if (waiting != only_tar_.end()) {
+    meet(host, waiting->second);
+    only_tar_.erase(waiting);
+  } else {
+    std::string path = host.path;
+    only_host_.emplace(std::move(path), std::move(host));
+  }
+}
+
 void ArchiveCheck::finish() {
   while (std::optional<HostEntry> host = next_host()) {
-    const auto waiting = only_tar_.find(host->path);
-    if (waiting != only_tar_.end()) {
-      meet(*host, waiting->second);
-      only_tar_.erase(waiting);
-    } else {
-      only_host_.emplace(host->path, std::move(*host));
-    }
+    meet_or_wait(*std::move(host));
     if (only_host_.size() > most_out_of_order) break;
   }
   for (const auto& [below, host] : only_host_) {

@@ -15,6 +15,9 @@ std::optional<std::string> normal_path(std::string_view path);
 // The directory that an absolute path lies in; of "/" itself "/".
 std::string parent_of(const std::string& path);
 
+// The last component of a path, without trailing slashes; of "/" nothing.
+std::string base_name(std::string_view path);
+
 // Whether `path` is `parent` or lies below it.
 bool lies_within(std::string_view path, std::string_view parent);
 

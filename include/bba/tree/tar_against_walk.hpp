@@ -48,6 +48,8 @@ class ArchiveCheck : public pipe::TarVisitor {
 
  private:
   void meet(const HostEntry& host, const pipe::TarEntry& tar);
+  // The same with the tar's entry of its path where that has come already; else it waits for it.
+  void meet_or_wait(HostEntry host);
   std::optional<HostEntry> next_host();
   std::string difference(const HostEntry& host, const pipe::TarEntry& tar) const;
   std::string shown(const std::string& below) const;

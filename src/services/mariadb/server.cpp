@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 
 namespace bba::services::mariadb {
@@ -255,7 +256,7 @@ service::Capture dump_capture(const service::Target& target, const Connection& c
   service::Capture capture;
   capture.target = target;
   const std::string program = connection.programs.dump();
-  capture.strategy = program.substr(program.rfind('/') + 1);
+  capture.strategy = base_name(program);
   capture.consistency = service::Consistency::live;
   capture.consistency_reason = "all tables with transactions are read in one";
 

@@ -30,6 +30,13 @@ TEST_CASE("path: which lies within which") {
   CHECK_FALSE(lies_within("", "/"));
 }
 
+TEST_CASE("path: its last component") {
+  CHECK(base_name("/a/b c") == "b c");
+  CHECK(base_name("/a/b//") == "b");
+  CHECK(base_name("a") == "a");
+  CHECK(base_name("/") == "");
+}
+
 TEST_CASE("path: the directory that one lies in") {
   CHECK(parent_of("/a/b/c") == "/a/b");
   CHECK(parent_of("/a b/c") == "/a b");

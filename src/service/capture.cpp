@@ -78,6 +78,22 @@ Capture as_fallback(Capture capture, const std::string& reason) {
   return capture;
 }
 
+Json environment_names(const std::vector<wire::EnvVar>& environment) {
+  Json names = Json::array();
+  for (const wire::EnvVar& variable : environment) names.push_back(variable.name);
+  return names;
+}
+
+std::vector<wire::EnvVar> recorded_environment(const Json& facts, std::string_view key) {
+  std::vector<wire::EnvVar> environment;
+  const Json* names = member(facts, key);
+  if (names == nullptr || !names->is_array()) return environment;
+  for (const Json& name : *names) {
+    if (name.is_string()) environment.push_back({name.get<std::string>(), ""});
+  }
+  return environment;
+}
+
 std::string exec_request(const Capture& capture, wire::ExecConfig program,
                          const std::vector<std::string>& arguments) {
   std::string line = fmt::format("POST /containers/{}/exec", capture.target.container.name);

@@ -125,6 +125,12 @@ struct Capture {
 // `capture` as the fallback of its class: the reason stands in the manifest and is warned of.
 Capture as_fallback(Capture capture, const std::string& reason);
 
+// The environment that a client was given, as Capture::facts has it: the names without values; and
+// back again, for the way back, whose values come from who restores. Empty where the facts do not
+// say it under `key`.
+Json environment_names(const std::vector<wire::EnvVar>& environment);
+std::vector<wire::EnvVar> recorded_environment(const Json& facts, std::string_view key);
+
 // The Engine API requests and in-container argv that carrying out the capture makes, in order, one
 // a line; in brackets when, where that is not always and once. Environment values are never in it,
 // names are.

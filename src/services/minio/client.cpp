@@ -253,10 +253,7 @@ service::Capture objects_capture(const service::Target& target, const wire::Exec
   capture.consistency_reason = "each object is read whole and compared with its listing";
   // What the way back has to know of it; of the environment only the names.
   capture.facts["alias"] = alias;
-  capture.facts["mc_environment"] = Json::array();
-  for (const wire::EnvVar& variable : mc.env) {
-    capture.facts["mc_environment"].push_back(variable.name);
-  }
+  capture.facts["mc_environment"] = service::environment_names(mc.env);
   capture.parts.push_back({"", nullptr, service::ServicePart{"objects of " + alias, alias, mc}});
   capture.follow_ups.push_back(
       "not in it: policies, users, lifecycle rules, tags, metadata, older versions of objects");

@@ -112,15 +112,11 @@ service::Restore restore_objects(const store::Manifest& manifest,
   }
   const std::string variable = "MC_HOST_" + alias;
   service::Restore restore;
-  std::vector<wire::EnvVar> env;
   const Json* names = member(manifest.facts, "mc_environment");
-  if (names != nullptr && names->is_array()) {
-    for (const Json& name : *names) {
-      if (name.is_string()) env.push_back({name.get<std::string>(), ""});
-    }
-  } else {
-    env.push_back({variable, ""});
-  }
+  std::vector<wire::EnvVar> env =
+      names != nullptr && names->is_array()
+          ? service::recorded_environment(manifest.facts, "mc_environment")
+          : std::vector<wire::EnvVar>{{variable, ""}};
   // Where the container's own mc knew the alias, it may know it again.
   const bool lent = names != nullptr && std::any_of(env.begin(), env.end(), [&](const auto& one) {
                       return one.name == variable;

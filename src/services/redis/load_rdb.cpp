@@ -24,11 +24,7 @@ wire::ExecConfig recorded_client(const Json& facts) {
   for (const Json& word : *words) {
     if (word.is_string()) client.argv.push_back(word.get<std::string>());
   }
-  const Json* names = member(facts, "environment");
-  if (names == nullptr || !names->is_array()) return client;
-  for (const Json& name : *names) {
-    if (name.is_string()) client.env.push_back({name.get<std::string>(), ""});
-  }
+  client.env = service::recorded_environment(facts, "environment");
   return client;
 }
 

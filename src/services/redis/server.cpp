@@ -316,14 +316,12 @@ service::Capture save_capture(const service::Target& target, const wire::ExecCon
   look_for_rdb(capture, rdb, facts.dbfilename ? directory.value_or("") : "", false);
   if (!unknown.empty()) capture = service::as_fallback(std::move(capture), unknown);
   capture.procedure = client;
-  Json environment = Json::array();
-  for (const wire::EnvVar& variable : client.env) environment.push_back(variable.name);
   capture.facts = {{"version", facts.info.version},
                    {"role", facts.info.role},
                    {"aof_enabled", facts.info.aof_enabled},
                    {"keyspace", facts.info.keyspace},
                    {"cli", client.argv},
-                   {"environment", std::move(environment)}};
+                   {"environment", service::environment_names(client.env)}};
   if (facts.dir) capture.facts["dir"] = *facts.dir;
   if (facts.dbfilename) capture.facts["dbfilename"] = *facts.dbfilename;
 

@@ -115,8 +115,7 @@ service::Capture snapshot_capture(const service::Target& target, const wire::Exe
                    {"cluster_name", status.cluster_name},
                    {"cluster_id", status.cluster_id}};
   // With which variables the server was reached: their names alone.
-  Json& names = capture.facts["environment"] = Json::array();
-  for (const wire::EnvVar& variable : probe.env) names.push_back(variable.name);
+  capture.facts["environment"] = service::environment_names(probe.env);
   capture.follow_ups.push_back(
       "restoring needs the unseal keys of this Vault: they are not in the snapshot");
   for (const wire::EnvVar& variable : probe.env) {

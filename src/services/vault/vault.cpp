@@ -36,17 +36,6 @@ class SnapshotContent : public service::ContentCheck {
 
 // --- the way back
 
-// The environment that the server was reached with, by its names.
-std::vector<wire::EnvVar> recorded_environment(const Json& facts) {
-  std::vector<wire::EnvVar> env;
-  const Json* names = member(facts, "environment");
-  if (names == nullptr || !names->is_array()) return env;
-  for (const Json& name : *names) {
-    if (name.is_string()) env.push_back({name.get<std::string>(), ""});
-  }
-  return env;
-}
-
 // A snapshot goes back into the cluster that it is of. Into another one only on the operator's
 // word: from then on the old cluster's unseal keys and tokens count there.
 class RestoreSnapshot : public service::RestoreStep {
@@ -109,7 +98,7 @@ class SnapshotKind : public service::ArtifactKind {
                            const store::ArtifactRecord& record) const override {
     // "vault operator raft ...": the program that saved it.
     const std::string program = record.source.substr(0, record.source.find(' '));
-    std::vector<wire::EnvVar> env = recorded_environment(manifest.facts);
+    std::vector<wire::EnvVar> env = service::recorded_environment(manifest.facts, "environment");
     // bao reads it as well as its own.
     const std::string token = "VAULT_TOKEN";
     std::erase_if(env, [](const auto& one) { return one.name.ends_with("_TOKEN"); });

@@ -48,7 +48,7 @@ ChosenSet newest_of(const run::Session& session, const std::string& module) {
   for (const store::Orphan& orphan : catalogue.orphans) {
     const auto parsed = store::parse_name(orphan.file);
     const bool hides_newer =
-        parsed && parsed->rest == "manifest.json" &&
+        parsed && parsed->is_manifest() &&
         (catalogue.sets.empty() || parsed->time > catalogue.sets.front().manifest.started);
     if (hides_newer) {
       throw Error(ErrorKind::artifact,

@@ -43,9 +43,9 @@ Listing list(const OwnedDirectory& directory, const std::string& module) {
     const auto parsed = parse_name(file);
     if (!parsed || (!module.empty() && parsed->module != module)) continue;
     Files& files = listing.sets[{parsed->module, parsed->time}];
-    if (parsed->rest == "manifest.json") {
+    if (parsed->is_manifest()) {
       files.manifest = file;
-    } else if (parsed->rest == "drill.json") {
+    } else if (parsed->is_receipt()) {
       files.receipt = file;
     } else {
       files.artifacts.push_back(file);

@@ -302,6 +302,14 @@ std::string receipt_name(const std::string& module, Timestamp time) {
   return file_name(module, time, std::string(receipt_rest));
 }
 
+bool ParsedName::is_manifest() const {
+  return rest == manifest_rest;
+}
+
+bool ParsedName::is_receipt() const {
+  return rest == receipt_rest;
+}
+
 std::optional<ParsedName> parse_name(std::string_view file) {
   constexpr std::string_view form = "-YYYYMMDDTHHMMSSZ.";
   // Ids may hold dashes, digits and dots, but no capitals: so no id can hold a timestamp, and the

@@ -93,6 +93,9 @@ struct ParsedName {
   std::string module;
   Timestamp time;
   std::string rest;  // "sql.gz", "data.tar.gz", "manifest.json", "drill.json"
+
+  bool is_manifest() const;
+  bool is_receipt() const;
 };
 std::optional<ParsedName> parse_name(std::string_view file);
 

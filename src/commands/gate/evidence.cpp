@@ -25,7 +25,7 @@ std::optional<Refusal> newer_unreadable(const store::Catalogue& catalogue,
                                         const std::string& module) {
   for (const store::Orphan& orphan : catalogue.orphans) {
     const auto parsed = store::parse_name(orphan.file);
-    if (!parsed || parsed->rest != "manifest.json") continue;
+    if (!parsed || !parsed->is_manifest()) continue;
     if (!catalogue.sets.empty() && parsed->time < catalogue.sets.front().manifest.started) continue;
     return Refusal{"set", fmt::format("the newest manifest, {}: {}", orphan.file, orphan.why),
                    program + ("backup " + module)};

@@ -16,7 +16,7 @@ namespace {
 std::string member_fault(const store::OwnedDirectory& directory, const store::BackupSet& set,
                          const std::string& file) {
   const auto parsed = store::parse_name(file);
-  if (!parsed || parsed->rest != "manifest.json" || parsed->time != set.manifest.started ||
+  if (!parsed || !parsed->is_manifest() || parsed->time != set.manifest.started ||
       file == set.manifest_file) {
     return fmt::format("it names {} as a part of the same set, which cannot be", file);
   }

@@ -34,7 +34,7 @@ void publish_or_withdraw(run::Session& session, const store::OwnedDirectory& dir
 
 Verification verify_file(run::Session& session, const FileReference& reference) {
   const store::ParsedName name = parsed_name(reference);
-  if (name.rest == "drill.json") throw misnamed(reference);
+  if (name.is_receipt()) throw misnamed(reference);
   const auto directory = store::OwnedDirectory::open_copy(reference.directory);
   const store::Catalogue catalogue = store::read_catalogue(directory, name.module);
   const std::string manifest_file = store::manifest_name(name.module, name.time);
@@ -80,7 +80,7 @@ Verification verify_module(run::Session& session, const std::string& module) {
   }
   for (const store::Orphan& orphan : catalogue.orphans) {
     const auto name = store::parse_name(orphan.file);
-    if (name && name->rest == "manifest.json") {
+    if (name && name->is_manifest()) {
       verification.sets.push_back(unreadable(*name, orphan.file, orphan.why));
       withdraw_proof(session, directory, orphan.file);
     } else {

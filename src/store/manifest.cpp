@@ -1,12 +1,11 @@
 #include "bba/store/manifest.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <initializer_list>
 
 #include "bba/base/error.hpp"
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
+#include "json_fields.hpp"
 
 namespace bba::store {
 
@@ -20,10 +19,6 @@ Json object_or_empty(const Json& value) {
   return value.is_null() ? Json::object() : value;
 }
 
-Error bad(const std::string& field, std::string_view what) {
-  return Error(ErrorKind::artifact, fmt::format("field \"{}\" {}", field, what));
-}
-
 bool is_file_name(std::string_view name) {
   return !name.empty() && name.size() <= longest_file_name && name.front() != '.' &&
          std::none_of(name.begin(), name.end(), [](char c) {
@@ -35,123 +30,26 @@ bool is_sha256(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
-// One object of the manifest, and the way to it, so that an error can name the field.
-class Fields {
- public:
-  Fields(const Json& value, std::string path) : value_(value), path_(std::move(path)) {
-    if (!value_.is_object()) throw wrong(path_, "an object", value_);
+std::string file_name_of(const Json& value, const std::string& field) {
+  std::string name = text_of(value, field);
+  if (!is_file_name(name)) {
+    throw bad_field(field, fmt::format("must be a plain file name, not \"{}\"", name));
   }
-
-  std::string text(const char* key) const { return text_of(at(key), field(key)); }
-
-  std::string file_name(const char* key) const { return file_name_of(at(key), field(key)); }
-
-  std::string one_of(const char* key, std::initializer_list<std::string_view> values) const {
-    std::string value = text(key);
-    if (std::find(values.begin(), values.end(), value) == values.end()) {
-      throw bad(field(key), fmt::format("must be one of {}, not \"{}\"",
-                                        fmt::join(values.begin(), values.end(), ", "), value));
-    }
-    return value;
-  }
-
-  std::optional<std::string> text_or_null(const char* key) const {
-    const Json& value = at(key);
-    if (value.is_null()) return std::nullopt;
-    if (!value.is_string()) throw wrong(field(key), "a string or null", value);
-    return value.get<std::string>();
-  }
-
-  std::uint64_t size(const char* key) const {
-    const Json& value = at(key);
-    if (!value.is_number_unsigned()) {
-      throw wrong(field(key), "a whole number, not negative,", value);
-    }
-    return value.get<std::uint64_t>();
-  }
-
-  double seconds(const char* key) const {
-    const Json& value = at(key);
-    if (!value.is_number() || !(value.get<double>() >= 0)) {
-      throw wrong(field(key), "a number, not negative,", value);
-    }
-    return value.get<double>();
-  }
-
-  Timestamp time(const char* key) const {
-    const auto time = parse_rfc3339(text(key));
-    if (!time) throw bad(field(key), "must be a time like 2026-11-23T08:42:32Z");
-    return *time;
-  }
-
-  Json object(const char* key) const { return Fields(at(key), field(key)).value_; }
-
-  Fields inside(const char* key) const { return {at(key), field(key)}; }
-
-  // `read(element, path)` for each element of an array.
-  template <class Read>
-  auto list(const char* key, Read read) const {
-    const Json& array = at(key);
-    if (!array.is_array()) throw wrong(field(key), "an array", array);
-    std::vector<decltype(read(array, std::string()))> out;
-    out.reserve(array.size());
-    for (std::size_t i = 0; i < array.size(); ++i) {
-      out.push_back(read(array[i], fmt::format("{}[{}]", field(key), i)));
-    }
-    return out;
-  }
-
-  std::vector<std::string> texts(const char* key) const { return list(key, text_of); }
-  // A field that earlier versions of this schema did not write.
-  std::vector<std::string> texts_if_any(const char* key) const {
-    return value_.contains(key) ? texts(key) : std::vector<std::string>();
-  }
-  std::vector<std::string> file_names(const char* key) const { return list(key, file_name_of); }
-
-  std::string field(const char* key) const { return path_.empty() ? key : path_ + '.' + key; }
-
- private:
-  const Json& at(const char* key) const {
-    const auto found = value_.find(key);
-    if (found == value_.end()) {
-      throw Error(ErrorKind::artifact, fmt::format("missing field \"{}\"", field(key)));
-    }
-    return *found;
-  }
-
-  static Error wrong(const std::string& field, std::string_view wanted, const Json& value) {
-    return bad(field, fmt::format("must be {} not {}", wanted, value.type_name()));
-  }
-
-  static std::string text_of(const Json& value, const std::string& field) {
-    if (!value.is_string()) throw wrong(field, "a string", value);
-    return value.get<std::string>();
-  }
-
-  static std::string file_name_of(const Json& value, const std::string& field) {
-    std::string name = text_of(value, field);
-    if (!is_file_name(name)) {
-      throw bad(field, fmt::format("must be a plain file name, not \"{}\"", name));
-    }
-    return name;
-  }
-
-  const Json& value_;
-  std::string path_;
-};
+  return name;
+}
 
 ArtifactRecord read_artifact(const Json& value, const std::string& path) {
   const Fields fields(value, path);
   ArtifactRecord record;
   record.part = fields.text("part");
-  record.file = fields.file_name("file");
+  record.file = file_name_of(fields.value("file"), fields.field("file"));
   record.kind = fields.text("kind");
   record.compression = fields.one_of("compression", {"none", "gzip", "zstd"});
   record.source = fields.text("source");
   record.bytes = fields.size("bytes");
   record.sha256 = fields.text("sha256");
   if (!is_sha256(record.sha256)) {
-    throw bad(fields.field("sha256"), "must be 64 lower-case hexadecimal digits");
+    throw bad_field(fields.field("sha256"), "must be 64 lower-case hexadecimal digits");
   }
   record.uncompressed_bytes = fields.size("uncompressed_bytes");
   record.found = fields.object("found");
@@ -181,7 +79,7 @@ int read_schema(const Fields& fields) {
                     schema, manifest_schema),
         "use the version that wrote it, or a later one");
   }
-  if (schema == 0) throw bad("schema", "must be 1 or more");
+  if (schema == 0) throw bad_field("schema", "must be 1 or more");
   return static_cast<int>(schema);
 }
 
@@ -251,21 +149,20 @@ Json to_json(const Manifest& manifest) {
 }
 
 Manifest manifest_from_json(std::string_view text) {
-  const auto json = parse_json(text);
-  if (!json) throw Error(ErrorKind::artifact, "not JSON");
-  if (!json->is_object()) throw Error(ErrorKind::artifact, "not a JSON object");
-  const Fields fields(*json, "");
+  const Json json = parse_object(text);
+  const Fields fields(json);
   Manifest manifest;
   manifest.schema = read_schema(fields);
   manifest.tool_version = fields.text("tool_version");
   manifest.module = fields.text("module");
   if (!valid_module_id(manifest.module)) {
-    throw bad("module", fmt::format("must be a module id, not \"{}\"", manifest.module));
+    throw bad_field("module", fmt::format("must be a module id, not \"{}\"", manifest.module));
   }
   manifest.module_class = fields.text("class");
   if (manifest.module_class.size() != 1 || manifest.module_class[0] < 'A' ||
       manifest.module_class[0] > 'Z') {
-    throw bad("class", fmt::format("must be a capital letter, not \"{}\"", manifest.module_class));
+    throw bad_field("class",
+                    fmt::format("must be a capital letter, not \"{}\"", manifest.module_class));
   }
   manifest.rule = fields.text("rule");
   manifest.strategy = fields.text("strategy");
@@ -282,9 +179,9 @@ Manifest manifest_from_json(std::string_view text) {
   manifest.incomplete = fields.texts_if_any("incomplete");
   manifest.warnings = fields.texts("warnings");
   manifest.follow_ups = fields.texts("follow_ups");
-  manifest.members = fields.file_names("members");
+  manifest.members = fields.list("members", file_name_of);
   if (manifest.artifacts.empty() && manifest.members.empty()) {
-    throw bad("artifacts", "names nothing, and \"members\" neither");
+    throw bad_field("artifacts", "names nothing, and \"members\" neither");
   }
   return manifest;
 }

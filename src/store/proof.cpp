@@ -10,6 +10,7 @@
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "bba/pipe/digest.hpp"
+#include "json_fields.hpp"
 #include "trusted_directory.hpp"
 
 namespace bba::store {
@@ -20,52 +21,52 @@ constexpr std::uint64_t proof_schema = 2;
 constexpr std::size_t most_proof_bytes = 1 << 20;
 constexpr std::size_t most_sets_before = 5;
 
-// ---- the JSON
-
-Error lacks(std::string_view key) {
-  return Error(ErrorKind::artifact,
-               fmt::format("no proof: its field \"{}\" is missing or of another type", key));
-}
-
-std::string text_of(const Json& json, std::string_view key) {
-  if (auto value = string_member(json, key)) return *value;
-  throw lacks(key);
-}
-
-std::optional<std::string> text_or_null(const Json& json, std::string_view key) {
-  // member() takes null for missing, and here the one says something, and the other does not.
-  const auto value = json.find(key);
-  if (value != json.end() && value->is_null()) return std::nullopt;
-  return text_of(json, key);
-}
-
-std::uint64_t size_of(const Json& json, std::string_view key) {
-  if (const auto value = size_member(json, key)) return *value;
-  throw lacks(key);
-}
-
-Timestamp time_of(const Json& json, std::string_view key) {
-  if (const auto time = parse_rfc3339(text_of(json, key))) return *time;
-  throw lacks(key);
-}
-
-template <class Value>
-std::vector<Value> list_of(const Json& json, std::string_view key) {
-  const Json* list = member(json, key);
-  if (list == nullptr || !list->is_array()) throw lacks(key);
-  std::vector<Value> values;
-  for (const Json& one : *list) {
-    if constexpr (std::is_same_v<Value, std::string>) {
-      if (!one.is_string()) throw lacks(key);
-    } else {
-      if (!one.is_number_unsigned()) throw lacks(key);
-    }
-    values.push_back(one.get<Value>());
+// An older one does not say whether the set is a fallback: nobody may take that for a no.
+void require_schema(std::uint64_t schema) {
+  if (schema < proof_schema) {
+    throw Error(
+        ErrorKind::artifact,
+        fmt::format("was written by an older version of backup-before-apply (schema {}; this "
+                    "version reads {})",
+                    schema, proof_schema));
   }
-  return values;
+  if (schema != proof_schema) {
+    throw Error(
+        ErrorKind::artifact,
+        fmt::format("was written by another version of backup-before-apply (schema {}; this "
+                    "version reads {})",
+                    schema, proof_schema),
+        "install the same version on both sides");
+  }
 }
 
-// ---- the directory
+Proof read_fields(const Fields& fields) {
+  Proof proof;
+  proof.module = fields.text("module");
+  proof.module_class = fields.text("class");
+  proof.strategy = fields.text("strategy");
+  proof.fallback = fields.text_or_null("fallback");
+  proof.changed_while_read = fields.size("changed_while_read");
+  proof.incomplete = fields.texts("incomplete");
+  proof.manifest = fields.text("manifest");
+  proof.manifest_sha256 = fields.text("manifest_sha256");
+  proof.artifacts = fields.texts("artifacts");
+  proof.bytes = fields.size("bytes");
+  proof.content_bytes = fields.size("content_bytes");
+  proof.content_bytes_before = fields.sizes("content_bytes_before");
+  proof.started = fields.time("started");
+  proof.finished = fields.time("finished");
+  proof.proven = fields.time("proven");
+  const auto level = proof_level_by_name(fields.text("level"));
+  if (!level) throw bad_field(fields.field("level"), "must be verified or drilled");
+  proof.level = *level;
+  proof.host = fields.text("host");
+  proof.container_id = fields.text("container_id");
+  proof.image = fields.text("image");
+  proof.image_id = fields.text("image_id");
+  proof.image_digest = fields.text("image_digest");
+  return proof;
+}
 
 std::string proof_file(const std::string& directory, const std::string& module) {
   if (!valid_module_id(module)) {
@@ -180,50 +181,11 @@ Json to_json(const Proof& proof) {
 }
 
 Proof proof_from_json(std::string_view text) {
-  const auto json = parse_json(text);
-  if (!json || !json->is_object()) throw Error(ErrorKind::artifact, "no proof: not a JSON object");
-  const std::uint64_t schema = size_of(*json, "schema");
-  // An older one does not say whether the set is a fallback: nobody may take that for a no.
-  if (schema < proof_schema) {
-    throw Error(
-        ErrorKind::artifact,
-        fmt::format("was written by an older version of backup-before-apply (schema {}; this "
-                    "version reads {})",
-                    schema, proof_schema));
-  }
-  if (schema != proof_schema) {
-    throw Error(
-        ErrorKind::artifact,
-        fmt::format("was written by another version of backup-before-apply (schema {}; this "
-                    "version reads {})",
-                    schema, proof_schema),
-        "install the same version on both sides");
-  }
-  Proof proof;
-  proof.module = text_of(*json, "module");
-  proof.module_class = text_of(*json, "class");
-  proof.strategy = text_of(*json, "strategy");
-  proof.fallback = text_or_null(*json, "fallback");
-  proof.changed_while_read = size_of(*json, "changed_while_read");
-  proof.incomplete = list_of<std::string>(*json, "incomplete");
-  proof.manifest = text_of(*json, "manifest");
-  proof.manifest_sha256 = text_of(*json, "manifest_sha256");
-  proof.artifacts = list_of<std::string>(*json, "artifacts");
-  proof.bytes = size_of(*json, "bytes");
-  proof.content_bytes = size_of(*json, "content_bytes");
-  proof.content_bytes_before = list_of<std::uint64_t>(*json, "content_bytes_before");
-  proof.started = time_of(*json, "started");
-  proof.finished = time_of(*json, "finished");
-  proof.proven = time_of(*json, "proven");
-  const auto level = proof_level_by_name(text_of(*json, "level"));
-  if (!level) throw lacks("level");
-  proof.level = *level;
-  proof.host = text_of(*json, "host");
-  proof.container_id = text_of(*json, "container_id");
-  proof.image = text_of(*json, "image");
-  proof.image_id = text_of(*json, "image_id");
-  proof.image_digest = text_of(*json, "image_digest");
-  return proof;
+  const auto as_proof = [](auto read) { return with_context("no proof", read); };
+  const Json json = as_proof([&] { return parse_object(text); });
+  const Fields fields(json);
+  require_schema(as_proof([&] { return fields.size("schema"); }));
+  return as_proof([&] { return read_fields(fields); });
 }
 
 Proof proof_of(const OwnedDirectory& directory, const std::vector<BackupSet>& sets,
@@ -283,9 +245,12 @@ bool remove_proof(const std::string& directory, const std::string& module,
                   const std::string& manifest_file) {
   const auto text = read_trusted(directory, module, ::geteuid());
   if (!text) return false;
-  const auto proof = parse_json(*text);
-  if (!proof || !proof->is_object()) throw Error(ErrorKind::artifact, "not a proof");
-  if (!text_of(*proof, "manifest").ends_with('/' + manifest_file)) return false;
+  // Of any version: its other fields do not matter.
+  const std::string named = with_context("no proof", [&] {
+    const Json proof = parse_object(*text);
+    return Fields(proof).text("manifest");
+  });
+  if (!named.ends_with('/' + manifest_file)) return false;
   const Fd opened = open_trusted(directory, ::geteuid(), ErrorKind::storage);
   const std::string file = module + ".json";
   if (opened && ::unlinkat(opened.get(), file.c_str(), 0) != 0 && errno != ENOENT) {

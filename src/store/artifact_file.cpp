@@ -26,7 +26,8 @@ std::string without_trailing_slashes(std::string path) {
   return path;
 }
 
-std::string parent_of(const std::string& path) {
+// As dirname(1) says it, as the path may be a relative one: "." where nothing stands before it.
+std::string directory_name(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   if (slash == path.npos) return ".";
   return slash == 0 ? "/" : without_trailing_slashes(path.substr(0, slash));
@@ -42,7 +43,7 @@ void sync_directory(int fd, const std::string& path) {
 
 // Makes `path`, and first the parents that are missing, and puts each new name on the disk.
 void make_directory(const std::string& path, mode_t mode) {
-  const std::string parent = parent_of(path);
+  const std::string parent = directory_name(path);
   int made = ::mkdir(path.c_str(), mode);
   if (made != 0 && errno == ENOENT && parent != path) {
     make_directory(parent, 0755);
@@ -279,7 +280,7 @@ bool is_partial_name(std::string_view file) {
 }
 
 void replace_file(int directory, const std::string& path, std::string_view content, unsigned mode) {
-  const std::string parent = parent_of(path);
+  const std::string parent = directory_name(path);
   const std::string name = base_name(path);
   // The descriptor may be one that cannot be synced (O_PATH).
   const Fd opened(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -10,7 +10,7 @@
 #include "bba/store/lock.hpp"
 #include "bba/store/proof.hpp"
 #include "commands/publish_proof.hpp"
-#include "commands/verify/reference.hpp"
+#include "commands/set_reference.hpp"
 #include "commands/verify/verify_set.hpp"
 
 namespace bba::commands {
@@ -19,50 +19,9 @@ namespace {
 
 constexpr int receipt_schema = 1;
 
-struct ChosenSet {
-  store::OwnedDirectory directory;
-  store::BackupSet set;
-};
-
-ChosenSet by_file(const FileReference& reference) {
-  const store::ParsedName name = parsed_name(reference);
-  auto directory = store::OwnedDirectory::open_copy(reference.directory);
-  const store::Catalogue catalogue = store::read_catalogue(directory, name.module);
-  if (const store::BackupSet* set = set_of(catalogue, name, reference.file)) {
-    return {std::move(directory), *set};
-  }
-  // A manifest that cannot be read, or an artifact without one.
-  for (const std::string& file : {store::manifest_name(name.module, name.time), reference.file}) {
-    if (const store::Orphan* orphan = orphan_called(catalogue, file)) {
-      throw Error(ErrorKind::artifact, orphan->file + ": " + orphan->why,
-                  "take a new backup: backup-before-apply " + name.module);
-    }
-  }
-  throw no_such_file(reference);
-}
-
-ChosenSet newest_of(const run::Session& session, const std::string& module) {
-  require_module_id(module);
-  auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
-  const store::Catalogue catalogue = store::read_catalogue(directory, module);
-  for (const store::Orphan& orphan : catalogue.orphans) {
-    const auto parsed = store::parse_name(orphan.file);
-    const bool hides_newer =
-        parsed && parsed->is_manifest() &&
-        (catalogue.sets.empty() || parsed->time > catalogue.sets.front().manifest.started);
-    if (hides_newer) {
-      throw Error(ErrorKind::artifact,
-                  fmt::format("the newest manifest, {}: {}", orphan.file, orphan.why),
-                  "name the set that you mean, or take a new backup");
-    }
-  }
-  if (catalogue.sets.empty()) throw no_backup(module, directory);
-  return {std::move(directory), catalogue.sets.front()};
-}
-
 ChosenSet choose(const run::Session& session, const std::string& reference) {
   const auto file = file_reference(session, reference);
-  return file ? by_file(*file) : newest_of(session, reference);
+  return file ? choose_by_file(*file) : choose_newest(session, reference);
 }
 
 // ---- the container and its image

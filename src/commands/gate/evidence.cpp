@@ -20,19 +20,6 @@ Refusal no_set(const std::string& module, const std::string& why) {
   return {"set", why, program + ("backup " + module)};
 }
 
-// A manifest that cannot be read may be that of a newer backup, which an older one must not hide.
-std::optional<Refusal> newer_unreadable(const store::Catalogue& catalogue,
-                                        const std::string& module) {
-  for (const store::Orphan& orphan : catalogue.orphans) {
-    const auto parsed = store::parse_name(orphan.file);
-    if (!parsed || !parsed->is_manifest()) continue;
-    if (!catalogue.sets.empty() && parsed->time < catalogue.sets.front().manifest.started) continue;
-    return Refusal{"set", fmt::format("the newest manifest, {}: {}", orphan.file, orphan.why),
-                   program + ("backup " + module)};
-  }
-  return std::nullopt;
-}
-
 std::string nothing_there(const run::Session& session, const std::string& module) {
   std::string text =
       fmt::format("there is no backup of module {} in {}", module, session.settings.backup_dir);
@@ -48,6 +35,16 @@ std::string nothing_there(const run::Session& session, const std::string& module
   return text;
 }
 
+std::optional<Refusal> no_newest(const run::Session& session, const GateRequest& request,
+                                 const store::Catalogue& catalogue) {
+  try {
+    if (newest_set(catalogue) != nullptr) return std::nullopt;
+  } catch (const Error& error) {
+    return no_set(request.module, error.what());
+  }
+  return no_set(request.module, nothing_there(session, request.module));
+}
+
 }  // namespace
 
 bool may_read_backups(const std::string& path) {
@@ -58,7 +55,8 @@ bool may_read_backups(const std::string& path) {
   return ::geteuid() == 0 || status.st_uid == ::geteuid();
 }
 
-Evidence ask_directory(run::Session& session, const GateRequest& request) {
+Evidence ask_directory(run::Session& session, const GateRequest& request,
+                       const std::optional<FileReference>& file) {
   Evidence evidence;
   struct stat status {};
   if (::stat(session.settings.backup_dir.c_str(), &status) != 0 && errno == ENOENT) {
@@ -67,20 +65,14 @@ Evidence ask_directory(run::Session& session, const GateRequest& request) {
   }
   const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
   const store::Catalogue catalogue = store::read_catalogue(directory, request.module);
-  std::size_t index = 0;
-  if (request.reference) {
-    const auto referred = referred_set(session, request, catalogue.sets, evidence);
+  std::size_t index = 0;  // the newest
+  if (file) {
+    const auto referred = referred_set(session, request, *file, catalogue, evidence);
     if (!referred) return evidence;
     index = *referred;
-  } else {
-    if (auto refusal = newer_unreadable(catalogue, request.module)) {
-      evidence.refusals.push_back(std::move(*refusal));
-      return evidence;
-    }
-    if (catalogue.sets.empty()) {
-      evidence.refusals.push_back(no_set(request.module, nothing_there(session, request.module)));
-      return evidence;
-    }
+  } else if (auto refusal = no_newest(session, request, catalogue)) {
+    evidence.refusals.push_back(std::move(*refusal));
+    return evidence;
   }
   const store::BackupSet& set = catalogue.sets[index];
   evidence.proof = store::proof_of(directory, catalogue.sets, index, request.at);
@@ -94,7 +86,8 @@ Evidence ask_directory(run::Session& session, const GateRequest& request) {
   return evidence;
 }
 
-Evidence ask_proof(const run::Session& session, const GateRequest& request) {
+Evidence ask_proof(const run::Session& session, const GateRequest& request,
+                   const std::optional<FileReference>& file) {
   Evidence evidence;
   try {
     evidence.proof = store::read_proof(session.settings.proof_dir, request.module);
@@ -112,10 +105,10 @@ Evidence ask_proof(const run::Session& session, const GateRequest& request) {
          program + ("backup " + request.module)});
     return evidence;
   }
-  if (request.reference && !proof_names(*evidence.proof, *request.reference)) {
+  if (file && !proof_names(*evidence.proof, *file)) {
     evidence.refusals.push_back(bad_reference(
-        request,
-        "is not in the public proof, which is of the newest set: " + evidence.proof->manifest));
+        request, *request.reference + " is not in the public proof, which is of the newest set: " +
+                     evidence.proof->manifest));
   }
   return evidence;
 }

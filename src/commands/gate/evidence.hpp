@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bba/commands/gate/gate.hpp"
+#include "commands/set_reference.hpp"
 
 namespace bba::commands {
 
@@ -20,7 +21,10 @@ struct Evidence {
 // listed.
 bool may_read_backups(const std::string& path);
 
-Evidence ask_directory(run::Session& session, const GateRequest& request);
-Evidence ask_proof(const run::Session& session, const GateRequest& request);
+// `file` is what the request's reference means, where it has one.
+Evidence ask_directory(run::Session& session, const GateRequest& request,
+                       const std::optional<FileReference>& file);
+Evidence ask_proof(const run::Session& session, const GateRequest& request,
+                   const std::optional<FileReference>& file);
 
 }  // namespace bba::commands

@@ -20,14 +20,15 @@ GateVerdict judge(run::Session& session, const GateRequest& request) {
   GateVerdict verdict;
   verdict.module = request.module;
   verdict.by_proof = !may_read_backups(session.settings.backup_dir);
-  if (request.reference) {
-    if (auto refusal = name_refusal(session, request)) {
-      verdict.refusals.push_back(std::move(*refusal));
-      return verdict;
-    }
+  std::optional<FileReference> file;
+  try {
+    if (request.reference) file = file_reference(session, request.module, *request.reference);
+  } catch (const Error& error) {
+    verdict.refusals.push_back(bad_reference(request, error.what()));
+    return verdict;
   }
   Evidence evidence =
-      verdict.by_proof ? ask_proof(session, request) : ask_directory(session, request);
+      verdict.by_proof ? ask_proof(session, request, file) : ask_directory(session, request, file);
   verdict.proof = std::move(evidence.proof);
   verdict.refusals = std::move(evidence.refusals);
   if (!verdict.proof) return verdict;

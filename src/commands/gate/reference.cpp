@@ -3,67 +3,49 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <sys/stat.h>
 
 #include "bba/base/text.hpp"
-#include "commands/verify/reference.hpp"
 #include "program.hpp"
 
 namespace bba::commands {
 
 namespace {
 
-bool same_directory(const std::string& a, const std::string& b) {
-  struct stat first {
-  }, second{};
-  return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 &&
-         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+bool same_directory(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::error_code neither;
+  return std::filesystem::equivalent(a, b, neither);
 }
 
 }  // namespace
 
 Refusal bad_reference(const GateRequest& request, const std::string& why) {
-  return {"reference", fmt::format("{} {}", *request.reference, why),
-          fmt::format("{}list {}", program, request.module)};
-}
-
-std::optional<Refusal> name_refusal(const run::Session& session, const GateRequest& request) {
-  const auto file = file_reference(session, *request.reference);
-  const auto parsed = file ? store::parse_name(file->file) : std::nullopt;
-  if (!parsed) return bad_reference(request, "is not called like an artifact or a manifest");
-  if (parsed->module != request.module) {
-    return bad_reference(request,
-                         fmt::format("is of module {}, not of {}", parsed->module, request.module));
-  }
-  return std::nullopt;
+  return {"reference", why, fmt::format("{}list {}", program, request.module)};
 }
 
 std::optional<std::size_t> referred_set(const run::Session& session, const GateRequest& request,
-                                        const std::vector<store::BackupSet>& sets,
-                                        Evidence& evidence) {
-  const auto file = *file_reference(session, *request.reference);
-  const bool bare = request.reference->find('/') == std::string::npos;
-  if (!bare && !same_directory(file.directory, session.settings.backup_dir)) {
-    evidence.refusals.push_back(
-        bad_reference(request, "is not in the backup directory " + session.settings.backup_dir));
+                                        const FileReference& file,
+                                        const store::Catalogue& catalogue, Evidence& evidence) {
+  if (!file.is_bare && !same_directory(file.directory, session.settings.backup_dir)) {
+    evidence.refusals.push_back(bad_reference(
+        request,
+        *request.reference + " is not in the backup directory " + session.settings.backup_dir));
     return std::nullopt;
   }
-  for (std::size_t i = 0; i < sets.size(); ++i) {
-    if (belongs_to(sets[i], file.file)) return i;
+  try {
+    return index_of_set(catalogue, file);
+  } catch (const Error& error) {
+    evidence.refusals.push_back(bad_reference(request, error.what()));
+    return std::nullopt;
   }
-  evidence.refusals.push_back(
-      bad_reference(request, "belongs to no complete set: no manifest names it"));
-  return std::nullopt;
 }
 
-bool proof_names(const store::Proof& proof, const std::string& reference) {
-  const bool bare = reference.find('/') == std::string::npos;
+bool proof_names(const store::Proof& proof, const FileReference& file) {
   std::error_code nowhere;
   const std::filesystem::path asked =
-      std::filesystem::absolute(reference, nowhere).lexically_normal();
+      std::filesystem::absolute(file.directory + '/' + file.file, nowhere).lexically_normal();
   const auto is_it = [&](const std::string& path) {
     const std::filesystem::path named(path);
-    if (bare) return named.filename() == reference;
+    if (file.is_bare) return named.filename() == file.file;
     return asked == named || (asked.filename() == named.filename() &&
                               same_directory(asked.parent_path(), named.parent_path()));
   };

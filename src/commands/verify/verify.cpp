@@ -5,7 +5,7 @@
 
 #include "bba/store/manifest_checksum.hpp"
 #include "commands/publish_proof.hpp"
-#include "reference.hpp"
+#include "commands/set_reference.hpp"
 #include "verify_artifact.hpp"
 #include "verify_set.hpp"
 
@@ -34,43 +34,35 @@ void publish_or_withdraw(run::Session& session, const store::OwnedDirectory& dir
 
 Verification verify_file(run::Session& session, const FileReference& reference) {
   const store::ParsedName name = parsed_name(reference);
-  if (name.is_receipt()) throw misnamed(reference);
   const auto directory = store::OwnedDirectory::open_copy(reference.directory);
   const store::Catalogue catalogue = store::read_catalogue(directory, name.module);
-  const std::string manifest_file = store::manifest_name(name.module, name.time);
-  const store::BackupSet* set = set_of(catalogue, name, reference.file);
   Verification verification;
-  if (set == nullptr) {
-    const store::Orphan* manifest = orphan_called(catalogue, manifest_file);
-    if (manifest != nullptr) {
-      verification.sets.push_back(unreadable(name, manifest_file, manifest->why));
-      withdraw_proof(session, directory, manifest_file);
-      return verification;
-    }
-    if (orphan_called(catalogue, reference.file) != nullptr)
-      throw no_manifest(name, reference.file);
-    throw no_such_file(reference);
+  if (const store::Orphan* manifest = unreadable_manifest(catalogue, name)) {
+    verification.sets.push_back(unreadable(name, manifest->file, manifest->why));
+    withdraw_proof(session, directory, manifest->file);
+    return verification;
   }
-  const auto& artifacts = set->manifest.artifacts;
-  if (reference.file == manifest_file || artifacts.size() == 1) {
-    verification.sets.push_back(verify_set(session, directory, *set));
+  const store::BackupSet& set = catalogue.sets[index_of_set(catalogue, reference)];
+  const auto& artifacts = set.manifest.artifacts;
+  if (reference.file == set.manifest_file || artifacts.size() == 1) {
+    verification.sets.push_back(verify_set(session, directory, set));
     publish_or_withdraw(session, directory, verification.sets.back());
     return verification;
   }
   const auto record =
       std::find_if(artifacts.begin(), artifacts.end(),
                    [&](const store::ArtifactRecord& one) { return one.file == reference.file; });
-  SetVerdict verdict = head_of(*set);
-  verdict.broken = store::checksum_error(set->manifest_text);
-  verdict.artifacts.push_back(verify_artifact(session, directory, set->manifest, *record));
+  SetVerdict verdict = head_of(set);
+  verdict.broken = store::checksum_error(set.manifest_text);
+  verdict.artifacts.push_back(verify_artifact(session, directory, set.manifest, *record));
   // One artifact of several proves no set, but a broken one disproves it.
-  if (!verdict.good()) withdraw_proof(session, directory, manifest_file);
+  if (!verdict.good()) withdraw_proof(session, directory, set.manifest_file);
   verification.sets.push_back(std::move(verdict));
   return verification;
 }
 
 Verification verify_module(run::Session& session, const std::string& module) {
-  require_module_id(module);
+  require_module(module);
   const auto directory = store::OwnedDirectory::open_copy(session.settings.backup_dir);
   const store::Catalogue catalogue = store::read_catalogue(directory, module);
   Verification verification;

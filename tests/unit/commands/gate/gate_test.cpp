@@ -392,9 +392,11 @@ TEST_CASE("a reference has to be the module's, in the directory, and of a set") 
   CHECK(judged(world.path(name + ".tar.gz")) == Names{});
   CHECK(judged(name + ".tar.gz") == Names{});
   CHECK(judged(world.path(name + ".manifest.json")) == Names{});
+  CHECK(judged("20261123T120000Z") == Names{});
 
   CHECK(judged(world.path("db-20261123T120000Z.sql.gz")) == Names{"reference"});
   CHECK(judged("/etc/passwd") == Names{"reference"});
+  CHECK(judged("20261123T110000Z") == Names{"reference"});
   CHECK(judged("web") == Names{"reference"});
   CHECK(judged("") == Names{"reference"});
   CHECK(judged(std::string(300, 'w') + "-20261123T120000Z.tar.gz") == Names{"reference"});
@@ -472,9 +474,10 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   // However the path is written.
   const std::string artifact = "web-20261123T120000Z.tar.gz";
   std::filesystem::create_directory_symlink(world.temp.path(), world.temp / "link");
-  for (const std::string& way : {world.path(artifact), artifact, world.path("/./" + artifact),
-                                 world.temp / "link/backups/" + artifact,
-                                 std::filesystem::relative(world.path(artifact)).string()}) {
+  for (const std::string& way :
+       {world.path(artifact), artifact, std::string("20261123T120000Z"),
+        world.path("/./" + artifact), world.temp / "link/backups/" + artifact,
+        std::filesystem::relative(world.path(artifact)).string()}) {
     CAPTURE(way);
     gate_world.request.reference = way;
     CHECK(conditions(judge_as_nobody()) == Names{});

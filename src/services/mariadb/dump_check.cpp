@@ -11,8 +11,6 @@ namespace bba::services::mariadb {
 namespace {
 
 constexpr std::string_view end_marker = "-- Dump completed";
-constexpr std::size_t most_databases = 10'000;
-constexpr std::size_t most_tables = 10'000;
 // A name has at most 64 characters of at most four bytes, each a doubled backtick.
 constexpr std::size_t longest_name = 256;
 // More than what stands before the last name of a statement that counts: two names and two words
@@ -316,25 +314,26 @@ void DumpCheck::end_statement() {
 }
 
 void DumpCheck::note_statement(std::string_view text) {
+  DumpDatabase* const database = databases_.current();
   if (text.starts_with("USE `") || text.starts_with("CREATE DATABASE ")) {
     note_database(first_name(text));
   } else if (text.starts_with("/*!50003 SET sql_mode ")) {
     note_modes(text);
-  } else if (database_ == nullptr) {
+  } else if (database == nullptr) {
     return;
   } else if (text.starts_with("CREATE TABLE ")) {
     note_table(first_name(text), 0);
   } else if (text.starts_with("CREATE SEQUENCE ")) {
-    ++database_->sequences;
+    ++database->sequences;
   } else if (text.starts_with("/*!50001 CREATE ") && text.find("\n/*!50001 VIEW `") != text.npos) {
-    ++database_->views;
+    ++database->views;
   } else if (text.starts_with("/*!50003 CREATE*/ ") &&
              text.find("/*!50003 TRIGGER ") != text.npos) {
-    ++database_->triggers;
+    ++database->triggers;
   } else if (text.starts_with("/*!50106 CREATE*/ ") && text.find("/*!50106 EVENT ") != text.npos) {
-    ++database_->events;
+    ++database->events;
   } else if (two_semicolons_ && text.starts_with("CREATE ")) {
-    ++database_->routines;
+    ++database->routines;
   }
 }
 
@@ -345,29 +344,15 @@ void DumpCheck::note_modes(std::string_view text) {
 }
 
 void DumpCheck::note_database(std::string name) {
-  database_ = nullptr;
-  if (name.empty() || name.size() > longest_name) return;
-  auto known = index_.find(name);
-  if (known == index_.end()) {
-    if (databases_.size() >= most_databases) return;
-    known = index_.emplace(name, databases_.size()).first;
-    databases_.push_back({.name = std::move(name)});
-  }
-  database_ = &databases_[known->second];
+  databases_.enter(name.size() > longest_name ? std::string() : std::move(name));
 }
 
+// A table is made before its rows come.
 void DumpCheck::note_table(const std::string& name, std::uint64_t rows) {
-  if (database_ == nullptr) return;
-  database_->rows += rows;
-  const auto known = database_->tables.find(name);
-  if (known != database_->tables.end()) {
-    known->second += rows;
-  } else if (tables_ < most_tables && !name.empty() && name.size() <= longest_name) {
-    database_->tables.emplace(name, rows);
-    ++tables_;
-  } else if (rows == 0) {
-    ++database_->tables_left_out;
-  }
+  DumpDatabase* const database = databases_.current();
+  if (database == nullptr) return;
+  const bool is_kept = databases_.add_rows(name, rows, longest_name);
+  if (!is_kept && rows == 0) ++database->tables_left_out;
 }
 
 void DumpCheck::finish() {

@@ -6,21 +6,18 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "bba/base/bytes.hpp"
 #include "bba/pipe/stage.hpp"
+#include "bba/service/dumped_databases.hpp"
 
 namespace bba::services::mariadb {
 
-struct DumpDatabase {
-  std::string name = {};
-  std::uint64_t rows = 0;                            // of all tables
-  std::map<std::string, std::uint64_t> tables = {};  // rows, by the plain name; empty ones too
-  std::uint64_t tables_left_out = 0;                 // whose rows are in `rows` alone
+// Tables are called by their plain names.
+struct DumpDatabase : service::DumpedDatabase {
   std::uint64_t views = 0;
   std::uint64_t routines = 0;  // functions, procedures, packages
   std::uint64_t events = 0;
@@ -33,9 +30,8 @@ class DumpCheck : public pipe::Stage {
   void write(const Chunk& chunk) override;
   void finish() override;
   std::uint64_t bytes() const noexcept { return bytes_; }
-  // In the order of their first USE or CREATE DATABASE, the system database `mysql` among them. At
-  // most 10,000 are kept, and 10,000 tables of all of them.
-  const std::vector<DumpDatabase>& databases() const noexcept { return databases_; }
+  // By USE and CREATE DATABASE, the system database `mysql` among them.
+  const std::vector<DumpDatabase>& databases() const noexcept { return databases_.all(); }
 
  private:
   // Where in the text a byte stands.
@@ -86,10 +82,7 @@ class DumpCheck : public pipe::Stage {
   std::string comment_;         // its beginning
   bool ends_complete_ = false;  // nothing has come behind the end marker
 
-  std::vector<DumpDatabase> databases_;
-  std::map<std::string, std::size_t> index_;  // of each name in databases_
-  DumpDatabase* database_ = nullptr;          // the one in use, where it is kept
-  std::size_t tables_ = 0;                    // kept, of all databases
+  service::DumpedDatabases<DumpDatabase> databases_;
 };
 
 }  // namespace bba::services::mariadb

@@ -4,7 +4,7 @@
 #include "bba/docker/exec_end.hpp"
 #include "bba/docker/secrets.hpp"
 #include "bba/service/asking.hpp"
-#include "bba/service/dump_comparison.hpp"
+#include "bba/service/dump_content.hpp"
 #include "bba/services/files.hpp"
 #include "dump_check.hpp"
 #include "dump_found.hpp"
@@ -15,31 +15,13 @@ namespace bba::services::mariadb {
 
 namespace {
 
-class DumpContent : public service::ContentCheck {
- public:
-  pipe::Stage& stage() override { return check_; }
-  Json found() const override { return dump_found(check_); }
-  std::string summary() const override {
-    const std::size_t count = check_.databases().size();
-    std::uint64_t rows = 0;
-    for (const DumpDatabase& one : check_.databases()) rows += one.rows;
-    return fmt::format("{} database{}, {} rows", count, count == 1 ? "" : "s", rows);
-  }
-  std::string difference(const std::string&, const Json& said, const Json& counted) const override {
-    return service::database_difference(said, counted);
-  }
-
- private:
-  DumpCheck check_;
-};
-
 class DumpKind : public service::ArtifactKind {
  public:
   std::string_view name() const override { return "mysql-dump"; }
   std::string_view suffix() const override { return "sql"; }
   std::vector<std::string> required_found() const override { return {"databases"}; }
   std::unique_ptr<service::ContentCheck> content_check(const Json&) const override {
-    return std::make_unique<DumpContent>();
+    return std::make_unique<service::DumpContent<DumpCheck, dump_found>>();
   }
   service::FreshTarget fresh_target(const wire::Container&, const store::Manifest&,
                                     const store::ArtifactRecord&) const override {

@@ -12,8 +12,6 @@ namespace bba::services::postgres {
 namespace {
 
 constexpr std::string_view end_marker = "--\n-- PostgreSQL database cluster dump complete\n--\n\n";
-constexpr std::size_t most_databases = 10'000;
-constexpr std::size_t most_tables = 10'000;
 constexpr std::size_t most_extensions = 1'000;
 // Two identifiers of 63 bytes, each a doubled quote.
 constexpr std::size_t longest_table = 2 * (2 * 63 + 2) + 1;
@@ -165,11 +163,12 @@ void DumpCheck::line(std::string_view line) {
 void DumpCheck::statement(std::string_view line) {
   constexpr std::string_view create = "SELECT pg_catalog.lo_create('";
   constexpr std::string_view write = "SELECT pg_catalog.lowrite(0, '";
+  DumpDatabase* const database = databases_.current();
   const bool announced = before_ == Before::empty_line;
   const bool creates = (announced || after_lo_create_) && line.starts_with(create);
   after_lo_create_ = creates;
   if (creates) {
-    if (database_ != nullptr) ++database_->large_objects;
+    if (database != nullptr) ++database->large_objects;
   } else if (announced && line.starts_with("COPY ") && line.ends_with(" FROM stdin;")) {
     begin_rows(line);
   } else if (announced && line.starts_with("CREATE EXTENSION ")) {
@@ -182,7 +181,7 @@ void DumpCheck::statement(std::string_view line) {
     // '\x0123', or '\\x0123' where backslashes are doubled in strings.
     const std::size_t digits = line.find('x', write.size()) + 1;
     const std::size_t end = line.size() - std::string_view("');").size();
-    if (database_ != nullptr && digits <= end) database_->large_object_bytes += (end - digits) / 2;
+    if (database != nullptr && digits <= end) database->large_object_bytes += (end - digits) / 2;
   }
 }
 
@@ -199,18 +198,10 @@ void DumpCheck::begin_rows(std::string_view line) {
 
 void DumpCheck::end_rows() {
   in_copy_ = false;
-  if (database_ == nullptr) return;
-  database_->rows += rows_;
-  const auto known = database_->tables.find(table_);
+  DumpDatabase* const database = databases_.current();
+  if (database == nullptr) return;
   // Partitions can be dumped as rows of the table that they are parts of.
-  if (known != database_->tables.end()) {
-    known->second += rows_;
-  } else if (tables_ < most_tables && !table_.empty() && table_.size() <= longest_table) {
-    database_->tables.emplace(table_, rows_);
-    ++tables_;
-  } else {
-    ++database_->tables_left_out;
-  }
+  if (!databases_.add_rows(table_, rows_, longest_table)) ++database->tables_left_out;
 }
 
 void DumpCheck::note_extension(std::string_view line) {
@@ -218,9 +209,10 @@ void DumpCheck::note_extension(std::string_view line) {
   constexpr std::string_view condition = "IF NOT EXISTS ";
   if (line.starts_with(condition)) line.remove_prefix(condition.size());
   const std::string_view name = identifier(line);
-  if (database_ == nullptr || database_->extensions.size() >= most_extensions) return;
-  database_->extensions.push_back(name.starts_with('"') ? unquoted(name.substr(1), '"', '"')
-                                                        : std::string(name));
+  DumpDatabase* const database = databases_.current();
+  if (database == nullptr || database->extensions.size() >= most_extensions) return;
+  database->extensions.push_back(name.starts_with('"') ? unquoted(name.substr(1), '"', '"')
+                                                       : std::string(name));
 }
 
 // As PostgreSQL's appendPsqlMetaConnect writes them: a plain name, a "quoted one", or
@@ -237,16 +229,8 @@ void DumpCheck::note_database(std::string_view arguments) {
     name.erase(0, keyword.size());
     if (name.starts_with('\'')) name = unquoted(std::string_view(name).substr(1), '\'', '\\');
   }
-  database_ = nullptr;
   in_lo_data_ = false;
-  if (name.empty()) return;
-  auto known = index_.find(name);
-  if (known == index_.end()) {
-    if (databases_.size() >= most_databases) return;
-    known = index_.emplace(name, databases_.size()).first;
-    databases_.push_back({.name = std::move(name)});
-  }
-  database_ = &databases_[known->second];
+  databases_.enter(std::move(name));
 }
 
 void DumpCheck::finish() {

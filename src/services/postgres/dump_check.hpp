@@ -3,12 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "bba/pipe/stage.hpp"
+#include "bba/service/dumped_databases.hpp"
 
 namespace bba::services::postgres {
 
@@ -17,14 +17,11 @@ namespace bba::services::postgres {
 // inside the rows of a COPY: rows can hold these very lines. Counts on the way what a restore has
 // to bring back: the databases of the \connect lines, and in each the extensions, the rows of the
 // tables and the large objects.
-struct DumpDatabase {
-  std::string name = {};
+// Tables are called as SQL writes them, and counted as left out once for each COPY.
+struct DumpDatabase : service::DumpedDatabase {
   std::vector<std::string> extensions = {};  // of CREATE EXTENSION
   std::uint64_t large_objects = 0;
   std::uint64_t large_object_bytes = 0;
-  std::uint64_t rows = 0;                            // of all tables
-  std::map<std::string, std::uint64_t> tables = {};  // rows, by the name as SQL writes it
-  std::uint64_t tables_left_out = 0;                 // COPYs whose rows are in `rows` alone
 };
 
 class DumpCheck : public pipe::Stage {
@@ -32,9 +29,8 @@ class DumpCheck : public pipe::Stage {
   void write(const Chunk& chunk) override;
   void finish() override;
   std::uint64_t bytes() const noexcept { return bytes_; }
-  // Databases connected to, in order, once each. At most 10,000 are kept, and 10,000 tables of all
-  // of them.
-  const std::vector<DumpDatabase>& databases() const noexcept { return databases_; }
+  // By \connect.
+  const std::vector<DumpDatabase>& databases() const noexcept { return databases_.all(); }
 
  private:
   // pg_dump announces the rows of a table with a comment, an empty line, and "COPY ... FROM
@@ -51,16 +47,13 @@ class DumpCheck : public pipe::Stage {
   void note_extension(std::string_view line);
 
   std::uint64_t bytes_ = 0;
-  std::vector<DumpDatabase> databases_;
-  std::map<std::string, std::size_t> index_;  // of each name in databases_
-  DumpDatabase* database_ = nullptr;          // the one connected to, where it is kept
-  std::size_t tables_ = 0;                    // kept, of all databases
-  std::string table_;                         // whose rows pass
-  std::uint64_t rows_ = 0;                    // ... so far
-  bool after_lo_create_ = false;              // the line before made a large object
-  bool in_lo_data_ = false;                   // in the section that fills them
-  std::string line_;                          // the start of an unfinished line
-  bool line_too_long_ = false;  // ... of which nothing is kept: it is none that matters
+  service::DumpedDatabases<DumpDatabase> databases_;
+  std::string table_;             // whose rows pass
+  std::uint64_t rows_ = 0;        // ... so far
+  bool after_lo_create_ = false;  // the line before made a large object
+  bool in_lo_data_ = false;       // in the section that fills them
+  std::string line_;              // the start of an unfinished line
+  bool line_too_long_ = false;    // ... of which nothing is kept: it is none that matters
   bool in_copy_ = false;
   Before before_ = Before::other;
   std::string tail_;

@@ -5,18 +5,10 @@ namespace bba::services::postgres {
 Json dump_found(const DumpCheck& check) {
   Json databases = Json::array();
   for (const DumpDatabase& one : check.databases()) {
-    Json tables = Json::object();
-    // Not by key, which would look through all of them each time.
-    auto& pairs = tables.get_ref<Json::object_t&>();
-    for (const auto& [table, rows] : one.tables) pairs.emplace_back(table, rows);
-    Json database = {{"name", one.name},
-                     {"extensions", one.extensions},
-                     {"large_objects", one.large_objects},
-                     {"large_object_bytes", one.large_object_bytes},
-                     {"rows", one.rows},
-                     {"tables", std::move(tables)}};
-    if (one.tables_left_out > 0) database["tables_left_out"] = one.tables_left_out;
-    databases.push_back(std::move(database));
+    databases.push_back(
+        service::database_found(one, {{"extensions", one.extensions},
+                                      {"large_objects", one.large_objects},
+                                      {"large_object_bytes", one.large_object_bytes}}));
   }
   return {{"databases", std::move(databases)}};
 }

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <set>
 
 #include <CLI/CLI.hpp>
 
+#include "bba/base/number.hpp"
 #include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/base/time.hpp"
@@ -81,18 +81,13 @@ const CLI::Validator container_path(
 std::optional<double> parse_share(std::string_view text) {
   if (!text.ends_with('%')) return std::nullopt;
   text.remove_suffix(1);
-  int percent = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-  if (error != std::errc() || end != text.data() + text.size() || percent < 0 || percent > 100) {
-    return std::nullopt;
-  }
-  return percent / 100.0;
+  const auto percent = parse_number<int>(text);
+  if (!percent || *percent < 0 || *percent > 100) return std::nullopt;
+  return *percent / 100.0;
 }
 
 std::string count_validator(const std::string& text) {
-  std::size_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  return error == std::errc() && end == text.data() + text.size()
+  return parse_number<std::size_t>(text)
              ? std::string()
              : "'" + text + "' is not a number of sets: use 1, 2, 3, ...";
 }

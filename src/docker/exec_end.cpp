@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "bba/base/fd.hpp"
+#include "bba/base/number.hpp"
 #include "bba/base/text.hpp"
 
 namespace bba::docker {
@@ -59,11 +60,9 @@ std::map<pid_t, ProcessStat> all_processes() {
   DIR* proc = ::opendir("/proc");
   if (proc == nullptr) return all;
   while (const dirent* entry = ::readdir(proc)) {
-    const std::string_view name = entry->d_name;
-    pid_t pid = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (error != std::errc{} || end != name.data() + name.size()) continue;
-    if (const auto stat = stat_of(pid)) all.emplace(pid, *stat);
+    const auto pid = parse_number<pid_t>(entry->d_name);
+    if (!pid) continue;
+    if (const auto stat = stat_of(*pid)) all.emplace(*pid, *stat);
   }
   ::closedir(proc);
   return all;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "bba/base/number.hpp"
 #include "bba/base/text.hpp"
 
 namespace bba::pipe {
@@ -91,13 +92,11 @@ void check_sum(TarBlock block) {
 
 // Decimal digits only: no sign, no blanks.
 std::uint64_t decimal(std::string_view value, std::string_view keyword) {
-  std::uint64_t result = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), result);
-  if (error != std::errc() || end != value.data() + value.size() ||
-      result > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+  const auto result = parse_number<std::uint64_t>(value);
+  if (!result || *result > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
     refuse(fmt::format("its pax record {} is not a number that fits", keyword));
   }
-  return result;
+  return *result;
 }
 
 // "-?seconds[.fraction]", rounded towards the past, as a file's st_mtim.tv_sec is.

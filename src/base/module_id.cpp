@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "bba/base/error.hpp"
+#include "bba/base/text.hpp"
+
 namespace bba {
 namespace {
 
@@ -16,6 +19,11 @@ bool valid_module_id(std::string_view id) {
   if (id.find("..") != std::string_view::npos) return false;
   return std::all_of(id.begin(), id.end(),
                      [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+void require_module_id(const std::string& id) {
+  if (valid_module_id(id)) return;
+  throw Error(ErrorKind::config, fmt::format("\"{}\" is not a module id", id), module_id_rule);
 }
 
 }  // namespace bba

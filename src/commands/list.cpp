@@ -78,9 +78,7 @@ std::vector<std::string> remarks(const ListedSet& row) {
 }  // namespace
 
 Listing list(const run::Session& session, const std::string& module) {
-  if (!module.empty() && !valid_module_id(module)) {
-    throw Error(ErrorKind::config, fmt::format("'{}' is not a module id", module));
-  }
+  if (!module.empty()) require_module_id(module);
   const auto directory = store::OwnedDirectory::open_copy(session.settings.backup_dir);
   store::Catalogue catalogue = store::read_catalogue(directory, module);
   Listing listing;

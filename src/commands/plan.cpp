@@ -18,17 +18,9 @@ namespace bba::commands {
 
 namespace {
 
-void require_valid_id(const std::string& id) {
-  if (valid_module_id(id)) return;
-  throw Error(
-      ErrorKind::config, fmt::format("'{}' is not a module id", id),
-      "a module id is the name of a directory below <platform-root>/modules: lower-case letters, "
-      "digits, '.', '_' and '-'");
-}
-
 void collect(const run::Session& session, const std::string& id, std::vector<std::string>& path,
              std::vector<std::string>& found) {
-  require_valid_id(id);
+  require_module_id(id);
   if (std::find(path.begin(), path.end(), id) != path.end()) {
     throw Error(
         ErrorKind::config,
@@ -199,7 +191,7 @@ service::Capture ask_service(run::Session& session, const service::Target& asked
 
 std::vector<std::string> modules_to_back_up(const run::Session& session,
                                             const BackupRequest& request) {
-  require_valid_id(request.module);
+  require_module_id(request.module);
   if (request.module_class)
     return {request.module};  // a class that is asked for overrides what the module is
   std::vector<std::string> path;
@@ -217,7 +209,7 @@ std::vector<std::string> modules_to_back_up(const run::Session& session,
 }
 
 service::Capture make_capture(run::Session& session, const BackupRequest& request) {
-  require_valid_id(request.module);
+  require_module_id(request.module);
   std::vector<wire::ContainerSummary> all = session.engine.list();
   for (wire::ContainerSummary& one : all) service::resolve_sources(one.mounts);
   std::vector<std::string> warnings;

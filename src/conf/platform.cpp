@@ -10,7 +10,6 @@
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "files.hpp"
-#include "names.hpp"
 #include "yaml.hpp"
 
 namespace bba::conf {

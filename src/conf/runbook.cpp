@@ -5,6 +5,7 @@
 
 #include "bba/base/error.hpp"
 #include "bba/base/fd.hpp"
+#include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "bba/conf/platform.hpp"
 #include "files.hpp"

@@ -28,9 +28,7 @@ Error held_by_another(int fd, const std::string& module) {
 }  // namespace
 
 ModuleLock::ModuleLock(const std::string& state_directory, const std::string& module) {
-  if (!valid_module_id(module)) {
-    throw Error(ErrorKind::config, fmt::format("\"{}\" is not a module id", module));
-  }
+  require_module_id(module);
   const OwnedDirectory directory = OwnedDirectory::open_or_create(state_directory);
   const std::string name = module + ".lock";
   const std::string path = directory.path() + '/' + name;

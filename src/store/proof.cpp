@@ -69,9 +69,7 @@ Proof read_fields(const Fields& fields) {
 }
 
 std::string proof_file(const std::string& directory, const std::string& module) {
-  if (!valid_module_id(module)) {
-    throw Error(ErrorKind::config, fmt::format("'{}' is not a module id", module));
-  }
+  require_module_id(module);
   return directory + '/' + module + ".json";
 }
 

@@ -14,9 +14,7 @@ namespace bba::commands {
 namespace {
 
 GateVerdict judge(run::Session& session, const GateRequest& request) {
-  if (!valid_module_id(request.module)) {
-    throw Error(ErrorKind::config, fmt::format("'{}' is not a module id", request.module));
-  }
+  require_module_id(request.module);
   GateVerdict verdict;
   verdict.module = request.module;
   verdict.by_proof = !may_read_backups(session.settings.backup_dir);

@@ -22,9 +22,7 @@ void require_sense(const PruneRequest& request) {
                 "give --keep-last N, --keep-within SPAN, or both: what one of them keeps is kept; "
                 "--orphans removes what killed runs left");
   }
-  if (!request.module.empty() && !valid_module_id(request.module)) {
-    throw Error(ErrorKind::config, fmt::format("'{}' is not a module id", request.module));
-  }
+  if (!request.module.empty()) require_module_id(request.module);
 }
 
 }  // namespace

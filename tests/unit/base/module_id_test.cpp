@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include "bba/base/error.hpp"
+
 using bba::valid_module_id;
 
 TEST_CASE("module ids that can stand in a file name") {
@@ -22,4 +24,16 @@ TEST_CASE("anything that could leave its directory, or hide in it, is not a modu
   }
   CHECK_FALSE(valid_module_id(std::string(101, 'a')));
   CHECK_FALSE(valid_module_id(std::string_view("a\0b", 3)));
+}
+
+TEST_CASE("what is no module id is refused with the rule") {
+  bba::require_module_id("postgres");
+  try {
+    bba::require_module_id("a b");
+    FAIL("it was let through");
+  } catch (const bba::Error& error) {
+    CHECK(error.kind() == bba::ErrorKind::config);
+    CHECK(error.what() == std::string("\"a b\" is not a module id"));
+    CHECK(error.hint() == bba::module_id_rule);
+  }
 }

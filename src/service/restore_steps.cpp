@@ -11,28 +11,24 @@ namespace bba::service {
 
 namespace {
 
-std::string quoted(const std::string& word) {
-  return shell_quoted(std::array{word});
+// With a backslash before each of the characters that mean something.
+std::string escaped(std::string_view text, std::string_view meaningful) {
+  std::string out;
+  for (const char c : text) {
+    if (meaningful.find(c) != meaningful.npos) out += '\\';
+    out += c;
+  }
+  return out;
 }
 
 // `text` as a basic regular expression between slashes that matches it alone.
 std::string sed_literal(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (std::string_view("\\/.[]*^$").find(c) != std::string_view::npos) out += '\\';
-    out += c;
-  }
-  return out;
+  return escaped(text, "\\/.[]*^$");
 }
 
 // The same for what stands in its place.
 std::string sed_replacement(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (std::string_view("\\/&").find(c) != std::string_view::npos) out += '\\';
-    out += c;
-  }
-  return out;
+  return escaped(text, "\\/&");
 }
 
 std::string sed_script(const LineRewrite& rewrite) {
@@ -386,6 +382,10 @@ wire::ExecConfig resolved(const Program& program, RestoreTarget& target) {
     }
   }
   return exec;
+}
+
+std::string quoted(const std::string& word) {
+  return shell_quoted(std::array{word});
 }
 
 std::string docker_exec(const wire::ExecConfig& program, bool with_stdin) {

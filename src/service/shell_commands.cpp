@@ -1,7 +1,6 @@
 // A set's restores as one script for a POSIX shell, cut into the pieces that the artifacts' records
 // hold. It is to be read at night: what each function is for stands above it.
 #include <algorithm>
-#include <array>
 
 #include "bba/base/text.hpp"
 #include "bba/service/restore_steps.hpp"
@@ -69,7 +68,7 @@ trap 'exit 1' HUP INT TERM)";
 
 std::string check_sum(const store::ArtifactRecord& record) {
   return fmt::format("printf '%s  %s\\n' {} {} | sha256sum --check --quiet", record.sha256,
-                     shell_quoted(std::array{record.file}));
+                     quoted(record.file));
 }
 
 void add(std::vector<std::string>& to, const std::vector<std::string>& lines) {
@@ -92,7 +91,7 @@ std::vector<std::vector<std::string>> shell_commands(
   }
 
   std::vector<std::string> begin{"set -eu; export LC_ALL=C",
-                                 "TARGET=${TARGET:-" + shell_quoted(std::array{container}) + "}",
+                                 "TARGET=${TARGET:-" + quoted(container) + "}",
                                  "STAMP=$(date +%Y%m%dT%H%M%S); export STAMP"};
   for (const store::ArtifactRecord& record : records) begin.push_back(check_sum(record));
   if (!places.empty()) {

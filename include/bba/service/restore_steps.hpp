@@ -76,6 +76,8 @@ inline constexpr const char* scratch_place = "/bba-drill";
 // With the secret that the target's container holds.
 wire::ExecConfig resolved(const Program& program, RestoreTarget& target);
 
+// One word, for a shell.
+std::string quoted(const std::string& word);
 // `argv` with the container's name in "$TARGET", for a shell: docker exec [-i] [-u USER] [-e
 // NAME]...
 std::string docker_exec(const wire::ExecConfig& program, bool with_stdin);

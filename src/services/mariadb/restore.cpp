@@ -16,6 +16,7 @@ namespace bba::services::mariadb {
 namespace {
 
 using service::FeedResult;
+using service::quoted;
 using service::require_equal;
 using service::RestoreTarget;
 
@@ -41,10 +42,6 @@ constexpr const char* ask_settings =
 
 service::Program with_secrets(wire::ExecConfig exec) {
   return {std::move(exec), {{"MYSQL_PWD", password_variables()}}};
-}
-
-std::string quoted(const std::string& word) {
-  return shell_quoted(std::array{word});
 }
 
 bool has(std::string_view words, std::string_view part) {

@@ -1,7 +1,6 @@
 #include "restore.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "bba/base/error.hpp"
 #include "bba/base/text.hpp"
@@ -11,6 +10,8 @@ namespace bba::services::minio {
 
 namespace {
 
+using service::quoted;
+
 // The two lists that are compared have no letters in common but the plainest: what tar or JSON
 // escapes, and whatever else stands there, is one '?' in both. Sizes and the rest of the keys stay.
 constexpr const char* fold = R"sed(s#(\\u[0-9a-fA-F]{4}|\\[0-7]{3}|\\.|[^A-Za-z0-9._/\-])+#?#g)sed";
@@ -19,10 +20,6 @@ constexpr const char* from_tar =
     R"sed(/^-/!d; s#^-[^ ]* +[^ ]+ +([0-9]+) [^ ]+ [^ ]+ objects/#\1/#; )sed";
 constexpr const char* from_listing = R"sed(/"key":"/!d; h; s#.*"size":([0-9]+).*#\1/#; x; )sed"
                                      R"sed(s#.*"key":"(([^"\\]|\\.)*)".*#\1#; x; G; s#\n##; )sed";
-
-std::string quoted(const std::string& word) {
-  return shell_quoted(std::array{word});
-}
 
 std::string fold_lines(const std::string& which, const char* parse) {
   return "LC_ALL=C sed -E " + quoted(std::string(parse) + fold + "; s#^#" + which + " #");

@@ -1,7 +1,6 @@
 #include "load_rdb.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "bba/base/text.hpp"
 #include "server.hpp"
@@ -67,8 +66,8 @@ if [ -z "${{APPENDFILE+set}}" ]; then
   esac
 fi)",
         asked("appendonly"), asked("appendfilename")));
-    const std::string rdb = shell_quoted(std::array{rdb_file_});
-    const std::string directory = shell_quoted(std::array{directory_});
+    const std::string rdb = service::quoted(rdb_file_);
+    const std::string directory = service::quoted(directory_);
     // In a directory on no mount only the engine can put it.
     script.lines.push_back(fmt::format(
         "if [ -z \"$APPENDFILE\" ]; then :; elif [ -n \"$place_{0}\" ]; then cp -p \"$place_{0}\"/{1} "

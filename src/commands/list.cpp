@@ -30,14 +30,7 @@ std::string error_of(const store::OwnedDirectory& directory, const store::Backup
 
 ListedSet listed(const store::OwnedDirectory& directory, const store::BackupSet& set) {
   ListedSet row;
-  row.module = set.manifest.module;
-  row.module_class = set.manifest.module_class;
-  row.strategy = set.manifest.strategy;
-  row.fallback = set.manifest.fallback;
-  row.changed_while_read = store::changed_while_read(set.manifest);
-  row.incomplete = set.manifest.incomplete;
-  row.started = set.manifest.started;
-  row.manifest_file = set.manifest_file;
+  static_cast<SetHead&>(row) = head_of(set);
   for (const store::ArtifactRecord& artifact : set.manifest.artifacts) {
     row.artifacts.push_back(artifact.file);
     row.bytes += artifact.bytes;
@@ -120,22 +113,17 @@ std::string list_text(const Listing& listing, Timestamp at) {
 Json list_json(const Listing& listing, Timestamp at) {
   Json sets = Json::array();
   for (const ListedSet& row : listing.sets) {
-    sets.push_back({{"module", row.module},
-                    {"class", row.module_class},
-                    {"strategy", row.strategy},
-                    {"fallback", row.fallback ? Json(*row.fallback) : Json()},
-                    {"changed_while_read", row.changed_while_read},
-                    {"incomplete", row.incomplete},
-                    {"started", format_rfc3339(row.started)},
-                    {"age_seconds", (at - row.started).count()},
-                    {"bytes", row.bytes},
-                    {"content_bytes", row.content_bytes},
-                    {"ratio", ratio(row)},
-                    {"proof", row.proof},
-                    {"broken", row.broken},
-                    {"failed", row.failed},
-                    {"manifest", row.manifest_file},
-                    {"artifacts", row.artifacts}});
+    Json one = to_json(row);
+    one.update({{"age_seconds", (at - row.started).count()},
+                {"bytes", row.bytes},
+                {"content_bytes", row.content_bytes},
+                {"ratio", ratio(row)},
+                {"proof", row.proof},
+                {"broken", row.broken},
+                {"failed", row.failed},
+                {"manifest", row.manifest_file},
+                {"artifacts", row.artifacts}});
+    sets.push_back(std::move(one));
   }
   Json orphans = Json::array();
   for (const store::Orphan& orphan : listing.orphans) {

@@ -2,24 +2,16 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "bba/commands/set_head.hpp"
 #include "bba/run/session.hpp"
 #include "bba/store/catalogue.hpp"
 
 namespace bba::commands {
 
-struct ListedSet {
-  std::string module;
-  std::string module_class;
-  std::string strategy;
-  std::optional<std::string> fallback;  // as in the manifest, and so is `incomplete`
-  std::uint64_t changed_while_read = 0;
-  std::vector<std::string> incomplete;
-  Timestamp started{};
-  std::string manifest_file;
+struct ListedSet : SetHead {
   std::vector<std::string> artifacts;
   std::uint64_t bytes = 0;          // as stored
   std::uint64_t content_bytes = 0;  // uncompressed

@@ -52,7 +52,7 @@ Verification verify_file(run::Session& session, const FileReference& reference) 
   const auto record =
       std::find_if(artifacts.begin(), artifacts.end(),
                    [&](const store::ArtifactRecord& one) { return one.file == reference.file; });
-  SetVerdict verdict = head_of(set);
+  SetVerdict verdict = unjudged(set);
   verdict.broken = store::checksum_error(set.manifest_text);
   verdict.artifacts.push_back(verify_artifact(session, directory, set.manifest, *record));
   // One artifact of several proves no set, but a broken one disproves it.

@@ -7,23 +7,16 @@
 
 namespace bba::commands {
 
-SetVerdict head_of(const store::BackupSet& set) {
+SetVerdict unjudged(const store::BackupSet& set) {
   SetVerdict verdict;
-  verdict.module = set.manifest.module;
-  verdict.module_class = set.manifest.module_class;
-  verdict.strategy = set.manifest.strategy;
-  verdict.fallback = set.manifest.fallback;
-  verdict.changed_while_read = store::changed_while_read(set.manifest);
-  verdict.incomplete = set.manifest.incomplete;
-  verdict.started = set.manifest.started;
-  verdict.manifest_file = set.manifest_file;
+  static_cast<SetHead&>(verdict) = head_of(set);
   verdict.manifest_sha256 = store::manifest_sha256(set);
   return verdict;
 }
 
 SetVerdict verify_set(run::Session& session, const store::OwnedDirectory& directory,
                       const store::BackupSet& set) {
-  SetVerdict verdict = head_of(set);
+  SetVerdict verdict = unjudged(set);
   try {
     verdict.broken = manifest_fault(directory, set);
   } catch (const Error& error) {

@@ -13,6 +13,6 @@ SetVerdict verify_set(run::Session& session, const store::OwnedDirectory& direct
                       const store::BackupSet& set);
 
 // What a verdict says of the set before anything of it is judged.
-SetVerdict head_of(const store::BackupSet& set);
+SetVerdict unjudged(const store::BackupSet& set);
 
 }  // namespace bba::commands

@@ -62,18 +62,13 @@ Json verification_json(const Verification& verification) {
                            {"holds", one.holds},
                            {"broken", one.broken}});
     }
-    sets.push_back({{"module", set.module},
-                    {"class", set.module_class},
-                    {"strategy", set.strategy},
-                    {"fallback", set.fallback ? Json(*set.fallback) : Json()},
-                    {"changed_while_read", set.changed_while_read},
-                    {"incomplete", set.incomplete},
-                    {"started", format_rfc3339(set.started)},
-                    {"manifest", set.manifest_file},
-                    {"manifest_sha256", set.manifest_sha256},
-                    {"good", set.good()},
-                    {"broken", set.broken},
-                    {"artifacts", std::move(artifacts)}});
+    Json one = to_json(set);
+    one.update({{"manifest", set.manifest_file},
+                {"manifest_sha256", set.manifest_sha256},
+                {"good", set.good()},
+                {"broken", set.broken},
+                {"artifacts", std::move(artifacts)}});
+    sets.push_back(std::move(one));
   }
   return sets;
 }

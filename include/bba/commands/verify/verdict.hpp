@@ -2,11 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "bba/base/time.hpp"
+#include "bba/commands/set_head.hpp"
 
 namespace bba::commands {
 
@@ -18,16 +17,7 @@ struct ArtifactVerdict {
   std::string broken;  // what is wrong, and at which offset; empty: it is whole
 };
 
-struct SetVerdict {
-  std::string module;
-  // As in the manifest; empty where it cannot be read.
-  std::string module_class;
-  std::string strategy;
-  std::optional<std::string> fallback;
-  std::uint64_t changed_while_read = 0;
-  std::vector<std::string> incomplete;
-  Timestamp started{};
-  std::string manifest_file;
+struct SetVerdict : SetHead {
   std::string manifest_sha256;  // empty where the manifest cannot be read
   std::string broken;           // what is wrong with the manifest itself
   std::vector<ArtifactVerdict> artifacts;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "bba/base/text.hpp"
+#include "commands/set_reference.hpp"
 
 namespace bba::commands {
 
@@ -32,6 +33,20 @@ void warn_where_hidden(run::Session& session, const std::vector<store::BackupSet
       manifest_file, sets.front().manifest_file, session.settings.backup_dir));
 }
 
+// Why the newest set has no proof although it is whole; empty where nothing speaks against it.
+std::string unproven_because(const store::Catalogue& catalogue) {
+  try {
+    if (const store::BackupSet* set = newest_set(catalogue)) {
+      const auto failed = store::failed_drill(*set);
+      if (failed)
+        return fmt::format("the last drill of {} failed: {}", set->manifest_file, *failed);
+    }
+    return {};
+  } catch (const Error& error) {
+    return fmt::format("another set may be newer: {}", error.what());
+  }
+}
+
 }  // namespace
 
 void publish_proof(run::Session& session, const store::OwnedDirectory& directory,
@@ -46,10 +61,8 @@ void publish_proof(run::Session& session, const store::OwnedDirectory& directory
       warn_where_hidden(session, catalogue.sets, manifest_file);
       return;
     }
-    if (const auto why = store::failed_drill(catalogue.sets.front())) {
-      session.reporter.warning(
-          fmt::format("{}: no public proof, as the last drill of {} failed: {}", parsed->module,
-                      manifest_file, *why));
+    if (const std::string why = unproven_because(catalogue); !why.empty()) {
+      session.reporter.warning(fmt::format("{}: no public proof, as {}", parsed->module, why));
       withdraw_proof(session, directory, manifest_file);
       return;
     }

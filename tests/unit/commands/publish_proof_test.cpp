@@ -61,6 +61,26 @@ TEST_CASE("the proof is of the newest set, and of the directory that backups go 
   CHECK(read(world)->started == noon);
 }
 
+TEST_CASE("no proof while a manifest that cannot be read may be newer") {
+  BackupFixture world;
+  put_set(world, "web", noon - 1h, {{"", tar_content()}});
+  put_set(world, "web", noon, {{"", tar_content()}});
+  publish(world, manifest_file);
+  REQUIRE(read(world).has_value());
+  const std::string newer = world.path(store::manifest_name("web", noon + 1h));
+  write_file(newer, "{}");
+  publish(world, store::manifest_name("web", noon - 1h));
+  CHECK(world.reporter.warnings.empty());
+  CHECK(read(world).has_value());
+  publish(world, manifest_file);
+  CHECK_FALSE(read(world).has_value());
+  REQUIRE(world.reporter.warnings.size() == 1);
+  CHECK(contains(world.reporter.warnings[0], store::manifest_name("web", noon + 1h)));
+  std::filesystem::remove(newer);
+  publish(world, manifest_file);
+  CHECK(read(world).has_value());
+}
+
 TEST_CASE("a backup that one of the future hides is told of, and the others are not") {
   BackupFixture world;
   const Timestamp at = now();

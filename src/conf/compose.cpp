@@ -31,7 +31,7 @@ bool is_path(std::string_view source) {
   return source.starts_with('.') || source.starts_with('~') || source.find('/') != source.npos;
 }
 
-// At the colons that are no part of ${NAME:-default}.
+// Splits at the colons that are not part of ${NAME:-default}.
 std::vector<std::string> split_short_volume(std::string_view text) {
   std::vector<std::string> parts(1);
   std::size_t braces = 0;
@@ -120,7 +120,7 @@ class Stack {
     open_.pop_back();
   }
 
-  // The file's own word, or else the name of its directory, which is the stack's.
+  // The `name` in the file, or else that of its directory, which is the stack's.
   void name_project(const Node& root) {
     const auto name = root.find("name");
     const std::string written = name ? name->text() : std::string();
@@ -187,7 +187,7 @@ Compose load_compose(const std::string& root, std::vector<std::string>& problems
     try {
       if (exists(path.string())) stack.read(path);
     } catch (const Error& error) {
-      // It ends the reading of its own stack, and of no other.
+      // Only this stack is not read any further.
       problems.emplace_back(error.what());
     }
     if (stack.project()) compose.projects.push_back(*stack.project());

@@ -18,7 +18,7 @@ namespace {
 
 using yaml::Node;
 
-// Where a word of a fixed set was wanted.
+// The error for a word that is not one of a fixed set.
 Error unknown_word(const Node& node, std::string_view what, const std::string& word,
                    std::span<const std::string> known) {
   const std::vector<std::string> near = nearest(word, known, 1);
@@ -50,8 +50,8 @@ class Section {
   std::vector<std::pair<Node, Node>> entries_;
 };
 
-// What goes into paths, argv and messages: something, and nothing that a terminal or a C string
-// trips over.
+// Text for paths, argv and messages: not empty, and nothing that breaks a terminal or a C
+// string.
 std::string line(const Node& node) {
   const std::string& text = node.text();
   if (text.empty()) throw node.error("must not be empty");
@@ -140,7 +140,7 @@ auto module_class(std::string_view known) {
 auto duration_up_to(std::chrono::seconds most) {
   return [most](const Node& node) {
     if (node.kind() == yaml::Kind::number) {
-      throw node.error("a time needs a unit", fmt::format("\"{}s\" are seconds", node.raw()));
+      throw node.error("a time needs a unit", fmt::format("write \"{}s\" for seconds", node.raw()));
     }
     const std::string& text = node.text();
     const std::optional<std::chrono::seconds> span = parse_duration(text);

@@ -5,8 +5,7 @@
 
 namespace bba::conf {
 
-// A link that leads nowhere is there, and reading it says so. Throws Error{config} where it cannot
-// be told.
+// A dangling link counts as there: reading it fails. Throws Error{config} where it is not known.
 bool exists(const std::string& path);
 
 }  // namespace bba::conf

@@ -37,7 +37,7 @@ class Words {
  public:
   explicit Words(std::string_view text) : rest_(text) {}
 
-  // Empty at the end of the command, which is nowhere near as long as this allows.
+  // Empty at the end of the command, or after more words than a command has.
   std::string next() {
     if (++count_ > 32) return {};
     skip_blanks();

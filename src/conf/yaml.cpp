@@ -111,7 +111,7 @@ class Builder : public YAML::EventHandler {
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     Value& value = make(mark, Kind::null);
-    // Nothing has no place of its own; yaml-cpp gives that of whatever follows.
+    // A null has no position of its own; yaml-cpp gives that of what follows.
     if (!open_.empty() && open_.back().key) {
       value.line = open_.back().key->line;
       value.column = open_.back().key->column;
@@ -131,7 +131,7 @@ class Builder : public YAML::EventHandler {
     ++events_;
     const Value* value = anchor < anchors_.size() ? anchors_[anchor] : nullptr;
     // An anchor is known from the end of its value on.
-    if (!value) throw error(mark, "this alias stands inside of the value that it names");
+    if (!value) throw error(mark, "this alias is inside the value that it names");
     account(*value, mark.line + 1, mark.column + 1);
     place(*value);
   }
@@ -217,7 +217,7 @@ class Builder : public YAML::EventHandler {
         level.value->entries.push_back({level.key, &value});
       } else if (std::exchange(level.merged, &value)) {
         throw error(level.key->line, level.key->column,
-                    "the key \"<<\" stands twice in one mapping");
+                    "the key \"<<\" appears twice in one mapping");
       }
       level.key = nullptr;
     }
@@ -239,7 +239,7 @@ class Builder : public YAML::EventHandler {
     place(finished(*level.value, level.anchor));
   }
 
-  // Refuses keys that stand twice and takes in what `<<` names: own keys win, then the first of a
+  // Refuses keys that appear twice and merges what `<<` names: own keys win, then the first of a
   // list.
   void complete(const Level& level) {
     std::vector<Value::Entry>& entries = level.value->entries;
@@ -247,7 +247,7 @@ class Builder : public YAML::EventHandler {
     for (const Value::Entry& entry : entries) {
       if (!keys.insert(entry.key->scalar).second) {
         throw error(entry.key->line, entry.key->column,
-                    fmt::format("the key \"{}\" stands twice in one mapping", entry.key->scalar));
+                    fmt::format("the key \"{}\" appears twice in one mapping", entry.key->scalar));
       }
     }
     if (!level.merged) return;
@@ -273,7 +273,7 @@ class Builder : public YAML::EventHandler {
 
 namespace {
 
-// Hands the text out piece by piece and ends a parse that takes in too much without any event.
+// Gives out the text piece by piece and ends a parse that reads too much without any event.
 class Source : public std::streambuf {
  public:
   Source(std::string_view text, const Builder& builder) : rest_(text), builder_(builder) {}

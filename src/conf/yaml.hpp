@@ -1,6 +1,6 @@
 // YAML as this room reads it: one document, its values typed by the core schema and each with its
-// place, aliases and merge keys resolved. Hostile input costs bounded time and memory and ends in
-// an Error{config} that names file, line and column. yaml.cpp alone includes yaml-cpp.
+// position, aliases and merge keys resolved. Hostile input costs bounded time and memory and ends
+// in an Error{config} that names file, line and column. yaml.cpp alone includes yaml-cpp.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ namespace bba::conf::yaml {
 
 inline constexpr std::size_t max_file_bytes = 10 << 20;
 inline constexpr std::size_t max_depth = 64;
-// Counted as if every alias were written out, which is what whoever walks the values has to do.
+// Counted as if every alias were written out, as whoever walks the values sees them.
 inline constexpr std::size_t max_values = 200'000;
 inline constexpr std::size_t max_text_bytes = 32 << 20;
 // yaml-cpp's scanner holds tokens back while it looks for the ':' of a possible key, which inside
@@ -42,7 +42,7 @@ struct Value {
   std::size_t text_bytes = 0;       // likewise
 };
 
-// A value and the file it stands in. Cheap to copy; valid as long as its Document lives.
+// A value and the file it is in. Cheap to copy; valid as long as its Document lives.
 class Node {
  public:
   Node(const std::string* file, const Value* value) : file_(file), value_(value) {}

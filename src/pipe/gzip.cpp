@@ -84,7 +84,7 @@ std::string_view meaning(int result) {
     case ISAL_INCORRECT_CHECKSUM:
       return "the content is not what the trailer's CRC and length say";
     case ISAL_INVALID_LOOKBACK:
-      return "a reference behind the start of the data";
+      return "a reference to before the start of the data";
     default:
       return "this is not deflate data";
   }
@@ -140,8 +140,9 @@ class GzipDecompressor : public Stage {
     while (more) {
       if (state_.block_state == ISAL_BLOCK_FINISH) {
         if (state_.avail_in == 0) return;
-        throw Error(ErrorKind::artifact, fmt::format("gzip: more data behind the end, from byte {}",
-                                                     taken_ + size - state_.avail_in));
+        throw Error(ErrorKind::artifact,
+                    fmt::format("gzip: trailing data after the end, from byte {}",
+                                taken_ + size - state_.avail_in));
       }
       const std::span<std::byte> room = output_.room();
       state_.next_out = reinterpret_cast<std::uint8_t*>(room.data());

@@ -185,7 +185,7 @@ std::string parse_gnu_name(std::string_view content) {
   const std::string_view name = content.substr(0, content.find('\0'));
   if (name.empty()) refuse("a GNU long name is empty");
   if (!only_zeros(as_bytes(content.substr(name.size())))) {
-    refuse("a GNU long name goes on behind its NUL");
+    refuse("a GNU long name continues after its NUL");
   }
   return std::string(name);
 }
@@ -203,7 +203,7 @@ void apply_extensions(TarEntry& entry, const PaxRecords& records,
     if (keyword.starts_with(xattr_prefix)) {
       entry.xattrs.emplace(keyword.substr(xattr_prefix.size()), value);
     } else if (keyword.starts_with("GNU.sparse.")) {
-      refuse("it is stored as a sparse file, which this reader does not take");
+      refuse("it is stored as a sparse file, which this reader does not support");
     } else if (value.empty()) {
       continue;  // POSIX: as though the record were not there
     } else if (keyword == "path") {

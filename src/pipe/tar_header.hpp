@@ -27,7 +27,7 @@ struct TarHeader {
 // Throws Error{artifact} saying what is wrong, without saying where: the caller knows the offset.
 TarHeader parse_tar_header(TarBlock block);
 
-// A pax extended header's records, the last of a keyword first served.
+// A pax extended header's records; of a repeated keyword the last one.
 using PaxRecords = std::map<std::string, std::string, std::less<>>;
 PaxRecords parse_pax_records(std::string_view content);
 

@@ -17,7 +17,7 @@ constexpr std::size_t extension_limit = 1024 * 1024;
 // largest usual one is 1 MiB. More than that is not padding but content that was lost to zeros.
 constexpr std::uint64_t end_limit = 1024 * 1024;
 
-// A name in an error: whole if a person could have chosen it.
+// A name in an error, shortened where it is very long.
 std::string shown(const std::string& path) {
   constexpr std::size_t most = 300;
   return path.size() <= most ? path : path.substr(0, most) + "...";
@@ -38,7 +38,7 @@ struct TarReader::Impl {
     extension,  // in the content of a pax or GNU header
     content,    // in the content of an entry
     padding,    // between the end of either and the next block
-    end,        // behind the first zero block
+    end,        // after the first zero block
   };
 
   Impl(TarVisitor& shown_to, Stage* passed_to) : visitor(shown_to), next(passed_to) {}
@@ -185,7 +185,7 @@ void TarReader::Impl::begin_extension(const TarHeader& header, std::uint64_t whe
                         : header.type == 'L' ? gnu_path.has_value()
                         : header.type == 'K' ? gnu_link.has_value()
                                              : has_extension();
-  if (repeated) refuse(where, "a pax or GNU header that the entry's others leave no room for");
+  if (repeated) refuse(where, "a pax or GNU header that cannot follow the entry's others");
   if (header.entry.size == 0) refuse(where, "a pax or GNU header without content");
   if (header.entry.size > extension_limit - extension_bytes) {
     refuse(where, fmt::format("{} bytes of pax or GNU headers before one entry",
@@ -207,7 +207,7 @@ void TarReader::Impl::end_extension() {
       pax = parse_pax_records(extension);
     } else {
       // Records for all entries that follow. Comments (as git archive writes them) change nothing;
-      // nobody who writes backups uses others.
+      // no writer of backups uses others.
       for (const auto& [keyword, value] : parse_pax_records(extension)) {
         if (keyword != "comment") {
           throw Error(ErrorKind::artifact,
@@ -258,7 +258,7 @@ void TarReader::Impl::begin_entry(TarHeader header, std::uint64_t where) {
       entry.type = TarType::directory;
     }
     // Readers differ in whether the content that a hard link claims is there (Go: no; libarchive:
-    // in pax, yes), and no writer of today lets it claim any. All agree that the other types have
+    // in pax, yes), and no current writer lets it claim any. All agree that the other types have
     // none, whatever their size field says.
     if (entry.type == TarType::hard_link && entry.size > 0) {
       throw Error(ErrorKind::artifact, "a hard link that claims to have content");
@@ -313,8 +313,8 @@ void TarReader::Impl::take_padding() {
   const std::size_t other = first_non_zero(chunk->bytes().subspan(at, size));
   if (other < size) {
     refuse(position() + other, in_entry
-                                   ? "more than zeros behind the content of " + shown(entry.path)
-                                   : "more than zeros behind a pax or GNU header");
+                                   ? "more than zeros after the content of " + shown(entry.path)
+                                   : "more than zeros after a pax or GNU header");
   }
   at += size;
   padding_left -= size;
@@ -345,8 +345,8 @@ void TarReader::Impl::take_end() {
   const std::size_t before = first_non_zero(chunk->bytes().subspan(at));
   if (before < size) {
     refuse(position() + before, zeros + before < 2 * tar_block
-                                    ? "data behind a single zero block, where a second should be"
-                                    : "data behind the end");
+                                    ? "data after a single zero block, where a second should be"
+                                    : "trailing data after the end");
   }
   zeros += size;
   at += size;

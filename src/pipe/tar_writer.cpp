@@ -61,8 +61,8 @@ struct TarWriter::Impl {
   // complete.
   ~Impl() { abandoned = true; }
 
-  // libarchive is C: an exception of the next stage waits until it has returned. It is told that
-  // all was well all the same, since it leaks memory once its output failed.
+  // libarchive is C: an exception of the next stage is kept until it has returned. It is told of
+  // success nevertheless, since it leaks memory once its output failed.
   static la_ssize_t on_output(archive*, void* self, const void* bytes, std::size_t size) {
     auto& impl = *static_cast<Impl*>(self);
     if (!impl.failure && !impl.abandoned) {
@@ -128,7 +128,7 @@ void TarWriter::begin(const TarEntry& entry) {
 }
 
 void TarWriter::data(ByteView bytes) {
-  // libarchive would leave out what is too much, and fill up what is missing, without a word.
+  // libarchive would silently drop what is too much, and fill up what is missing.
   if (bytes.size() > impl_->left) {
     throw Error(ErrorKind::capture,
                 fmt::format("more than the {} bytes that were announced", impl_->size))

@@ -80,8 +80,9 @@ class ZstdDecompressor : public Stage {
     while (more) {
       if (ended_) {
         if (input.pos == input.size) break;
-        throw Error(ErrorKind::artifact, fmt::format("zstd: more data behind the end, from byte {}",
-                                                     taken_ + input.pos));
+        throw Error(
+            ErrorKind::artifact,
+            fmt::format("zstd: trailing data after the end, from byte {}", taken_ + input.pos));
       }
       const std::span<std::byte> room = output_.room();
       ZSTD_outBuffer output{room.data(), room.size(), 0};

@@ -94,7 +94,7 @@ HostEntry HostWalk::look(int directory, const std::string& name, const std::stri
 }
 
 void HostWalk::enter(Fd directory, const std::string& path) {
-  // A DIR owns its descriptor, so it gets one of its own and goes away again.
+  // A DIR closes its descriptor, so it gets one of its own.
   const int copy = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (copy < 0) cannot_read(join_path(root_, path), errno);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(copy), ::closedir);

@@ -114,13 +114,13 @@ bool ArchiveCheck::entry(const pipe::TarEntry& tar) {
   mine.path = below;
   const auto early = only_host_.find(below);
   if (early != only_host_.end()) {
-    meet(early->second, mine);
+    compare(early->second, mine);
     only_host_.erase(early);
   } else if (std::optional<HostEntry> host = next_host()) {
     if (host->path == below) {
-      meet(*host, mine);
+      compare(*host, mine);
     } else {
-      meet_or_wait(*std::move(host));
+      compare_or_wait(*std::move(host));
       only_tar_.emplace(below, mine);
     }
   } else {
@@ -220,7 +220,7 @@ std::string ArchiveCheck::difference(const HostEntry& host, const pipe::TarEntry
   return {};
 }
 
-void ArchiveCheck::meet(const HostEntry& host, const pipe::TarEntry& tar) {
+void ArchiveCheck::compare(const HostEntry& host, const pipe::TarEntry& tar) {
   const std::string what = difference(host, tar);
   if (what.empty()) return;
   if (changed_lately(host)) {
@@ -231,10 +231,10 @@ void ArchiveCheck::meet(const HostEntry& host, const pipe::TarEntry& tar) {
               rules_.live ? "" : std::string(hold_still));
 }
 
-void ArchiveCheck::meet_or_wait(HostEntry host) {
+void ArchiveCheck::compare_or_wait(HostEntry host) {
   const auto waiting = only_tar_.find(host.path);
   if (waiting != only_tar_.end()) {
-    meet(host, waiting->second);
+    compare(host, waiting->second);
     only_tar_.erase(waiting);
   } else {
     std::string path = host.path;
@@ -244,7 +244,7 @@ void ArchiveCheck::meet_or_wait(HostEntry host) {
 
 void ArchiveCheck::finish() {
   while (std::optional<HostEntry> host = next_host()) {
-    meet_or_wait(*std::move(host));
+    compare_or_wait(*std::move(host));
     if (only_host_.size() > most_out_of_order) break;
   }
   for (const auto& [below, host] : only_host_) {

@@ -78,9 +78,9 @@ void TreeComparer::add_expected(const pipe::TarEntry& entry, const std::string& 
 void TreeComparer::close() {
   std::sort(expected_.begin(), expected_.end(),
             [](const Line& a, const Line& b) { return a.path < b.path; });
-  met_.assign(expected_.size(), false);
+  found_.assign(expected_.size(), false);
   for (std::size_t i = 1; i < expected_.size(); ++i) {
-    // Restored, the second would stand in the first one's place.
+    // When restored, the second would replace the first.
     if (expected_[i].path == expected_[i - 1].path) differing_.insert(expected_[i].path);
   }
 }
@@ -95,7 +95,7 @@ void TreeComparer::add_actual(const pipe::TarEntry& entry, const std::string& co
     if (!implied && unexpected_.empty()) unexpected_ = entry.path;
     return;
   }
-  met_[static_cast<std::size_t>(found - expected_.begin())] = true;
+  found_[static_cast<std::size_t>(found - expected_.begin())] = true;
   if (found->what != digest_of_entry(entry, content_sha256) && differing_.size() < most_differing) {
     differing_.insert(path);
   }
@@ -104,7 +104,7 @@ void TreeComparer::add_actual(const pipe::TarEntry& entry, const std::string& co
 std::set<EntryDigest> TreeComparer::differing() const {
   std::set<EntryDigest> all = differing_;
   for (std::size_t i = 0; i < expected_.size() && all.size() < most_differing; ++i) {
-    if (!met_[i]) all.insert(expected_[i].path);
+    if (!found_[i]) all.insert(expected_[i].path);
   }
   return all;
 }

@@ -11,7 +11,7 @@ std::string_view describe(FrameError error) {
     case FrameError::unknown_stream:
       return "a frame names a stream that does not exist";
     case FrameError::nonzero_padding:
-      return "what should be a frame header is none";
+      return "what should be a frame header is not one";
     case FrameError::cut_in_header:
       return "the stream ended inside a frame header";
     case FrameError::cut_in_payload:

@@ -81,7 +81,6 @@ std::optional<ApiVersion> parse_api_version(std::string_view text) {
   return version;
 }
 
-// Both alphabets: the Docker Engine writes the standard one, Podman the one for URLs.
 }  // namespace
 
 std::optional<Version> parse_version(std::string_view body) {

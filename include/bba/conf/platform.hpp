@@ -39,7 +39,8 @@ struct ComposeService {
 
 struct Compose {
   std::vector<ComposeService> services;
-  // One for each stack whose file says, or by its directory implies, how Compose calls the project.
+  // One for each stack whose file says, or by its directory implies, what Compose calls the
+  // project.
   std::vector<std::string> projects;
 };
 

@@ -26,7 +26,7 @@ class BoundedBuffer {
 
   // Consumer: the next chunk; nullopt at the end, or once the producer has aborted.
   std::optional<Chunk> pop();
-  // Consumer: stops wanting; wakes the producer.
+  // Consumer: takes no more; wakes the producer.
   void leave();
 
  private:

@@ -1,6 +1,6 @@
 // gzip (RFC 1952, through ISA-L) and zstd (RFC 8878, through libzstd), both ways, as stages.
 // Decompression is strict: one gzip member or zstd frame, its checksum and length right, and
-// nothing behind it; the error names the offset in the compressed bytes.
+// nothing after it; the error names the offset in the compressed bytes.
 #pragma once
 
 #include <cstdint>

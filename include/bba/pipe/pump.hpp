@@ -1,5 +1,5 @@
 // Moves bytes from a source that must not wait to stages that may: the calling thread reads, a
-// worker pushes the stages, a bounded buffer stands between.
+// worker pushes the stages, with a bounded buffer in between.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// A stage of the way of the bytes: it takes chunks in order, then one finish(). What it found is
-// asked of it afterwards. Stages know no network and no files; they run on whatever thread pushes.
+// A stage that a stream of bytes passes: it takes chunks in order, then one finish(). Its findings
+// are read afterwards. Stages know no network and no files; they run on whatever thread pushes.
 #pragma once
 
 #include "bba/base/bytes.hpp"
@@ -17,7 +17,7 @@ class Stage {
   // Throws Error{artifact} where the bytes are not what they should be (the message names the
   // offset), or whatever the next stage throws. After a throw the stage takes nothing more.
   virtual void write(const Chunk& chunk) = 0;
-  // The end of the bytes: everything is proven complete, and passed on, or it throws.
+  // The end of the bytes: throws unless everything is complete; passes the end on.
   virtual void finish() = 0;
 };
 

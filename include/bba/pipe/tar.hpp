@@ -1,6 +1,6 @@
 // Reads a tar stream (POSIX.1-2001 pax and ustar, GNU long names and base-256 numbers) as it
 // passes, strictly: every header's checksum, every entry complete, two zero blocks at the end,
-// nothing but zeros behind them, a length that is a multiple of 512. Readers made to be lenient,
+// nothing but zeros after them, a length that is a multiple of 512. Readers made to be lenient,
 // libarchive's among them, call a tar clean that was cut between two entries; a backup may not.
 #pragma once
 
@@ -41,7 +41,7 @@ struct TarEntry {
 class TarVisitor {
  public:
   virtual ~TarVisitor() = default;
-  // A new entry. False leaves it out of what is passed on (its data is still shown to no one).
+  // A new entry. False leaves it out of what is passed on (its data is not shown either).
   virtual bool entry(const TarEntry& entry) = 0;
   // Content of the current, kept entry.
   virtual void data(const Chunk& chunk) = 0;

@@ -32,16 +32,16 @@ struct ArchiveRules {
 };
 
 // About how many bytes an archive of `rules.host_path` will hold; nullopt where this host cannot
-// say. Throws what `stop` does once the end is requested.
+// say. Throws the error of `stop` once that is due.
 std::optional<std::uint64_t> measure(const ArchiveRules& rules, const Stop& stop);
-// The same for who cannot wait: ends early, not whole, when `go_on` says no.
+// The same for callers that cannot wait: ends early, not whole, once `go_on` returns false.
 struct MeasureResult {
   std::uint64_t bytes = 0;
   bool whole = true;
 };
 std::optional<MeasureResult> measure(const ArchiveRules& rules, const std::function<bool()>& go_on);
 
-// The walk of what belongs to it. `rules` is to outlive it.
+// The walk of what belongs to it. `rules` must outlive it.
 HostWalk walk_of(const ArchiveRules& rules);
 
 }  // namespace bba::tree

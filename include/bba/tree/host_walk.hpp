@@ -1,5 +1,5 @@
-// A tree of this host, walked as the engine walks it: what makes an archive's "done" true, as the
-// engine loses files without a word (docs/design.md).
+// A tree of this host, walked as the engine walks it, to check an archive: the engine silently
+// loses files (docs/design.md).
 #pragma once
 
 #include <cstdint>

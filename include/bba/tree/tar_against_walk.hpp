@@ -1,5 +1,5 @@
 // The tar that the engine sends, checked against what this host itself sees of the same data. The
-// engine loses files without a word (docs/design.md), so this is what makes "done" true.
+// engine silently loses files (docs/design.md), so this decides whether an archive is complete.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace bba::tree {
 
-// Looks into files of an archive as they pass, for who knows what they are.
+// Checks the content of some files of an archive as they pass.
 class FileCheck {
  public:
   virtual ~FileCheck() = default;
@@ -36,7 +36,7 @@ class FileCheck {
 // Throws Error{capture} that names the first entry that is missing, unexpected or different.
 class ArchiveCheck : public pipe::TarVisitor {
  public:
-  // `files` may be null; otherwise it is to outlive this.
+  // `files` may be null; otherwise it must outlive this.
   explicit ArchiveCheck(ArchiveRules rules, FileCheck* files = nullptr);
   bool entry(const pipe::TarEntry& entry) override;
   void data(const Chunk& chunk) override;
@@ -47,9 +47,9 @@ class ArchiveCheck : public pipe::TarVisitor {
   const ArchiveCounts& counts() const noexcept { return counts_; }
 
  private:
-  void meet(const HostEntry& host, const pipe::TarEntry& tar);
+  void compare(const HostEntry& host, const pipe::TarEntry& tar);
   // The same with the tar's entry of its path where that has come already; else it waits for it.
-  void meet_or_wait(HostEntry host);
+  void compare_or_wait(HostEntry host);
   std::optional<HostEntry> next_host();
   std::string difference(const HostEntry& host, const pipe::TarEntry& tar) const;
   std::string shown(const std::string& below) const;

@@ -47,7 +47,7 @@ class TreeComparer {
       : implied_directories_(implied_directories) {}
 
   void add_expected(const pipe::TarEntry& entry, const std::string& content_sha256);
-  // Once all are expected, and before the first is met.
+  // After the last add_expected(), before the first add_actual().
   void close();
   void add_actual(const pipe::TarEntry& entry, const std::string& content_sha256);
 
@@ -56,9 +56,10 @@ class TreeComparer {
   // Entries whose time the engine cannot set.
   std::uint64_t times_clamped() const noexcept { return times_clamped_; }
 
-  // After the last was met. Of expected entries: missing, different, or there twice; at most 1000.
+  // After the last add_actual(). Of expected entries: missing, different, or there twice; at most
+  // 1000.
   std::set<EntryDigest> differing() const;
-  // The first that was met and not expected; empty where all were.
+  // The first actual entry that was not expected; empty where all were.
   const std::string& first_unexpected() const noexcept { return unexpected_; }
   bool same() const { return unexpected_.empty() && differing().empty(); }
 
@@ -70,7 +71,7 @@ class TreeComparer {
 
   bool implied_directories_;
   std::vector<Line> expected_;
-  std::vector<bool> met_;
+  std::vector<bool> found_;
   std::set<EntryDigest> differing_;
   std::string unexpected_;
   std::uint64_t content_bytes_ = 0;

@@ -38,8 +38,8 @@ class FrameParser {
   // does not depend on the lengths that headers claim.
   std::optional<Piece> next(ByteView input, std::size_t& position) noexcept;
 
-  // Goes through all of `input` and hands each piece of payload to `take`. Returns error(). Only
-  // what `take` throws leaves it.
+  // Goes through all of `input` and hands each piece of payload to `take`. Returns error().
+  // Throws only what `take` throws.
   template <class Take>
   FrameError feed(ByteView input, Take&& take) {
     std::size_t position = 0;

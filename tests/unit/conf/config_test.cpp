@@ -175,7 +175,7 @@ TEST_CASE("config: wrong types and values are errors that name their place") {
        "c.yaml:1:21: \"A=b\" is not a name of an environment variable"},
       {"modules: {k: {env: [1A]}}", "c.yaml:1:21: \"1A\" is not a name of an environment variable"},
       {"compression: gzip\ncompression: zstd",
-       "c.yaml:2:1: the key \"compression\" stands twice in one mapping"},
+       "c.yaml:2:1: the key \"compression\" appears twice in one mapping"},
       {"backup_dir:", "c.yaml:1:1: expected text, found nothing"},
   };
   for (const auto& row : rows) {
@@ -187,7 +187,7 @@ TEST_CASE("config: wrong types and values are errors that name their place") {
 TEST_CASE("config: a wrong value comes with what would be right") {
   CHECK(hint_of("consistency: paus") == "did you mean \"pause\"?");
   CHECK(hint_of("compression: xz") == "one of: gzip, zstd");
-  CHECK(hint_of("timeout: 60") == "\"60s\" are seconds");
+  CHECK(hint_of("timeout: 60") == "write \"60s\" for seconds");
   CHECK(hint_of("modules: {k: {user: 1000}}") == "put it in quotes: \"1000\"");
 }
 

@@ -141,10 +141,10 @@ TEST_CASE("yaml: aliases and merge keys") {
 }
 
 TEST_CASE("yaml: broken input is one clear error with its place") {
-  CHECK(error_of("a: 1\nb: 2\na: 3") == "f.yaml:3:1: the key \"a\" stands twice in one mapping");
-  CHECK(error_of("{a: 1, 'a': 2}") == "f.yaml:1:8: the key \"a\" stands twice in one mapping");
+  CHECK(error_of("a: 1\nb: 2\na: 3") == "f.yaml:3:1: the key \"a\" appears twice in one mapping");
+  CHECK(error_of("{a: 1, 'a': 2}") == "f.yaml:1:8: the key \"a\" appears twice in one mapping");
   CHECK(error_of("x: &x {a: 1}\ny:\n  <<: *x\n  <<: *x") ==
-        "f.yaml:4:3: the key \"<<\" stands twice in one mapping");
+        "f.yaml:4:3: the key \"<<\" appears twice in one mapping");
   CHECK(error_of("<<: 1") == "f.yaml:1:5: \"<<\" merges mappings, this is a number");
   CHECK(error_of("<<: [{a: 1}, b]") == "f.yaml:1:14: \"<<\" merges mappings, this is text");
   CHECK(error_of("? [a]\n: b") == "f.yaml:1:3: a key must be a single word or text, not a list");
@@ -173,14 +173,11 @@ TEST_CASE("yaml: bytes that are no text are refused where they stand") {
 }
 
 TEST_CASE("yaml: an anchor that contains itself is an error") {
-  CHECK(error_of("a: &a [*a]") ==
-        "f.yaml:1:8: this alias stands inside of the value that it names");
+  CHECK(error_of("a: &a [*a]") == "f.yaml:1:8: this alias is inside the value that it names");
   CHECK(error_of("a: &a {b: {c: *a}}") ==
-        "f.yaml:1:15: this alias stands inside of the value that it names");
-  CHECK(error_of("&a {<<: *a}") ==
-        "f.yaml:1:9: this alias stands inside of the value that it names");
-  CHECK(error_of("[&a 1, &a [*a]]") ==
-        "f.yaml:1:12: this alias stands inside of the value that it names");
+        "f.yaml:1:15: this alias is inside the value that it names");
+  CHECK(error_of("&a {<<: *a}") == "f.yaml:1:9: this alias is inside the value that it names");
+  CHECK(error_of("[&a 1, &a [*a]]") == "f.yaml:1:12: this alias is inside the value that it names");
 }
 
 TEST_CASE("yaml: alias bombs end at the alias that passes the limit") {

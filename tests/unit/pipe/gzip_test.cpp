@@ -74,7 +74,7 @@ TEST_CASE("A gzip that is cut anywhere is an error that names the offset") {
 TEST_CASE("Anything behind the end of a gzip is an error that names the offset") {
   const std::string packed = test::compressed(gzip, test::random_lines(3000, 7));
   const std::string message =
-      "gzip: more data behind the end, from byte " + std::to_string(packed.size());
+      "gzip: trailing data after the end, from byte " + std::to_string(packed.size());
   for (const std::string& extra :
        {std::string(1, '\0'), std::string(7, '\0'), std::string(8, '\0'), std::string(9, '\0'),
         std::string(512, '\0'), std::string("\n"), std::string("{\"message\":\"x\"}"), packed}) {

@@ -153,7 +153,7 @@ TEST_CASE("A GNU long name ends at its NUL") {
   CHECK(test::error_of([] { (void)parse_gnu_name(std::string("\0", 1)); }) ==
         "a GNU long name is empty");
   CHECK(test::error_of([] { (void)parse_gnu_name(std::string("a\0b\0", 4)); }) ==
-        "a GNU long name goes on behind its NUL");
+        "a GNU long name continues after its NUL");
 }
 
 TarEntry applied(const std::string& records) {
@@ -221,7 +221,7 @@ TEST_CASE("pax records that lie are refused") {
   CHECK(apply_error(pax_record("SCHILY.devmajor", "4294967296")) ==
         "its SCHILY.devmajor does not fit into 32 bits");
   CHECK(apply_error(pax_record("GNU.sparse.major", "1")) ==
-        "it is stored as a sparse file, which this reader does not take");
+        "it is stored as a sparse file, which this reader does not support");
 }
 
 TEST_CASE("Two long names for one thing are refused, one of each kind is not") {

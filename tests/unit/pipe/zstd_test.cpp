@@ -52,7 +52,7 @@ TEST_CASE("A zstd that is cut anywhere is an error that names the offset") {
 TEST_CASE("Anything behind the end of a zstd frame is an error that names the offset") {
   const std::string packed = test::compressed(zstd, test::random_lines(3000, 7));
   const std::string message =
-      "zstd: more data behind the end, from byte " + std::to_string(packed.size());
+      "zstd: trailing data after the end, from byte " + std::to_string(packed.size());
   const std::string skippable("\x50\x2A\x4D\x18\x01\0\0\0x", 9);
   for (const std::string& extra : {std::string(1, '\0'), std::string("\n"), skippable, packed}) {
     const std::string both = packed + extra;

@@ -20,7 +20,7 @@ void Stop::request(int number) noexcept {
   if (!signal_.compare_exchange_strong(expected, number)) return;
   const int saved_errno = errno;
   const std::uint64_t one = 1;
-  // A fresh eventfd takes this write whatever happens; there is nobody to tell if it did not.
+  // A fresh eventfd always takes this write; a signal handler could not report an error.
   [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
   errno = saved_errno;
 }
@@ -43,10 +43,10 @@ Error Stop::error() const {
   const auto signal = requested();
   if (signal == SIGINT) return Error(ErrorKind::interrupted, "interrupted by SIGINT");
   if (signal || !deadline_) return Error(ErrorKind::terminated, "ended by SIGTERM");
-  return Error(
-      ErrorKind::timeout,
-      fmt::format("the time limit of {} for the whole was passed", format_duration(time_limit_)),
-      "give it more time with --timeout");
+  return Error(ErrorKind::timeout,
+               fmt::format("the time limit of {} for the whole command has passed",
+                           format_duration(time_limit_)),
+               "give it more time with --timeout");
 }
 
 void Stop::throw_if_requested() const {

@@ -22,7 +22,7 @@ void end_program(const CaptureContext& context, const store::JournalEntry& entry
     context.session.reporter.warning(entry.name +
                                      " may still run: its process is not on this host");
   } catch (const Error& error) {
-    // The first failure is what the operator must see; this entry stays in the journal.
+    // The operator must see the first failure; this entry stays in the journal.
     context.session.reporter.warning(entry.name + " may still run: " + error.what());
   }
 }
@@ -47,15 +47,15 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
     const auto exit_code = session.engine.exit_code(exec, std::chrono::seconds(10));
     if (!exit_code) {
       throw Error(ErrorKind::capture, "its exit status is not known: the output cannot be trusted",
-                  "try again; if it stays so, look at the engine's log");
+                  "try again; if it happens again, see the engine's log");
     }
     context.cleanup.complete(entry);
     if (*exit_code != 0) {
       const bool not_started = *exit_code == 126 || *exit_code == 127;
       // A program that cannot be started says so on stdout.
       const std::string words = docker::without_secrets(
-          docker::last_words(not_started && frames.stderr_tail().empty() ? frames.stdout_head()
-                                                                         : frames.stderr_tail()),
+          docker::last_output(not_started && frames.stderr_tail().empty() ? frames.stdout_head()
+                                                                          : frames.stderr_tail()),
           config.env);
       throw Error(ErrorKind::capture,
                   fmt::format("{} exit code {}{}{}",
@@ -71,7 +71,7 @@ void stream_exec(const CaptureContext& context, const wire::ExecConfig& config, 
     }
     // The program's own words tell more than "the stream ended".
     const std::string words =
-        docker::without_secrets(docker::last_words(frames.stderr_tail()), config.env);
+        docker::without_secrets(docker::last_output(frames.stderr_tail()), config.env);
     if (error.hint().empty() && !words.empty() &&
         std::string_view(error.what()).find(printable(words)) == std::string_view::npos) {
       error.with_hint(program + " said: " + printable(words));

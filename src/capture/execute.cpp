@@ -66,7 +66,7 @@ CapturedPart capture_part(const CaptureContext& context, const service::Part& pa
   record.file = store::artifact_name(
       context.capture.target.module, started, part.name,
       std::string(part.kind->suffix()) + std::string(pipe::file_suffix(compression)));
-  record.kind = part.kind->settled_name(findings.found);
+  record.kind = part.kind->recorded_name(findings.found);
   record.compression = pipe::name(compression);
   record.source = part.source();
   record.bytes = sink.digest.bytes();
@@ -77,7 +77,8 @@ CapturedPart capture_part(const CaptureContext& context, const service::Part& pa
   return {std::move(record), std::move(sink.file), std::move(findings.warnings)};
 }
 
-// What restores the set by hand, of all artifacts together: what stops is stopped once.
+// The commands that restore the set by hand: made for all artifacts together, so that containers
+// are stopped once.
 void add_restore_commands(store::Manifest& manifest, const service::Capture& capture) {
   std::vector<service::Restore> restores;
   for (std::size_t i = 0; i < manifest.artifacts.size(); ++i) {
@@ -156,7 +157,7 @@ CapturedSet execute(run::Session& session, run::Cleanup& cleanup, const service:
 
   const service::PartContext service_context = part_context(context);
   const Json before = capture.service->before_parts(service_context);
-  const run::QuiesceOutcome quieted = run::while_quiet(session, cleanup, capture, [&] {
+  const run::QuiesceOutcome quiesced = run::while_quiet(session, cleanup, capture, [&] {
     for (const service::Part& part : capture.parts) {
       CapturedPart captured = capture_part(context, part, started);
       session.reporter.progress_end();
@@ -174,8 +175,8 @@ CapturedSet execute(run::Session& session, run::Cleanup& cleanup, const service:
   capture.service->after_parts(service_context, before, manifest.artifacts);
   add_restore_commands(manifest, capture);
   manifest.consistency.mode = consistency_mode(capture);
-  manifest.consistency.paused = quieted.records;
-  set.needs_hand = quieted.needs_hand;
+  manifest.consistency.paused = quiesced.records;
+  set.needs_hand = quiesced.needs_hand;
   // The host's clock may have been set back meanwhile.
   manifest.finished = std::max(now(), started);
   return set;

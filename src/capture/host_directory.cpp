@@ -34,7 +34,7 @@ pipe::TarEntry tar_entry(const tree::HostEntry& host, const std::string& base) {
   return entry;
 }
 
-// Copies a file's content, which must be what `expected` says before and after.
+// Copies a file's content. Throws where the file has changed since `expected` was taken.
 void copy_content(const std::string& path, const struct stat& expected, pipe::TarWriter& tar,
                   const ProgressFn& moved, const Stop& stop) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));

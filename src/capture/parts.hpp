@@ -1,4 +1,4 @@
-// The pieces that carrying out a Capture is made of; execute.cpp puts them together.
+// The steps of executing a Capture; execute.cpp puts them together.
 #pragma once
 
 #include <memory>
@@ -32,7 +32,7 @@ class FileStage : public pipe::Stage {
   store::ArtifactFile& file_;
 };
 
-// What stands behind every format check: count -> compressor -> digest -> unnamed file.
+// What every format check writes to: count -> compressor -> digest -> unnamed file.
 struct ArtifactSink {
   ArtifactSink(const store::OwnedDirectory& directory, pipe::Compression compression);
 
@@ -44,12 +44,12 @@ struct ArtifactSink {
 };
 
 // Runs a program in the target's container and streams its stdout through `next`, which is finished
-// only once the exit status is known to be 0. The program is in the run's journal from its start to
-// its certain end. Throws Error{capture} with the program's own words.
+// only once the exit status is known to be 0. The program is in the run's journal until it is
+// known to have ended. Throws Error{capture} with the program's own words.
 void stream_exec(const CaptureContext& context, const wire::ExecConfig& exec, pipe::Stage& next,
                  const ProgressFn& moved);
 
-// The bytes of one part, all checked, through `sink.count`, finished.
+// Each streams one part, checked, through `sink.count`, and finishes that.
 service::PartFindings capture_dump(const CaptureContext& context, const service::Part& part,
                                    const service::ExecDump& dump, ArtifactSink& sink,
                                    const ProgressFn& moved);

@@ -20,7 +20,7 @@ void give_names(std::vector<CapturedSet>& sets, const std::vector<std::string>& 
                 const store::OwnedDirectory& directory) {
   std::vector<std::string> published;
   try {
-    // WriteResult before anything has a name, so that a full disk is met here.
+    // Written before anything has a name, so that a full disk shows here.
     std::vector<store::ArtifactFile> manifest_files;
     for (const CapturedSet& set : sets) {
       manifest_files.push_back(manifest_file(directory, set.manifest));
@@ -38,12 +38,12 @@ void give_names(std::vector<CapturedSet>& sets, const std::vector<std::string>& 
     }
     directory.sync();
   } catch (...) {
-    // The manifests go first: at no moment does one stand without its artifacts.
+    // The manifests go first: none is ever there without its artifacts.
     for (auto name = published.rbegin(); name != published.rend(); ++name) {
       try {
         directory.remove(*name);
       } catch (const Error&) {
-        // What went wrong first is what is told.
+        // The first error is reported.
       }
     }
     throw;

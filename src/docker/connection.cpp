@@ -66,7 +66,7 @@ Connection::Connection(const Terms& terms, std::string purpose)
     if (errno != EAGAIN) throw connect_error(path, errno);
     if (Clock::now() >= limit) {
       throw Error(ErrorKind::timeout,
-                  fmt::format("{}: the engine took no connection within {}", path,
+                  fmt::format("{}: the engine accepted no connection within {}", path,
                               shown(terms_.limits.connect)),
                   "see the engine's log: it hangs or is overloaded");
     }
@@ -90,7 +90,7 @@ void Connection::check() {
 }
 
 short Connection::wait(short events, Clock::time_point limit) {
-  // Without events not even the socket's end counts: one that is not connected yet has hung up.
+  // Without events the socket is not polled at all: an unconnected one reports a hang-up.
   pollfd wanted[2] = {{.fd = events != 0 ? socket_.get() : -1, .events = events, .revents = 0},
                       {.fd = -1, .events = POLLIN, .revents = 0}};
   Clock::time_point until = limit;
@@ -99,7 +99,7 @@ short Connection::wait(short events, Clock::time_point limit) {
     until = std::min(until, terms_.stop->deadline().value_or(until));
   }
   for (;;) {
-    // Rounded up, so that the limit was passed when the time is up.
+    // Rounded up, so that the limit has passed once poll() times out.
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
     const auto timeout = std::clamp<decltype(left)>(left, 0, std::numeric_limits<int>::max());
     const int ready = ::poll(wanted, std::size(wanted), static_cast<int>(timeout));
@@ -126,8 +126,8 @@ std::optional<std::size_t> Connection::read_now(std::span<std::byte> buffer) {
     if (size >= 0) return static_cast<std::size_t>(size);
     if (errno == EINTR) continue;
     if (errno == EAGAIN) return std::nullopt;
-    // A reset says only that the engine closed without reading all of what it was sent; whether it
-    // had said everything itself shows in what came before.
+    // A reset only means that the engine closed without reading all that it was sent; whether its
+    // answer is complete shows in what came before.
     if (errno == ECONNRESET) return 0;
     throw failure("cannot read from the engine: " + std::generic_category().message(errno));
   }

@@ -46,16 +46,16 @@ class Connection {
   void close_write() noexcept;
 
   void close() noexcept;
-  // Closes, and gives the error to throw: "<purpose>: <cause>".
+  // Closes, and returns the error to throw: "<purpose>: <cause>".
   Error failure(std::string_view cause, std::string hint = {});
 
  private:
-  // Throws where a stop is due, which closes, and where the connection is closed.
+  // Throws where a stop is due, after closing, and where the connection is closed already.
   void check();
-  // Waits until the socket is ready for one of `events` of poll(2), and gives for which; 0 once
-  // `limit` is passed. Without events, only for that. A stop ends it as in check().
+  // Waits until the socket is ready for one of `events` of poll(2), and returns for which; 0 once
+  // `limit` has passed. Without events it only waits for that. A stop ends it as in check().
   short wait(short events, Stop::Clock::time_point limit);
-  // The same for as long as silence is allowed, which is an error after that.
+  // The same, with the silence that is allowed as the limit; throws once that has passed.
   short wait_for_engine(short events);
 
   Terms terms_;

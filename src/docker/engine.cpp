@@ -66,8 +66,8 @@ std::string socket_path(const std::string& host) {
   const std::string path = host.starts_with(scheme) ? host.substr(scheme.size()) : host;
   if (!path.starts_with('/')) {
     throw Error(ErrorKind::usage, fmt::format("'{}' is not the address of a unix socket", host),
-                "an engine is addressed as unix:///var/run/docker.sock; others than local ones "
-                "cannot be used");
+                "an engine is addressed as unix:///var/run/docker.sock; remote ones cannot be "
+                "used");
   }
   return path;
 }
@@ -104,14 +104,14 @@ void Attached::close() noexcept {
   exchange_->close();
 }
 
-// ---- the funnel that every request goes through
+// ---- what every request goes through
 
 struct Engine::Impl {
   Terms terms;
   std::string prefix;  // "/v1.41", once it is negotiated
 
   // `also`: a status that is success besides 2xx.
-  static void settle(Exchange& exchange, const Request& request, int also = 0) {
+  static void require_success(Exchange& exchange, const Request& request, int also = 0) {
     exchange.read_header();
     const int status = exchange.status();
     if (status >= 400 && status != also) refuse(exchange, request);
@@ -128,7 +128,7 @@ struct Engine::Impl {
 
   ExchangePtr call(Request request, int also = 0) {
     ExchangePtr exchange = send(request);
-    settle(*exchange, request, also);
+    require_success(*exchange, request, also);
     return exchange;
   }
 
@@ -162,7 +162,7 @@ struct Engine::Impl {
   wire::Version version() {
     const Request request{.method = "GET", .target = "/version"};
     Exchange exchange(terms, request);
-    settle(exchange, request);
+    require_success(exchange, request);
     const wire::Version version = parsed(exchange, wire::parse_version);
     if (wire::compare_api_versions(version.min_api_version, our_api_version) > 0) {
       throw Error(ErrorKind::engine,
@@ -295,11 +295,11 @@ ExecResult Engine::run_exec(const std::string& exec, const std::string& program,
     throw Error(ErrorKind::engine,
                 fmt::format("the output of {} is not whole: {} (at byte {})", program,
                             wire::describe(frames.error()), frames.offset()),
-                "see the engine's log: it, or the container, may have gone");
+                "see the engine's log: the engine or the container may have ended");
   }
   const std::optional<std::int64_t> code = exit_code(exec, exit_code_patience);
   if (!code) {
-    throw Error(ErrorKind::engine, fmt::format("the engine does not say how {} ended", program),
+    throw Error(ErrorKind::engine, fmt::format("the exit status of {} is unknown", program),
                 "see the engine's log");
   }
   result.exit_code = *code;
@@ -341,7 +341,7 @@ void Engine::put_archive(const std::string& container, const std::string& path,
     whole = exchange->write_chunk(chunk->bytes());
   }
   if (whole) whole = exchange->write_last_chunk();
-  Impl::settle(*exchange, request);
+  Impl::require_success(*exchange, request);
   if (!whole) throw exchange->failure("the engine answered before it had read the whole archive");
   exchange->read_all(answer_limit);
 }

@@ -72,7 +72,7 @@ struct Exchange::Impl {
       return std::span(static_cast<std::byte*>(space.data()), space.size());
     };
     if (input.size() == input.max_size()) {
-      throw connection.failure("the engine's answer has a line that never ends");
+      throw connection.failure("the engine's answer has a line that is too long");
     }
     if (wait) took(connection.read(room()));
     while (!ended && input.size() < worth_parsing) {
@@ -120,7 +120,7 @@ struct Exchange::Impl {
     throw connection.failure(
         left ? fmt::format("the answer ended early: {} bytes came, {} are missing", received, *left)
              : fmt::format("the answer ended early: {} bytes came, and no last chunk", received),
-        "see the engine's log: it, or the container, may have gone");
+        "see the engine's log: the engine or the container may have ended");
   }
 
   // The next bytes of the body. Without `wait`, nullopt may also mean that none are there.
@@ -169,7 +169,7 @@ Exchange::~Exchange() = default;
 bool Exchange::write_chunk(ByteView bytes) {
   // An empty chunk would mean the end.
   if (bytes.empty()) return true;
-  // Whatever the engine says before the end of the request is its verdict.
+  // Whatever the engine answers before the end of the request is final.
   const auto undecided = [this] { return !impl_->answered(); };
   const auto send = [&](ByteView part) { return impl_->connection.write(part, undecided); };
   return undecided() && send(as_bytes(fmt::format("{:x}\r\n", bytes.size()))) && send(bytes) &&

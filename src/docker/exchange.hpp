@@ -32,7 +32,7 @@ class Exchange {
   bool write_chunk(ByteView bytes);
   bool write_last_chunk();
 
-  // Waits for the header of the answer. All below is for afterwards.
+  // Waits for the header of the answer. Everything below is for after that.
   void read_header();
   int status() const;
   std::string reason() const;
@@ -50,7 +50,7 @@ class Exchange {
   void close_write() noexcept;
 
   void close() noexcept;
-  // Closes, and gives the error to throw.
+  // Closes, and returns the error to throw.
   Error failure(std::string_view cause, std::string hint = {});
 
  private:

@@ -70,8 +70,9 @@ std::map<pid_t, ProcessStat> all_processes() {
 
 // A program in a container and what it has started, ended in an order that the container's first
 // process does not notice: that one inherits each process whose parent has ended, and reaps it.
-// PostgreSQL's takes an unknown child that a signal has ended for a crashed backend, and throws out
-// every client. So children go before their parents, who reap them; and an orphan is never killed.
+// PostgreSQL's takes an unknown child that a signal has ended for a crashed backend, and
+// disconnects every client. So children go before their parents, who reap them; and an orphan is
+// never killed.
 class Tree {
  public:
   Tree(pid_t root, std::string container_id) : root_(root), container_id_(std::move(container_id)) {
@@ -121,7 +122,7 @@ class Tree {
     running_.clear(), parents_.clear(), orphans_.clear();
     for (auto it = members_.begin(); it != members_.end();) {
       const auto process = all.find(*it);
-      // Gone, and its number is anybody's; the root's is kept, as the root of others.
+      // Gone, and its pid may be reused; the root's is kept, as the root of the others.
       if (process == all.end() && *it != root_) {
         it = members_.erase(it);
         continue;
@@ -152,7 +153,7 @@ bool end_exec(docker::Engine& engine, const std::string& exec) {
   wire::ExecStatus status;
   // The engine notices a little later that a program has ended, so one that is not here is believed
   // to be elsewhere only after a while. And one that is just starting does not run yet either: only
-  // an exit code tells that it has ended.
+  // an exit code shows that it has ended.
   const auto patience = std::chrono::steady_clock::now() + 1s;
   for (;;) {
     try {
@@ -189,7 +190,7 @@ docker::ExecResult run_or_end(docker::Engine& engine, const std::string& contain
     try {
       docker::Engine patient = engine.unstoppable({});
       end_exec(patient, exec);
-    } catch (const Error&) {  // what went wrong first is what is told
+    } catch (const Error&) {  // the first error is reported
     }
     throw;
   }

@@ -26,7 +26,7 @@ std::string_view password_in(std::string_view address) {
 }
 
 void replace_all(std::string& words, std::string_view secret, const std::string& name) {
-  constexpr std::size_t shortest = 4;  // a shorter one is in every other word
+  constexpr std::size_t shortest = 4;  // a shorter one would match everywhere
   if (secret.size() < shortest) return;
   const std::string sign = "[" + name + "]";
   for (std::size_t at = 0; (at = words.find(secret, at)) != words.npos; at += sign.size()) {
@@ -44,14 +44,14 @@ std::string without_secrets(std::string words, const std::vector<wire::EnvVar>& 
   return words;
 }
 
-std::string last_words(std::string_view text) {
+std::string last_output(std::string_view text) {
   text = trimmed(text);
   constexpr std::size_t most = 400;
   if (text.size() > most) text.remove_prefix(text.size() - most);
   return std::string(text);
 }
 
-std::string short_words(const ExecResult& result, const std::vector<wire::EnvVar>& env) {
+std::string failure_output(const ExecResult& result, const std::vector<wire::EnvVar>& env) {
   const std::string_view words = trimmed(result.err.empty() ? result.out : result.err);
   return without_secrets(std::string(words), env).substr(0, 300);
 }

@@ -15,7 +15,7 @@ class BufferStage : public pipe::Stage {
  public:
   explicit BufferStage(pipe::BoundedBuffer& buffer) : buffer_(buffer) {}
   void write(const Chunk& chunk) override {
-    // Nobody looks at this one: who pulls has gone.
+    // Nobody sees this error: the caller has gone.
     if (!buffer_.push(chunk)) throw Error(ErrorKind::internal, "nothing more is wanted");
   }
   void finish() override {}
@@ -44,7 +44,7 @@ void ArtifactSource::read() {
   try {
     const auto compression = pipe::compression_by_name(record_.compression);
     if (!compression) {
-      throw Error(ErrorKind::artifact, "no compression is called " + record_.compression);
+      throw Error(ErrorKind::artifact, "unknown compression: " + record_.compression);
     }
     BufferStage last(buffer_);
     const std::unique_ptr<pipe::Stage> between = middle_ ? middle_(last) : nullptr;

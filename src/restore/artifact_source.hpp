@@ -1,5 +1,5 @@
-// An artifact read back: its bytes, decompressed, for whoever wants to pull them one chunk after
-// another. A thread reads ahead.
+// An artifact read back: its bytes, decompressed, pulled one chunk after another. A thread reads
+// ahead.
 #pragma once
 
 #include <exception>
@@ -18,7 +18,7 @@ namespace bba::restore {
 
 class ArtifactSource {
  public:
-  // What stands between the decompressor and who pulls: it is given the next stage.
+  // Makes a stage between the decompressor and the caller, given the next stage.
   using Middle = std::function<std::unique_ptr<pipe::Stage>(pipe::Stage& next)>;
 
   ArtifactSource(const Stop& stop, const store::OwnedDirectory& directory,
@@ -27,7 +27,7 @@ class ArtifactSource {
   ArtifactSource& operator=(const ArtifactSource&) = delete;
   ~ArtifactSource();
 
-  // nullopt once everything has passed and was proven whole; what the reading met is thrown here.
+  // nullopt once everything was read and is whole; what the reading thread threw is thrown here.
   std::optional<Chunk> next();
   // Pulls the rest.
   void drain();

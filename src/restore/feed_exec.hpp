@@ -1,4 +1,4 @@
-// Feeds a program in the scratch container through its stdin, and keeps the little that it says.
+// Feeds a program in the scratch container through its stdin, and keeps what it prints.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace bba::restore {
 
-// `source` yields the input, nullopt ends it. Throws Error{capture} where the program says more
+// `source` yields the input, nullopt ends it. Throws Error{capture} where the program prints more
 // than `most_output` bytes on stdout, or its exit status is not known.
 service::FeedResult feed_exec(docker::Engine& engine, const std::string& container,
                               const wire::ExecConfig& program,

@@ -15,7 +15,7 @@ namespace {
 // Configuration is small; what is not is data that the drill can do without.
 constexpr std::size_t most_lent = 16 << 20;
 
-// The engine extracts into directories that are there only.
+// The engine extracts only into directories that exist.
 void make_directory(docker::Engine& engine, const std::string& scratch, const std::string& path) {
   if (path == "/" || engine.has_path(scratch, path)) return;
   const std::string parent = parent_of(path);
@@ -74,7 +74,7 @@ void lend_configuration(const ScratchContext& context, const std::string& scratc
     body.close();
     if (bytes > room) {
       context.session.reporter.note(
-          fmt::format("the scratch container does without {}: more than {} of configuration", path,
+          fmt::format("the scratch container does not get {}: more than {} of configuration", path,
                       format_bytes(most_lent)));
       continue;
     }
@@ -82,7 +82,7 @@ void lend_configuration(const ScratchContext& context, const std::string& scratc
     const std::string parent = parent_of(path);
     make_directory(engine, scratch, parent);
     put_tar(engine, scratch, parent, tar);
-    context.session.reporter.detail("lent to the scratch container: " + path);
+    context.session.reporter.detail("copied into the scratch container: " + path);
   }
 }
 

@@ -108,12 +108,13 @@ void require_room(run::Session& session, std::uint64_t bytes) {
   if (!is_here) return;
   const std::uint64_t room = std::uint64_t{status.f_bavail} * status.f_frsize;
   if (room > least_margin && (room - least_margin) / 11 * 10 >= bytes) return;
-  throw Error(ErrorKind::storage,
-              fmt::format("{}, where the engine keeps its volumes, has {} free, and that is too "
-                          "little to restore {}: a drill must not fill the disk of what runs",
-                          root, format_bytes(room), format_bytes(bytes)),
-              fmt::format("make room: a drill wants a tenth and {} more than it restores",
-                          format_bytes(least_margin)));
+  throw Error(
+      ErrorKind::storage,
+      fmt::format("{}, where the engine keeps its volumes, has {} free, and that is too "
+                  "little to restore {}: a drill must not fill the disk of running containers",
+                  root, format_bytes(room), format_bytes(bytes)),
+      fmt::format("make room: a drill needs what it restores, a tenth of it and {} more",
+                  format_bytes(least_margin)));
 }
 
 Json scratch_body(const ScratchContext& context, const service::FreshTarget& fresh) {
@@ -161,7 +162,7 @@ void with_scratch(const ScratchContext& context, const service::FreshTarget& fre
         answered = true;
       } catch (const docker::ApiError& error) {
         answered = true;
-        // Refused outright: there is none.
+        // Refused: none was made.
         if (error.status() < 500) context.cleanup.complete(entry);
         throw;
       }

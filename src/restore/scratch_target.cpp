@@ -23,8 +23,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t most_answers = 64 << 20;
 
-// What is silent while it works, as the making of a large index is, is ended by a request to stop,
-// the time limit, or the container's end.
+// For programs that are silent while they work, as when a large index is made: only a request to
+// stop, the time limit, or the container's end ends them.
 docker::Engine patient_engine(const run::Session& session) {
   docker::Limits limits = session.settings.limits;
   limits.silence = std::chrono::hours(24);
@@ -136,7 +136,7 @@ void ScratchTarget::start(const std::function<bool()>& answers, std::chrono::sec
     try {
       if (answers()) return;
     } catch (const docker::ApiError&) {
-      // It may have ended meanwhile: the next look tells.
+      // It may have ended meanwhile: the check below tells.
     }
     const wire::Container now = session.engine.inspect(id_);
     if (!now.running || Clock::now() > deadline) {
@@ -226,7 +226,7 @@ void ScratchTarget::put_tree(const std::string& path) {
 
 namespace {
 
-// Of a tar that passes the one file of that path, as a tar of its own under another name.
+// Takes the one file of that path out of a tar that passes, as a tar of its own with another name.
 class OneFile : public pipe::Stage, private pipe::TarVisitor {
  public:
   OneFile(std::string path, std::string name, pipe::Stage& next)

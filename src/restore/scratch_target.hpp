@@ -1,4 +1,4 @@
-// A scratch container as what a Restore is carried out in.
+// A scratch container as the target of a Restore.
 #pragma once
 
 #include <optional>

@@ -15,7 +15,7 @@ struct Reason {
   std::string why;
 };
 
-// Of what is left out; of nothing that is taken.
+// Why a mount is left out; nullopt where it is taken.
 std::optional<Reason> left_out_because(const wire::Mount& mount, tree::SourceKind source) {
   constexpr std::array kernel{"/proc", "/sys", "/dev"};
   if (mount.type == "tmpfs") {
@@ -196,7 +196,7 @@ std::vector<Quiesced> sharing_containers(const std::vector<wire::ContainerSummar
     if (container.id == target_id) return true;
     for (const wire::Mount& theirs : container.mounts) {
       for (const MountChoice& ours : mounts) {
-        // Monitors look at the whole host; who only reads may go on.
+        // Monitoring mounts the whole host; a container that only reads may go on.
         if (!ours.taken || !theirs.rw) continue;
         if (theirs.type == "volume" && ours.mount.type == "volume") {
           if (!theirs.name.empty() && theirs.name == ours.mount.name) return true;

@@ -26,7 +26,7 @@ std::string sed_literal(std::string_view text) {
   return escaped(text, "\\/.[]*^$");
 }
 
-// The same for what stands in its place.
+// The same for the replacement.
 std::string sed_replacement(std::string_view text) {
   return escaped(text, "\\/&");
 }
@@ -75,7 +75,7 @@ class RewriteStage : public pipe::Stage {
   }
 
  private:
-  // Longer than any line that is meant can be.
+  // Longer than any line that is rewritten.
   static constexpr std::size_t longest_line = 64 * 1024;
 
   std::string rewritten(std::string_view line) const {
@@ -168,8 +168,8 @@ class FeedStep : public RestoreStep {
   explicit FeedStep(Feed feed) : feed_(std::move(feed)) {}
 
   void print(ShellScript& script, const store::ArtifactRecord& record, std::size_t) const override {
-    // A pipeline has the exit status of its last program, and a dump that ends early is one that a
-    // client takes: each program before it says on descriptor 3 that it came to its end.
+    // A pipeline has the exit status of its last program, and a client accepts a dump that
+    // ends early: each program before it says on descriptor 3 that it came to its end.
     std::string source = "{ " + unpack(record.file) + " && printf x >&3; }";
     std::string ends = "x";
     if (feed_.rewrite) {
@@ -195,7 +195,7 @@ class FeedStep : public RestoreStep {
 };
 
 // A glob on the container's paths as one on paths below the archived directory, as `find` has them
-// there. Where it cannot be told apart what it means there, it means more: what it matches stays.
+// there. Where that is ambiguous it matches more: what it matches stays.
 std::string below_glob(const std::string& pattern, const std::string& path) {
   const std::string root = path == "/" ? path : path + '/';
   if (pattern.starts_with(root)) return "./" + pattern.substr(root.size());
@@ -258,8 +258,8 @@ class ReplaceTreeStep : public RestoreStep {
         "[ -n \"$place_{}\" ] || [ \"$(docker cp \"$TARGET\":{} - 2>/dev/null | tar -t 2>/dev/null | wc "
         "-l)\" -le 1 ] || {{ echo {} >&2; exit 1; }}",
         number, quoted(tree_.path),
-        quoted(tree_.path + " is on no mount of the container and not empty: make the container "
-                            "anew, or put a volume there"));
+        quoted(tree_.path + " is on no mount of the container and not empty: recreate the "
+                            "container, or put a volume there"));
   }
 
   // That the container now has what the archive lists.
@@ -304,7 +304,7 @@ class ReplaceTreeStep : public RestoreStep {
         "{{ [ ! -e {0} ] || {{ (cd {1} && find . -mindepth 1 {2} {3}) && {4} && rm -rf {0}; }}; }}",
         aside, place, not_staying,
         whole ? "-prune -exec rm -rf {} +" : "! -type d -exec rm -f {} +", each(aside, "", place)));
-    // The whole of it may be lost.
+    // The whole directory may be missing.
     if (on_host_) script.lines.push_back(fmt::format("mkdir -p {}", place));
     script.lines.push_back(fmt::format("mkdir -m 700 {}", aside));
     script.lines.push_back(each(place, not_staying, aside));
@@ -391,7 +391,7 @@ std::string quoted(const std::string& word) {
 std::string docker_exec(const wire::ExecConfig& program, bool with_stdin) {
   std::string command = with_stdin ? "docker exec -i " : "docker exec ";
   if (!program.user.empty()) command += "-u " + quoted(program.user) + " ";
-  // From the operator's environment: where it is not set, this says nothing.
+  // From the operator's environment: one that is not set is not passed.
   for (const wire::EnvVar& variable : program.env) command += "-e " + variable.name + " ";
   return command + "\"$TARGET\" " + shell_quoted(program.argv);
 }

@@ -10,7 +10,7 @@ std::string ContentCheck::difference(const std::string& key, const Json& said,
                      dump_json(said));
 }
 
-std::string_view ArtifactKind::settled_name(const Json&) const {
+std::string_view ArtifactKind::recorded_name(const Json&) const {
   return name();
 }
 

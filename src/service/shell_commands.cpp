@@ -1,5 +1,5 @@
 // A set's restores as one script for a POSIX shell, cut into the pieces that the artifacts' records
-// hold. It is to be read at night: what each function is for stands above it.
+// hold. Each function has a comment, as operators read the script.
 #include <algorithm>
 
 #include "bba/base/text.hpp"

@@ -383,7 +383,7 @@ TEST_CASE("B, a password that only the operator knows: without, with a wrong one
     check_fails(
         scene,
         scene.bba({"backup", server.container()}, with_environment({{"SUDO_USER", "somebody"}})), 6,
-        {"the server lets nobody in", "NOAUTH", "hint: set REDISCLI_AUTH",
+        {"the server refuses all credentials", "NOAUTH", "hint: set REDISCLI_AUTH",
          "sudo drops it without --preserve-env=REDISCLI_AUTH", "--class E"});
     check_fails(
         scene,
@@ -602,7 +602,7 @@ TEST_CASE("B, CONFIG is refused, and the RDB is somewhere else: exit 6, and the 
   server.seed();
   const Ended ended = scene.bba({"backup", server.container()});
   check_fails(scene, ended, 6,
-              {"the server has saved, and its RDB is not in what was archived",
+              {"the server has saved, but its RDB is not in what was archived",
                "hint: set modules." + server.container() + ".paths"});
   // Which works.
   check_saved(scene, server, {"--path", "/data"});

@@ -12,7 +12,7 @@ namespace bba {
 
 // What an error means to the operator. cli/exit_code.hpp maps each to one exit status.
 enum class ErrorKind {
-  internal,     // a defect of the program
+  internal,     // a bug in the program
   usage,        // wrong use of the command line
   config,       // configuration, module or class not valid
   container,    // container not found, ambiguous, or in a state that cannot be backed up
@@ -54,11 +54,11 @@ class Error : public std::exception {
   std::string message_;  // the contexts and the cause
 };
 
-// The error of a failed system call. ENOSPC, EDQUOT, EACCES, EPERM, EFBIG and EROFS bring their own
+// The error of a failed system call. ENOSPC, EDQUOT, EACCES, EPERM, EFBIG and EROFS come with a
 // hint.
 Error system_error(ErrorKind kind, std::string_view what, int error_number);
 
-// Runs `action`; an Error that leaves it carries `context`.
+// Runs `action`; adds `context` to an Error that it throws.
 template <class Action>
 decltype(auto) with_context(std::string_view context, Action&& action) {
   try {

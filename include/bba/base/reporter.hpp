@@ -9,7 +9,7 @@
 
 namespace bba {
 
-// How far one artifact is.
+// The progress of one artifact.
 struct Progress {
   std::string label;                      // "postgres: pg_dumpall"
   std::uint64_t bytes = 0;                // read so far

@@ -1,5 +1,5 @@
-// What ends the run early: SIGINT, SIGTERM, a time limit, or a test. Whoever waits also waits for
-// fd(), and no longer than until deadline().
+// What ends the run early: SIGINT, SIGTERM, a time limit, or a test. Every wait also polls fd(),
+// and ends at deadline().
 #pragma once
 
 #include <atomic>
@@ -18,17 +18,17 @@ class Stop {
   Stop(const Stop&) = delete;
   Stop& operator=(const Stop&) = delete;
 
-  // Asks for the end, as the signal `number` does. Safe in a signal handler and from any thread;
+  // Requests a stop, as the signal `number` does. Safe in a signal handler and from any thread;
   // the first request counts.
   void request(int number) noexcept;
   // From now on; to be set before another thread has the Stop.
   void set_time_limit(std::chrono::seconds limit);
   std::optional<Clock::time_point> deadline() const noexcept { return deadline_; }
-  // The signal that asked, if one did.
+  // The signal that came, if any.
   std::optional<int> requested() const noexcept;
   // Readable (poll) from the first request on; never read from it.
   int fd() const noexcept { return event_.get(); }
-  // A signal asked, or the time limit was passed.
+  // A signal came, or the time limit has passed.
   bool is_due() const noexcept;
   // Throws Error{interrupted}, Error{terminated} or Error{timeout} once it is due.
   void throw_if_requested() const;

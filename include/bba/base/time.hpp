@@ -21,8 +21,8 @@ std::optional<Timestamp> parse_compact(std::string_view text);
 std::string format_rfc3339(Timestamp time);
 std::optional<Timestamp> parse_rfc3339(std::string_view text);
 
-// "90s", "15m", "1h", "14d", "2w", or several joined ("1h30m"). No unit, nothing, a sign or an
-// overflow: nullopt.
+// "90s", "15m", "1h", "14d", "2w", or several joined ("1h30m"). nullopt where it is empty, has a
+// sign or no unit, or overflows.
 std::optional<std::chrono::seconds> parse_duration(std::string_view text);
 // "1h 5m", "3d 4h", "42s": the two largest units.
 std::string format_duration(std::chrono::seconds span);

@@ -1,5 +1,5 @@
-// Executes a Capture: every part streams into an unnamed file, every proof is made, nothing has a
-// name yet.
+// Executes a Capture: every part is streamed into an unnamed file and checked. Nothing is published
+// yet.
 #pragma once
 
 #include <vector>
@@ -13,7 +13,7 @@
 
 namespace bba::capture {
 
-// A captured set that waits for its names. manifest.artifacts and files go together.
+// A captured set that is not published yet. files[i] is that of manifest.artifacts[i].
 struct CapturedSet {
   store::Manifest manifest;
   std::vector<store::ArtifactFile> files;
@@ -27,7 +27,7 @@ CapturedSet execute(run::Session& session, run::Cleanup& cleanup, const service:
                     Timestamp started);
 
 // Gives all sets their names: the artifacts first, then the manifests, each step on disk before the
-// next. Where a step fails, what has a name loses it again.
+// next. Where a step fails, the names given so far are removed.
 void publish(std::vector<CapturedSet>& sets, const store::OwnedDirectory& directory);
 
 }  // namespace bba::capture

@@ -55,7 +55,7 @@ class Body {
   // The next bytes; nullopt at the end that HTTP itself proves (last chunk, Content-Length) or,
   // where the engine frames by closing, at the close. Throws where the body ends before that.
   std::optional<Chunk> read();
-  // Closes the connection now: the engine then lets go of the container.
+  // Closes the connection now: the engine then releases the container.
   void close() noexcept;
 
  private:
@@ -72,8 +72,8 @@ class Attached {
 
   // Writes all of `bytes` to stdin. What the program prints meanwhile is handed to `output` (raw
   // frames), so that a program that prints while it reads never blocks both sides. A program
-  // that ends before it has read everything is an Error{capture}; read() still gives its last
-  // words.
+  // that ends before it has read everything is an Error{capture}; read() still gives what it
+  // printed last.
   void write(ByteView bytes, const std::function<void(Chunk)>& output);
   // Half-closes: the program sees the end of its stdin.
   void close_stdin();

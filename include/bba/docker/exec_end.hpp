@@ -1,5 +1,5 @@
 // Ends a program that was started by exec. The Docker Engine has no call for it and lets the
-// program run on when its client goes away, but it tells the program's pid on this host.
+// program run on when its client goes away, but it reports the program's pid on this host.
 #pragma once
 
 #include <string>
@@ -15,8 +15,8 @@ namespace bba::docker {
 // its own.
 bool end_exec(docker::Engine& engine, const std::string& exec);
 
-// Engine::run, and an end to the program where its answer is waited for no longer: a client whose
-// server is frozen would stay in the container for ever.
+// Engine::run; ends the program where the wait for it is given up: a client whose server is frozen
+// would stay in the container for ever.
 docker::ExecResult run_or_end(docker::Engine& engine, const std::string& container,
                               const wire::ExecConfig& config, std::size_t output_limit = 4 << 20);
 

@@ -40,8 +40,8 @@ void require_room(run::Session& session, std::uint64_t bytes);
 // The body of POST /containers/create.
 Json scratch_body(const ScratchContext& context, const service::FreshTarget& fresh);
 
-// Makes a scratch container, runs `action` with its id, and removes it: it is in the journal from
-// before it is made, by its name, so that the guard or `recover` removes it where this process
+// Makes a scratch container, runs `action` with its id, and removes it: it is in the journal by
+// its name before it is made, so that the guard or `recover` removes it where this process
 // cannot.
 void with_scratch(const ScratchContext& context, const service::FreshTarget& fresh,
                   const std::function<void(const std::string& scratch)>& action);

@@ -22,7 +22,7 @@ std::optional<std::string> container_secret(docker::Engine& engine,
 std::optional<std::string> container_secret(const PlanInputs& inputs,
                                             const std::vector<std::string>& names);
 
-// For after the name of a variable that is missed: it may well have been set before sudo.
+// To follow the name of a missing variable, which may have been set before sudo.
 std::string dropped_by_sudo(const PlanInputs& inputs, const std::string& name);
 
 // The note that audit makes of a server that does not run: what is not up cannot be asked.

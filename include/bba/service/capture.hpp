@@ -28,7 +28,7 @@ struct Target {
   std::string found_by;   // the lookup step that found the container
   wire::Container container;
   conf::ModuleSettings settings;
-  std::vector<wire::EnvVar> operator_env;  // what the operator's environment lends to execs
+  std::vector<wire::EnvVar> operator_env;  // the operator's variables for execs
 };
 
 // A program inside the container whose stdout becomes the artifact.
@@ -122,20 +122,20 @@ struct Capture {
   std::vector<std::string> follow_ups;
 };
 
-// `capture` as the fallback of its class: the reason stands in the manifest and is warned of.
+// `capture` as the fallback of its class: the reason is in the manifest, and in a warning.
 Capture as_fallback(Capture capture, const std::string& reason);
 
 // The environment that a client was given, as Capture::facts has it: the names without values; and
-// back again, for the way back, whose values come from who restores. Empty where the facts do not
-// say it under `key`.
+// read back for a restore, where the operator gives the values. Empty where the facts have no such
+// `key`.
 Json environment_names(const std::vector<wire::EnvVar>& environment);
 std::vector<wire::EnvVar> recorded_environment(const Json& facts, std::string_view key);
 
 // The Engine API requests and in-container argv that carrying out the capture makes, in order, one
-// a line; in brackets when, where that is not always and once. Environment values are never in it,
+// per line; brackets say when, unless it is always and once. Environment values are never in it,
 // names are.
 std::vector<std::string> requests(const Capture& capture);
-// One line of it: a program in the container, with these arguments behind its argv.
+// One line of it: a program in the container, with these arguments after its argv.
 std::string exec_request(const Capture& capture, wire::ExecConfig program,
                          const std::vector<std::string>& arguments = {});
 

@@ -14,7 +14,7 @@ std::vector<MountChoice> choose_mounts(const std::vector<wire::Mount>& mounts,
                                        const std::vector<tree::SourceKind>& sources);
 // The mounts of a container, and what --tmpfs made in it, with what this host sees of them.
 std::vector<MountChoice> mounts_of(const wire::Container& container);
-// The sources of mounts with links followed: only so is it seen which lies within which.
+// Follows the links in the sources of mounts, so that it shows which lies within which.
 void resolve_sources(std::vector<wire::Mount>& mounts);
 
 // Where `paths` are archived instead of the mounts. An archive ends where something is mounted

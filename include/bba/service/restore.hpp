@@ -1,6 +1,6 @@
-// The way back of one artifact as a value: steps, each of which can be printed as commands for a
+// The restore of one artifact as a value: steps, each of which can be printed as commands for a
 // shell and carried out in a container. `drill` carries them out in a scratch container; the
-// manifest has them printed. So the way that was proven is the way that is used.
+// manifest has them printed. So what is used is what was proven.
 #pragma once
 
 #include <chrono>
@@ -22,15 +22,15 @@ namespace bba::service {
 
 // ---- a target that is being restored into
 
-// What a program that was fed through its stdin left.
+// How a program that was fed through its stdin ended.
 struct FeedResult {
   std::int64_t exit_code = 0;
   bool took_everything = true;  // false: it ended before it had read all of its input
   std::string out;
-  std::string err;  // the last of it
+  std::string err;  // the end of it
 };
 
-// Stands between the artifact's bytes and who takes them; given the next stage.
+// Makes a stage between the artifact's bytes and who takes them, given the next stage.
 using StageMaker = std::function<std::unique_ptr<pipe::Stage>(pipe::Stage& next)>;
 
 // What was restored and compared.
@@ -46,10 +46,10 @@ class RestoreTarget {
 
   virtual const store::Manifest& manifest() const = 0;
   virtual const store::ArtifactRecord& record() const = 0;
-  // The container that was backed up or its namesake, and the one that is restored into.
+  // The container that was backed up or the one with its name, and the one that is restored into.
   virtual const wire::Container& live() const = 0;
   virtual wire::Container container() = 0;
-  // What a request would be sent with that may be silent for hours, as a large index is made.
+  // The engine for requests that may be silent for hours, as while a large index is made.
   virtual docker::Engine& engine() = 0;
   virtual const std::string& id() const = 0;
   virtual void note(const std::string& text) = 0;
@@ -74,7 +74,7 @@ class RestoreTarget {
   // The value of the first of `names` that the container's environment holds, itself or as a file
   // (NAME_FILE).
   virtual std::optional<std::string> secret(const std::vector<std::string>& names) = 0;
-  // The operator's configuration for the module, and his environment.
+  // The operator's configuration for the module, and the operator's environment.
   virtual const conf::ModuleSettings& settings() const = 0;
   virtual const std::map<std::string, std::string>& operator_environment() const = 0;
 
@@ -84,7 +84,7 @@ class RestoreTarget {
 
 // ---- steps
 
-// What the lines of a script for a shell are made of. WriteResult for a POSIX shell with docker,
+// What the lines of a script for a shell are made of. Written for a POSIX shell with docker,
 // GNU tar, find and coreutils on the Docker host, run as root in the directory of the artifacts.
 struct ShellScript {
   // What has to hold, and be known, before anything is touched.
@@ -93,7 +93,7 @@ struct ShellScript {
   std::vector<std::string> lines;
   // What brings back what the lines moved aside, where a later one fails.
   std::vector<std::string> undo;
-  // What is left to do once everything is restored: what was moved aside goes.
+  // What is done once everything is restored: what was moved aside is removed.
   std::vector<std::string> finish;
   // The host's directories, as shell words, whose users are stopped first and started last.
   std::vector<std::string> places;
@@ -114,7 +114,7 @@ struct FreshVolume {
   bool copy_image_content = false;  // as a fresh volume gets it
 };
 
-// How a container is made that is like the one that was backed up, and empty.
+// How to make an empty container that is like the one that was backed up.
 struct FreshTarget {
   bool data_volumes = false;  // fresh ones for all that the live container keeps its data in
   std::vector<FreshVolume> volumes = {};  // beside or instead of those

@@ -38,8 +38,8 @@ struct Script {
 StepPtr run_script(Script script);
 
 // Rewrites each line from the first to the one that begins with `until`, where it begins with
-// `prefix` and ends with `suffix`: what is between comes to stand between the pieces of `instead`,
-// as often as there are gaps.
+// `prefix` and ends with `suffix`: it becomes the pieces of `instead`, with what was between prefix
+// and suffix in each gap.
 struct LineRewrite {
   std::string until;
   std::string prefix;
@@ -48,8 +48,8 @@ struct LineRewrite {
 };
 std::unique_ptr<pipe::Stage> rewrite_lines(const LineRewrite& rewrite, pipe::Stage& next);
 
-// The artifact, decompressed, is fed to a program in the container. What the program's end means is
-// for the service to say: throws where it was not good.
+// The artifact, decompressed, is fed to a program in the container. `judge` is the service's:
+// it throws where the program failed.
 struct Feed {
   Program program;
   std::optional<LineRewrite> rewrite = {};
@@ -67,7 +67,7 @@ struct ReplaceTree {
   std::vector<std::string> left_out;
 };
 StepPtr replace_tree(ReplaceTree tree);
-// The same for a directory of the host. In a scratch container it comes to lie in a volume.
+// The same for a directory of the host. In a scratch container it is put into a volume.
 StepPtr replace_host_tree(ReplaceTree tree);
 
 // Where an archive of a directory of the host, or of objects, is put in a scratch container.

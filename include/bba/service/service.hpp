@@ -31,7 +31,7 @@ class ContentCheck {
  public:
   virtual ~ContentCheck() = default;
   virtual pipe::Stage& stage() = 0;
-  // After finish(): to be the same as ArtifactRecord::found, key by key. Throws Error{artifact}
+  // After finish(): must be the same as ArtifactRecord::found, key by key. Throws Error{artifact}
   // where something that must be in it was not seen.
   virtual Json found() const = 0;
   // For people: "5 databases, 81234 rows".
@@ -50,8 +50,8 @@ class ArtifactKind {
   virtual std::string_view suffix() const = 0;  // of the file, less the compression's own
   // False: its bytes are compressed already, and stored as they are.
   virtual bool compressible() const { return true; }
-  // The kind that a record with this `found` is of: an archive may lack what its kind is called by.
-  virtual std::string_view settled_name(const Json& found) const;
+  // The kind to record for this `found`: an archive may lack what its kind is named after.
+  virtual std::string_view recorded_name(const Json& found) const;
 
   // --- proof ---
   // What ArtifactRecord::found must hold for verify to count it again, and what it cannot hold.
@@ -61,7 +61,7 @@ class ArtifactKind {
   // Looks into the files of an archive as it passes; null where nothing in it is checked.
   virtual std::unique_ptr<tree::FileCheck> file_check(const PathArchive& archive) const;
 
-  // --- the way back ---
+  // --- restore ---
   // Whether a drill restores it into a container. Otherwise compare() is all of the drill.
   virtual bool needs_target() const { return true; }
   virtual FreshTarget fresh_target(const wire::Container& live, const store::Manifest& manifest,
@@ -77,7 +77,7 @@ class ArtifactKind {
 
 // ---- planning
 
-// What a service is asked with.
+// What a service plans with.
 struct PlanInputs {
   docker::Engine& engine;
   Reporter& reporter;
@@ -115,7 +115,7 @@ class Refused : public Error {
   explicit Refused(std::string_view reason) : Error(ErrorKind::capture, reason) {}
 };
 
-// What a part left in the artifact: ArtifactRecord::found, what to warn of, and what is known to be
+// What was found in a part: ArtifactRecord::found, what to warn of, and what is known to be
 // missing.
 struct PartFindings {
   Json found;
@@ -127,7 +127,7 @@ struct PartFindings {
 
 enum class Ready {
   yes,
-  partly,   // a backup would work, but not by the class's own procedure, or not for good
+  partly,   // a backup would work, but not by the class's own procedure, or only for now
   unknown,  // no engine answered
   no,
 };
@@ -161,7 +161,7 @@ class Service {
   virtual conf::ClassRule default_rule() const = 0;
 
   // --- backup ---
-  // Asks the service what it is and what it allows. Only reads.
+  // Asks the server what it is and what it allows. Only reads.
   virtual Capture plan(const PlanInputs& inputs) const = 0;
   // What is done right before the first part is read, and with the containers still running. What
   // it returns is handed to after_parts(), once the containers run again.
@@ -171,7 +171,7 @@ class Service {
   // The bytes of a part that the service streams itself, all checked, through `out`, finished.
   virtual PartFindings stream_part(const PartContext& context, const ServicePart& part,
                                    pipe::Stage& out, const ProgressFn& moved) const;
-  // Of a dump that failed: may give it a better hint, or throw Refused.
+  // Called for a dump that failed: may give it a better hint, or throw Refused.
   virtual void explain(Error& error, const Capture& capture) const;
   // The requests that before_parts(), stream_part() and after_parts() make, for the plan.
   virtual std::vector<std::string> requests_before(const Capture& capture) const;
@@ -183,7 +183,7 @@ class Service {
   virtual Readiness readiness(const ReadinessInputs& inputs) const = 0;
   // Whether its class lives in a compose root of its own, which is archived with the data.
   virtual bool has_compose_root() const { return false; }
-  // Whether a first run may well be one of this class: nothing but files is at stake.
+  // Whether a first run may well be one of this class: it only reads files.
   virtual bool suits_first_run() const { return false; }
 };
 

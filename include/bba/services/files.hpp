@@ -44,17 +44,18 @@ std::vector<service::Part> archive_parts(const service::Target& target,
                                          const std::vector<service::MountChoice>& mounts,
                                          const service::ArtifactKind& kind = tar_kind());
 
-// What all archive strategies share: parts, who is held still, how. Throws Error{container} where
-// there is nothing to archive.
+// What all archive strategies share: parts, which containers are held still, how. Throws
+// Error{container} where there is nothing to archive.
 service::Capture mounted_archive(const service::Target& target,
                                  const std::vector<service::MountChoice>& mounts,
                                  const std::vector<wire::ContainerSummary>& all,
                                  service::Consistency wanted,
                                  const service::ArtifactKind& kind = tar_kind());
-// The same as the fallback of another service. Where there are no files either, both are said.
+// The same as the fallback of another service. Where there are no files either, the error says
+// both.
 service::Capture files_instead(const service::PlanInputs& inputs, const std::string& reason);
 
-// Files of a container that does not run hold still by themselves.
+// A container that does not run need not be held still.
 service::Readiness files_readiness(const service::ReadinessInputs& inputs);
 // For the hint of a service that cannot be asked.
 inline constexpr std::string_view take_files = "take its files as they are with --class E";

@@ -18,8 +18,8 @@ service::Capture project_archive(const service::Target& target,
                                  const std::vector<service::MountChoice>& mounts,
                                  const std::vector<wire::ContainerSummary>& all,
                                  service::Consistency wanted);
-// Leaves out of the directory what other containers that are up write in it: read under their hands
-// it would be torn, and it is their modules' data. `all` is to have directories as mounts.
+// Leaves out of the directory what other containers that are up write in it: it would change while
+// it is read, and it is their modules' data. `all` must have only directories as mounts.
 void leave_out_neighbours(service::Capture& capture,
                           const std::vector<wire::ContainerSummary>& all);
 

@@ -77,7 +77,7 @@ class UnprovenEngine : public service::Service {
   Capture plan(const PlanInputs& inputs) const override {
     Capture capture = mounted_archive(inputs.target, inputs.mounts, inputs.all, inputs.wanted);
     capture.follow_ups.emplace_back("engine-specific dump not proven");
-    // Its files may be readable to this version alone.
+    // Perhaps only this version can read its files.
     const wire::Container& container = inputs.target.container;
     const auto version = container.labels.find("org.opencontainers.image.version");
     if (version != container.labels.end() && !version->second.empty()) {
@@ -124,7 +124,7 @@ service::Readiness files_readiness(const service::ReadinessInputs& inputs) {
 
 Json TarCheck::found() const {
   Json found = tree::found_json(counts_);
-  // What the archive could not carry only who took it can know.
+  // Only the run that took the archive knows what it could not carry.
   found.erase("not_carried");
   found.erase("sparse_expanded");
   return found;
@@ -144,11 +144,11 @@ std::vector<std::string> counted_keys() {
   return {"entries", "files", "directories", "symlinks", "hard_links", "others", "content_bytes"};
 }
 
-// ---- the way back
+// ---- restore
 
 service::FreshTarget fresh_volume_for(const store::ArtifactRecord& record) {
   const std::string path = archived_path(record);
-  // A single file cannot be a volume, but lie in one.
+  // A single file cannot be a volume, but it can be in one.
   const std::string volume = is_single_file(record) ? parent_of(path) : path;
   service::FreshTarget fresh;
   if (volume != "/") fresh.volumes.push_back({volume});
@@ -200,7 +200,7 @@ Capture mounted_archive(const service::Target& target,
       });
   if (wanted == Consistency::stop && target.container.running && unmounted) {
     throw Error(ErrorKind::container,
-                fmt::format("what is on no mount of {} is not to be seen while it is stopped",
+                fmt::format("what is on no mount of {} cannot be read while it is stopped",
                             target.container.name),
                 "use --consistency pause");
   }

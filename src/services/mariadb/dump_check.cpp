@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view end_marker = "-- Dump completed";
 // A name has at most 64 characters of at most four bytes, each a doubled backtick.
 constexpr std::size_t longest_name = 256;
-// More than what stands before the last name of a statement that counts: two names and two words
+// More than what comes before the last name of a statement that counts: two names and two words
 // of comment, `user`@`host` among them.
 constexpr std::size_t longest_statement = 4096;
 constexpr std::size_t longest_comment = 256;
@@ -31,7 +31,8 @@ constexpr Bytes mean_something_in_single_quotes = bytes_of("'\\");
 constexpr Bytes mean_something_in_double_quotes = bytes_of("\"\\");
 constexpr Bytes mean_something_in_backticks = bytes_of("`");
 
-// Strings and numbers are short in most rows, so a look at each byte beats a search that is called.
+// Strings and numbers are short in most rows, so looking at each byte is faster than calling a
+// search.
 const char* skip_to(const Bytes& bytes, const char* at, const char* end) {
   while (at != end && !bytes[static_cast<unsigned char>(*at)]) ++at;
   return at;
@@ -76,7 +77,7 @@ void DumpCheck::write(const Chunk& chunk) {
   while (at != end) at = take(at, end);
 }
 
-// Takes a byte or more, as what they mean where they stand; where it stopped.
+// Takes one or more bytes by the current state; returns where it stopped.
 const char* DumpCheck::take(const char* at, const char* end) {
   switch (in_) {
     case In::statement:
@@ -102,7 +103,7 @@ const char* DumpCheck::take(const char* at, const char* end) {
       keep("-");
       return at;
     case In::dashes:
-      // A comment needs a blank or the end of the line behind its dashes.
+      // A comment needs a blank or the end of the line after its dashes.
       if (static_cast<unsigned char>(*at) <= ' ') {
         begin_line_comment();
         comment_ = "--";
@@ -117,7 +118,7 @@ const char* DumpCheck::take(const char* at, const char* end) {
       keep("/");
       return at;
     case In::slash_star:
-      // What stands in /*! ... */ or /*M! ... */ is read like the rest.
+      // What is in /*! ... */ or /*M! ... */ is read like the rest.
       in_ = *at == '!' ? In::statement : *at == 'M' ? In::slash_star_m : In::comment;
       if (in_ == In::statement) keep("/*!");
       return in_ == In::comment ? at : at + 1;
@@ -271,7 +272,8 @@ void DumpCheck::new_line() {
     two_semicolons_ = text.starts_with(";;");
     statement_.clear();
   } else if (is_blank(statement_) || text.starts_with("/*M!999999\\- ")) {
-    // Between statements; or the line without an end that a client may take for an order.
+    // Between statements; or the sandbox-mode line, which has no end and may be a command to a
+    // client.
     statement_.clear();
   } else {
     keep("\n");
@@ -337,7 +339,7 @@ void DumpCheck::note_statement(std::string_view text) {
   }
 }
 
-// As the client does, whose server tells it: in some modes a backslash is only a backslash.
+// As the client learns it from its server: in some modes a backslash is an ordinary character.
 void DumpCheck::note_modes(std::string_view text) {
   backslash_escapes_ = text.find("NO_BACKSLASH_ESCAPES") == text.npos;
   ansi_quotes_ = text.find("ANSI_QUOTES") != text.npos;

@@ -1,5 +1,5 @@
 // What mariadb-dump or mysqldump wrote, proven whole: it must end with exactly one line
-// "-- Dump completed", with a date behind it or not, that stands between two statements. Strings,
+// "-- Dump completed", with a date after it or not, that is between two statements. Strings,
 // comments and the bodies of routines can hold that very line, so the text is read as the client
 // reads it: strings with their escapes, comments, DELIMITER. Counts on the way what a restore has
 // to bring back.
@@ -34,22 +34,22 @@ class DumpCheck : public pipe::Stage {
   const std::vector<DumpDatabase>& databases() const noexcept { return databases_.all(); }
 
  private:
-  // Where in the text a byte stands.
+  // Where in the text a byte is.
   enum class In {
     statement,  // or between two of them
-    dash,       // behind "-", which may begin a comment
-    dashes,     // behind "--"
+    dash,       // after "-", which may begin a comment
+    dashes,     // after "--"
     line_comment,
-    slash,       // behind "/"
-    slash_star,  // behind "/*", a comment unless "!" follows
+    slash,       // after "/"
+    slash_star,  // after "/*", a comment unless "!" follows
     slash_star_m,
     comment,
-    comment_star,  // behind a "*" that may end it
+    comment_star,  // after a "*" that may end it
     single_quotes,
     double_quotes,
     backticks,
-    escape,     // the byte behind a backslash in quotes
-    semicolon,  // behind the first ";" of ";;"
+    escape,     // the byte after a backslash in quotes
+    semicolon,  // after the first ";" of ";;"
   };
 
   const char* take(const char* at, const char* end);
@@ -69,18 +69,18 @@ class DumpCheck : public pipe::Stage {
 
   std::uint64_t bytes_ = 0;
   In in_ = In::statement;
-  In quotes_ = In::statement;  // which ones to go back to behind an escape
+  In quotes_ = In::statement;  // which ones to go back to after an escape
   bool star_before_ = false;   // the byte before was a "*" in a statement
   bool two_semicolons_ = false;
   bool backslash_escapes_ = true;
   bool ansi_quotes_ = false;
   std::string statement_;       // its beginning; blank between two
   std::uint64_t depth_ = 0;     // of parentheses, in an INSERT
-  bool counts_rows_ = false;    // behind the VALUES of an INSERT
+  bool counts_rows_ = false;    // after the VALUES of an INSERT
   std::uint64_t rows_ = 0;      // ... so far
-  bool between_ = false;        // the comment stands between statements
+  bool between_ = false;        // the comment is between statements
   std::string comment_;         // its beginning
-  bool ends_complete_ = false;  // nothing has come behind the end marker
+  bool ends_complete_ = false;  // nothing has come after the end marker
 
   service::DumpedDatabases<DumpDatabase> databases_;
 };

@@ -66,9 +66,9 @@ Reached reach(const service::PlanInputs& inputs) {
       }
     }
     const std::string words = fmt::format("{} as {}: exit code {}: {}", programs.client, user,
-                                          answer.exit_code, docker::short_words(answer, env));
+                                          answer.exit_code, docker::failure_output(answer, env));
     inputs.reporter.detail(words);
-    // One that is not in the image tells nothing.
+    // A client that is not in the image says nothing about the server.
     const bool started = !docker::not_started(answer);
     if (refusal.empty() || (started && !any_started)) refusal = words;
     any_started = any_started || started;
@@ -89,7 +89,7 @@ docker::ExecResult asked(const service::PlanInputs& inputs, const wire::ExecConf
     throw Error(
         ErrorKind::capture,
         fmt::format("the server does not say {}: exit code {}: {}", what, answer.exit_code,
-                    docker::short_words(answer, exec.env)),
+                    docker::failure_output(answer, exec.env)),
         "name a user who may read everything with " + name_of_setting(inputs.target, "user"));
   }
   return answer;
@@ -125,7 +125,7 @@ class MariaDb : public service::Service {
       throw Error(
           ErrorKind::capture,
           fmt::format("{} lacks rights on all databases, and a dump would leave out what it may "
-                      "not see and not say so: {}",
+                      "not see, and not say so: {}",
                       facts->account, join(missing, ", ")),
           "name a user who has them with " + name_of_setting(target, "user"));
     }

@@ -23,7 +23,7 @@ using service::RestoreTarget;
 // Scripts in here would fill the fresh server with what the dump is about to bring.
 constexpr const char* init_scripts = "/docker-entrypoint-initdb.d";
 
-// Behind the dump: the client that it was cut for ends with exit code 0 as well, but without this.
+// Comes after the dump: a client whose dump was cut ends with exit code 0, too, but without this.
 constexpr const char* end_reached = "restored to its end";
 
 // What the server is told before the dump is fed. A blob is twice as long in a dump as in its
@@ -57,8 +57,8 @@ wire::ExecConfig feeding(const Connection& connection) {
   return exec;
 }
 
-// Those that hold something in the target already, though the dump is about to bring them. `mysql`
-// is in every server.
+// Asks which databases of the dump hold something in the target already. `mysql` is in every
+// server.
 std::string ask_occupied(const store::ArtifactRecord& record) {
   std::vector<std::string> names;
   if (const Json* databases = member(record.found, "databases")) {
@@ -84,7 +84,7 @@ bool lost_the_server(std::string_view words) {
 void judge(const std::string& program, const FeedResult& fed) {
   const bool whole = fed.exit_code == 0 && fed.took_everything;
   if (whole && trimmed(fed.out).ends_with(end_reached)) return;
-  const std::string words = docker::last_words(fed.err);
+  const std::string words = docker::last_output(fed.err);
   const bool no_room = has(words, "No space left on device");
   if (no_room || lost_the_server(words)) {
     throw Error(ErrorKind::capture,
@@ -100,7 +100,7 @@ void judge(const std::string& program, const FeedResult& fed) {
                           fed.exit_code, words));
 }
 
-// Passes everything on, and a text behind it.
+// Passes everything on, and a text after it.
 class Appended : public pipe::Stage {
  public:
   Appended(std::string text, pipe::Stage& next) : text_(std::move(text)), next_(next) {}
@@ -152,14 +152,14 @@ class FeedDump : public service::RestoreStep {
     for (const docker::ExecResult& result : {occupied, prepared}) {
       if (result.exit_code == 0) continue;
       throw Error(ErrorKind::capture, "the scratch server could not be made ready for the dump: " +
-                                          docker::last_words(result.err));
+                                          docker::last_output(result.err));
     }
     if (const auto there = trimmed(occupied.out); !there.empty()) {
       throw Error(ErrorKind::capture,
                   fmt::format("the image has made databases of the dump by itself: {}", there));
     }
     const wire::ExecConfig program = feeding(connection_);
-    // The passwords of the dump are not known here: compare() makes them count, as its last act.
+    // The passwords of the dump are not known here: compare() makes them count, as its last step.
     const std::string end = fmt::format("SELECT '{}';\n", end_reached);
     judge(program.argv.front(), target.feed(resolved(program), [&](pipe::Stage& next) {
       return std::make_unique<Appended>(end, next);
@@ -172,7 +172,7 @@ class FeedDump : public service::RestoreStep {
 
 // --- what has to be there afterwards
 
-// Of `mysql` only what an operator decides: its other tables are the server's own notes.
+// Of `mysql` only what an operator decides: its other tables are the server's own.
 const std::set<std::string_view> decided{"global_priv",  "user",          "db",
                                          "tables_priv",  "columns_priv",  "procs_priv",
                                          "proxies_priv", "roles_mapping", "default_roles",
@@ -234,7 +234,7 @@ class Asked {
     if (raw) exec.argv.emplace_back("--raw");
     const FeedResult fed = target_.feed_text(exec, script);
     if (fed.exit_code == 0 && fed.took_everything) return fed.out;
-    const std::string words = docker::last_words(fed.err);
+    const std::string words = docker::last_output(fed.err);
     throw Error(lost_the_server(words) ? ErrorKind::capture : ErrorKind::artifact,
                 "what was restored cannot be read: " + words);
   }
@@ -305,7 +305,7 @@ std::size_t compare_grants(RestoreTarget& target, const Asked& asked) {
   }
   for (const auto& [words, grant] : restored) {
     if (wanted.contains(words)) continue;
-    throw Error(ErrorKind::artifact, "restored, an account has what it had not: " + grant);
+    throw Error(ErrorKind::artifact, "restored, an account has what it did not have: " + grant);
   }
   return wanted.size();
 }

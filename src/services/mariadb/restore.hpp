@@ -1,4 +1,4 @@
-// The way back of a dump of MariaDB or MySQL, and what has to be there afterwards.
+// Restores a dump of MariaDB or MySQL, and checks what has to be there afterwards.
 #pragma once
 
 #include "bba/service/service.hpp"
@@ -12,8 +12,8 @@ Connection restoring_connection(const Json& facts);
 
 service::FreshTarget fresh_server();
 service::Restore restore_dump(const store::Manifest& manifest, const store::ArtifactRecord& record);
-// That the target holds the tables with their rows, the views, routines, events, triggers and
-// sequences of the record, and that its accounts may do what those of the backup could. Throws
+// Checks that the target holds the tables with their rows, the views, routines, events, triggers
+// and sequences of the record, and that its accounts may do what those of the backup could. Throws
 // Error{artifact} at the first thing that differs.
 void compare_databases(service::RestoreTarget& target);
 

@@ -80,7 +80,7 @@ std::string named(const std::vector<Facts::Table>& tables) {
   return tables.size() <= most ? text : fmt::format("{} and {} more", text, tables.size() - most);
 }
 
-// Less the strings behind IDENTIFIED. Names may hold that word, too, but between quotes.
+// Without the strings after IDENTIFIED. Names may hold that word, too, but between quotes.
 std::string without_digests(std::string_view grant) {
   std::string out;
   bool identified = false;
@@ -266,7 +266,7 @@ service::Capture dump_capture(const service::Target& target, const Connection& c
       dump.exec.argv.end(),
       {"--all-databases", "--single-transaction", "--quick", "--routines", "--events", "--triggers",
        "--hex-blob", "--comments", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"});
-  // MySQL's would write a state of replication that no other server takes.
+  // MySQL's would write a state of replication that no other server accepts.
   if (!facts.is_mariadb()) dump.exec.argv.emplace_back("--set-gtid-purged=OFF");
   const bool with_history = !facts.versioned.empty() && dumps_history(facts);
   if (with_history) dump.exec.argv.emplace_back("--dump-history");
@@ -291,19 +291,19 @@ service::Capture dump_capture(const service::Target& target, const Connection& c
       {"grants", grants}};
   if (!facts.without_transactions.empty()) {
     capture.warnings.push_back(fmt::format(
-        "their engines know no transactions: a write meanwhile may be in one of them and not in "
+        "their engines have no transactions: a write meanwhile may be in one of them and not in "
         "another: {}",
         named(facts.without_transactions)));
   }
   if (!place.networking) {
     capture.warnings.emplace_back(
-        "the server listens on its socket alone: a drill waits for one that answers on 127.0.0.1, "
-        "and so cannot tell that it is up");
+        "the server listens on its socket only: a drill waits for an answer on 127.0.0.1, and so "
+        "cannot see that it is up");
   }
   if (!facts.versioned.empty() && !with_history) {
     capture.incomplete.push_back(
         fmt::format("the history of tables with system versioning, which only mariadb-dump 10.11 "
-                    "and later knows to dump: {}",
+                    "and later can dump: {}",
                     named(facts.versioned)));
   }
   return capture;

@@ -36,7 +36,7 @@ struct Connection {
 // _FILE twin.
 std::vector<std::string> password_variables();
 
-// Where the server's socket is, and its port: asked with what the option files say.
+// Where the server's socket is, and its port: asked by a client that reads the option files.
 wire::ExecConfig find_socket(const Programs& programs, const std::string& user,
                              const std::vector<wire::EnvVar>& env);
 struct Place {

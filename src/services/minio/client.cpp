@@ -17,7 +17,7 @@ constexpr std::size_t longest_value = 64 << 10;
               fmt::format("mc ls printed what is not a listing: {}", text.substr(0, 200)));
 }
 
-// mc's own sentences end in a full stop, and are put in front of more.
+// mc's own sentences end in a full stop, and more text follows them here.
 std::string_view without_stop(std::string_view sentence) {
   while (sentence.ends_with('.')) sentence.remove_suffix(1);
   return sentence;
@@ -35,8 +35,8 @@ std::string error_words(const Json& value) {
   return words;
 }
 
-// The one value that a command printed, whatever stands in front of it: mc's first start says what
-// it writes.
+// The one value that a command printed, whatever text precedes it: on its first start mc says
+// what it writes.
 std::optional<Json> value_in(std::string_view answer) {
   const std::size_t begin = answer.find('{');
   return begin == answer.npos ? std::nullopt : parse_json(answer.substr(begin));
@@ -72,7 +72,7 @@ wire::ExecConfig client(const service::Target& target, const std::string& alias,
     mc.env.push_back({variable, lent->second});
   } else if (user && password && (*user + *password).find(':') == std::string::npos) {
     // mc takes both literally, up to the next ':' or the last '@': with a ':' in them they cannot
-    // be said this way, and mc's own configuration may still know the alias.
+    // be given this way, and mc's own configuration may still know the alias.
     mc.env.push_back({variable, fmt::format("http://{}:{}@127.0.0.1:9000", *user, *password)});
   }
   // mc writes its configuration folder. A read-only root file system has no place for it, but every
@@ -92,7 +92,7 @@ std::optional<std::string> alias_unknown_because(std::string_view answer, std::s
   if (!value) return "its answer is not a JSON object";
   if (string_member(*value, "status") == "error") return error_words(*value);
   if (string_member(*value, "alias") == alias) return std::nullopt;
-  return "its answer is of no alias, or of another";
+  return "its answer names no alias, or another";
 }
 
 std::optional<ObjectEntry> parse_object_line(std::string_view line) {
@@ -165,14 +165,14 @@ void ObjectListing::take_line() {
   if (!value.starts_with('{')) refuse_listing(value);
   const std::optional<Json> json = parse_json(value);
   if (!json) {
-    value_ += '\n';  // it goes on in the next line
+    value_ += '\n';  // it continues in the next line
     return;
   }
   if (const auto totals = totals_in(*json); totals && end_ == End::totals && !said_) {
     said_ = totals;
   } else {
     const auto entry = parse_object_line(value);
-    // After its totals nothing belongs to it.
+    // Nothing may follow its totals.
     if (!entry || said_) refuse_listing(value);
     ++listed_.objects;
     listed_.bytes += entry->size;
@@ -251,7 +251,7 @@ service::Capture objects_capture(const service::Target& target, const wire::Exec
   capture.strategy = "objects through mc";
   capture.consistency = service::Consistency::live;
   capture.consistency_reason = "each object is read whole and compared with its listing";
-  // What the way back has to know of it; of the environment only the names.
+  // What a restore needs; of the environment only the names.
   capture.facts["alias"] = alias;
   capture.facts["mc_environment"] = service::environment_names(mc.env);
   capture.parts.push_back({"", nullptr, service::ServicePart{"objects of " + alias, alias, mc}});

@@ -1,4 +1,4 @@
-// MinIO's client inside the container: what it is asked with, and what it answers. Source: minio/mc
+// MinIO's client inside the container: its commands and its answers. Source: minio/mc
 // cmd/ls-main.go, cmd/cat-main.go and its documents of `mc ls`, `mc cat` and MC_HOST_<alias>.
 #pragma once
 
@@ -33,8 +33,8 @@ wire::ExecConfig client(const service::Target& target, const std::string& alias,
 wire::ExecConfig with_arguments(wire::ExecConfig mc, const std::vector<std::string>& arguments);
 
 // Why mc does not know the alias, from its answer to `mc alias list --json ALIAS`; nullopt where it
-// knows it. `ls` does not tell: of an alias that it does not know it lists nothing and succeeds, as
-// of an empty server. The answer holds the alias's secret key, so nothing of it is repeated but the
+// knows it. `ls` does not show it: for an unknown alias it lists nothing and succeeds, as for an
+// empty server. The answer holds the alias's secret key, so nothing of it is repeated but the
 // words of an error.
 std::optional<std::string> alias_unknown_because(std::string_view answer, std::string_view alias);
 
@@ -45,13 +45,13 @@ struct ObjectEntry {
   std::string etag;
   bool is_folder = false;
 };
-// One value of `mc ls --json`. nullopt where it is none; an error object throws Error{capture} with
-// its message, and what lies in a directory of the container's Error{config}: mc takes a word that
-// is not an alias for a path.
+// One value of `mc ls --json`. nullopt for anything else; an error object throws Error{capture}
+// with its message, and a file of the container Error{config}: mc takes a word that is not an alias
+// for a path.
 std::optional<ObjectEntry> parse_object_line(std::string_view line);
 
-// Takes a listing as it comes, in pieces of any size: a JSON value a line, but for errors, which mc
-// prints over several.
+// Takes a listing as it comes, in pieces of any size: a JSON value per line, except for errors,
+// which mc prints over several.
 class ObjectListing {
  public:
   // How it ends: anywhere, or with the totals that --summarize adds, which have to be those of what
@@ -105,12 +105,12 @@ bool valid_bucket(std::string_view name);
 // where it does not say. The server counted at its last scan, which may be a while ago.
 std::optional<std::uint64_t> bucket_count(std::string_view answer);
 
-// Who may see some buckets only is told of no others. What is known of those that the server has:
+// Credentials that may see only some buckets do not show the others. What is known of all of them:
 struct ServerBuckets {
   std::optional<std::set<std::string>> directories;  // in its data, where this host can read that
   std::optional<std::uint64_t> count;                // bucket_count
 };
-// Puts into the capture what the credentials do not show, or that it is not known.
+// Notes in the capture which buckets the credentials do not show, or that this is not known.
 void note_hidden_buckets(service::Capture& capture, const std::string& alias,
                          const std::set<std::string>& shown, const ServerBuckets& server);
 

@@ -18,12 +18,12 @@ namespace {
 
 constexpr std::string_view top = "objects/";
 constexpr const char* alias = "drill";
-// It serves an empty directory at once, or it never will: one of several servers waits for the
-// rest.
+// A single server serves an empty directory at once; one of several waits for the others, and they
+// never come.
 constexpr auto server_patience = std::chrono::seconds(60);
 
-// The listing again, from the content. The etag of a plain object is the MD5 of its content;
-// `others` has those that are none.
+// Makes the listing again, from the content. The etag of a plain object is the MD5 of its content;
+// `others` has the etags that are not.
 class Relisting : public pipe::TarVisitor {
  public:
   explicit Relisting(const Json& others) : others_(others) {}
@@ -63,7 +63,7 @@ class ObjectServer {
  public:
   explicit ObjectServer(service::RestoreTarget& target) : target_(target) {}
 
-  // Why there is none; empty where it serves.
+  // Why no server was started; empty where it serves.
   std::string start() {
     std::string no_client;
     try {
@@ -123,7 +123,7 @@ class ObjectServer {
     if (docker::not_started(known)) return "its image has no mc";
     const auto unknown = alias_unknown_because(known.out, alias);
     if (!unknown) return {};
-    return "its mc does not know the alias that it was lent: " +
+    return "its mc does not know the alias that it was given: " +
            docker::without_secrets(*unknown, client_.env);
   }
 
@@ -136,14 +136,14 @@ class ObjectServer {
     if (result.exit_code == 0) return;
     throw Error(ErrorKind::capture,
                 fmt::format("the scratch server did not take its objects: mc {}: {}", words.front(),
-                            docker::short_words(result, client_.env)));
+                            docker::failure_output(result, client_.env)));
   }
 
   service::RestoreTarget& target_;
   wire::ExecConfig client_;
 };
 
-// What the content says of the listing that was taken.
+// Compares the content with the listing that was taken.
 void compare_listing(const store::ArtifactRecord& record, const Json& others, Relisting& relisting,
                      service::PartReport& report) {
   const std::uint64_t objects = size_member(record.found, "objects").value_or(0);

@@ -79,7 +79,7 @@ class ObjectsKind : public service::ArtifactKind {
 // --- which buckets there are
 
 // The buckets that a MinIO server keeps in `directory`. nullopt where this host cannot read it, or
-// where it is no such server's.
+// where it is not a MinIO server's.
 std::optional<std::set<std::string>> buckets_in(const std::filesystem::path& directory) {
   std::error_code failed;
   if (!std::filesystem::is_directory(directory / ".minio.sys", failed)) return std::nullopt;
@@ -154,7 +154,7 @@ class Minio : public service::Service {
     const docker::ExecResult known = ask({"alias", "list", "--json", *alias});
     if (docker::not_started(known)) {
       return files::files_instead(inputs, "no objects through mc, as mc could not be started: " +
-                                              docker::short_words(known, mc.env));
+                                              docker::failure_output(known, mc.env));
     }
     if (const auto why = alias_unknown_because(known.out, *alias)) {
       const std::string variable = "MC_HOST_" + *alias;
@@ -220,7 +220,7 @@ class Minio : public service::Service {
       listing.add(docker::without_secrets(answer.out, mc.env));
       listing.end();
       if (answer.exit_code != 0) {
-        throw Error(ErrorKind::capture, docker::short_words(answer, mc.env));
+        throw Error(ErrorKind::capture, docker::failure_output(answer, mc.env));
       }
     } catch (Error& error) {
       error.in(fmt::format("mc ls {} failed", alias));

@@ -1,5 +1,4 @@
-// Where objects wait until they are proven: what the tar once holds cannot be taken out of it
-// again.
+// Keep objects until they are proven, as nothing can be taken out of the tar again.
 #pragma once
 
 #include <string>
@@ -36,7 +35,7 @@ class KeepStage : public pipe::Stage {
       : file_(directory), expected_(expected) {}
   void write(const Chunk& chunk) override {
     came_ += chunk.size();
-    if (came_ > expected_) return;  // it is another one than was listed
+    if (came_ > expected_) return;  // it is not the one that was listed
     file_.write(chunk.bytes());
     md5_.update(chunk.bytes());
   }

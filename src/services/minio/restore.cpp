@@ -12,8 +12,8 @@ namespace {
 
 using service::quoted;
 
-// The two lists that are compared have no letters in common but the plainest: what tar or JSON
-// escapes, and whatever else stands there, is one '?' in both. Sizes and the rest of the keys stay.
+// tar and JSON escape names differently, so in both lists each run of other than the plainest
+// characters becomes one '?' before they are compared. Sizes and the rest of the keys stay.
 constexpr const char* fold = R"sed(s#(\\u[0-9a-fA-F]{4}|\\[0-7]{3}|\\.|[^A-Za-z0-9._/\-])+#?#g)sed";
 // SIZE/BUCKET/KEY of each object, from `tar -tv` and from `mc ls --json`.
 constexpr const char* from_tar =
@@ -97,7 +97,7 @@ class RestoreObjects : public service::RestoreStep {
 
 service::Restore restore_objects(const store::Manifest& manifest,
                                  const store::ArtifactRecord& record) {
-  // Manifests of before the facts named it say it there only.
+  // Older manifests name it only there.
   constexpr std::string_view before = "objects of ";
   const std::string alias =
       string_member(manifest.facts, "alias")

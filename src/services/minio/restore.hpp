@@ -1,5 +1,5 @@
-// The way back of a server's objects: copied into the container of the target, and put back by the
-// mc that is in it.
+// Restores a server's objects: they are copied into the target's container, and put back by the mc
+// that is in it.
 #pragma once
 
 #include <string>

@@ -92,7 +92,7 @@ class ObjectCapture {
   tree::ArchiveCounts counts_;
   std::uint64_t objects_ = 0, object_bytes_ = 0, buckets_ = 0, folders_ = 0;
   std::uint64_t md5_etags_ = 0, retaken_ = 0, vanished_ = 0;
-  std::map<std::string, std::string> other_etags_;  // of the first that are no MD5
+  std::map<std::string, std::string> other_etags_;  // of the first that are not MD5s
   pipe::Hasher listing_;
   std::string refusal_;  // what mc said last, where it failed
 };
@@ -100,7 +100,7 @@ class ObjectCapture {
 // How the object is listed now; nullopt where it is gone.
 std::optional<ObjectEntry> ObjectCapture::list_again(const std::string& key) const {
   std::optional<ObjectEntry> found;
-  // The listing of one object names it relative to its folder, and others that begin like it, too.
+  // The listing of one object names it relative to its folder, and lists others that begin like it.
   const std::string name = key.substr(key.find_last_of('/') + 1);
   try {
     list({"ls", "--json", at_alias(key)}, [&](const ObjectEntry& entry) {
@@ -118,14 +118,14 @@ std::optional<ObjectEntry> ObjectCapture::list_again(const std::string& key) con
 }
 
 // Whether what was read, all of its size, is what was listed. An etag that is not an MD5 says
-// nothing of the bytes: then the object has to be listed after its reading as it was before.
+// nothing of the bytes: then it has to be listed after it was read as it was before.
 bool ObjectCapture::is_as_listed(const ObjectEntry& object, const std::string& md5) const {
   if (is_md5(object.etag)) return lower(object.etag) == md5;
   const std::optional<ObjectEntry> now = list_again(object.key);
   return now && now->etag == object.etag && now->size == object.size && now->mtime == object.mtime;
 }
 
-// False where mc failed: what it wrote until then may be whole objects nevertheless.
+// False where mc failed: what it wrote until then may still be whole objects.
 bool ObjectCapture::cat(const std::vector<std::string>& keys, pipe::Stage& next) {
   std::vector<std::string> arguments{"cat"};
   for (const std::string& key : keys) arguments.push_back(at_alias(key));
@@ -151,7 +151,7 @@ void ObjectCapture::add_directory(const std::string& path, std::int64_t mtime) {
   counts_.add(entry.type, 0);
 }
 
-// All of them: empty ones are in no listing of objects.
+// Adds all buckets: empty ones are in no listing of objects.
 void ObjectCapture::add_buckets() {
   list({"ls", "--json", alias_}, [&](const ObjectEntry& entry) {
     std::string bucket = entry.key;
@@ -237,7 +237,7 @@ void ObjectCapture::take_batch() {
 }
 
 // Reads them with one mc and adds those that came as they are listed, up to the first that did not:
-// from there on nothing says where one ends. How many were added.
+// from there on nothing says where one ends. Returns how many were added.
 std::size_t ObjectCapture::take_together(std::span<const ObjectEntry> batch) {
   std::vector<std::string> keys;
   std::uint64_t size = 0;
@@ -258,7 +258,7 @@ std::size_t ObjectCapture::take_together(std::span<const ObjectEntry> batch) {
     if (lower(object.etag) != md5_of(piece)) break;
     pieces.push_back(piece);
     offset += piece.size();
-    // That nothing came for an empty object proves something only together with what follows it.
+    // An empty object is proven only by an object after it.
     if (!piece.empty()) proven = pieces.size();
   }
   if (ended_well && collect.came() == size && pieces.size() == batch.size()) proven = batch.size();
@@ -372,7 +372,7 @@ service::PartFindings stream_objects(const service::PartContext& context,
   try {
     return ObjectCapture(context, part, out, moved).run();
   } catch (Error& error) {
-    // It ran when its objects were listed: what was begun has failed.
+    // The container ran when this began, so it is a capture that failed.
     if (error.kind() == ErrorKind::container) error.with_kind(ErrorKind::capture);
     throw;
   }

@@ -52,7 +52,7 @@ std::size_t end_of_rows(std::string_view text) {
   return text.npos;
 }
 
-// The SQL identifier that `text` begins with, quoted or not, as it stands there.
+// The SQL identifier that `text` begins with, quoted or not, as it is written.
 std::string_view identifier(std::string_view text) {
   std::size_t end = 0;
   if (text.starts_with('"')) {
@@ -65,8 +65,8 @@ std::string_view identifier(std::string_view text) {
   return text.substr(0, end);
 }
 
-// Takes what is quoted from the front of `text`, beginning behind the opening quote. `escape`
-// stands before a quote or an escape that is meant; for SQL identifiers that is the quote itself.
+// Takes what is quoted from the front of `text`, beginning after the opening quote. `escape`
+// precedes a quote or an escape that is literal; for SQL identifiers that is the quote itself.
 std::string unquoted(std::string_view text, char quote, char escape) {
   std::string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -88,7 +88,7 @@ void DumpCheck::write(const Chunk& chunk) {
   std::string_view text = chunk.text();
   bytes_ += text.size();
 
-  // One byte more than the marker: what it must begin behind.
+  // One byte more than the marker: the one before it must end a line.
   constexpr std::size_t kept = end_marker.size() + 1;
   if (text.size() >= kept) {
     tail_ = text.substr(text.size() - kept);
@@ -116,7 +116,7 @@ void DumpCheck::write(const Chunk& chunk) {
   }
 }
 
-// The complete rows that `text` begins with; how long they are.
+// Counts the complete rows that `text` begins with; returns their length.
 std::size_t DumpCheck::take_rows(std::string_view text) {
   const std::size_t end = end_of_rows(text);
   const std::size_t size = end != text.npos ? end : text.rfind('\n') + 1;  // npos + 1 is 0
@@ -128,7 +128,7 @@ void DumpCheck::hold(std::string_view part) {
   if (line_too_long_) return;
   line_too_long_ = line_.size() + part.size() > longest_line;
   if (line_too_long_) {
-    line_ = "(too long)";  // as a line that matters to nobody
+    line_ = "(too long)";  // a line that does not matter
   } else {
     line_ += part;
   }
@@ -159,7 +159,7 @@ void DumpCheck::line(std::string_view line) {
   }
 }
 
-// What pg_dump writes in a line of its own, behind a comment that announces it.
+// What pg_dump writes in a line of its own, after a comment that announces it.
 void DumpCheck::statement(std::string_view line) {
   constexpr std::string_view create = "SELECT pg_catalog.lo_create('";
   constexpr std::string_view write = "SELECT pg_catalog.lowrite(0, '";

@@ -53,7 +53,7 @@ class DumpCheck : public pipe::Stage {
   bool after_lo_create_ = false;  // the line before made a large object
   bool in_lo_data_ = false;       // in the section that fills them
   std::string line_;              // the start of an unfinished line
-  bool line_too_long_ = false;    // ... of which nothing is kept: it is none that matters
+  bool line_too_long_ = false;    // ... of which nothing is kept: it does not matter
   bool in_copy_ = false;
   Before before_ = Before::other;
   std::string tail_;

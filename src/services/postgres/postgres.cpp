@@ -67,7 +67,7 @@ class Postgres : public service::Service {
       const std::string refusal =
           fmt::format("as {}{}: exit code {}: {}", identity.role,
                       identity.exec_user.empty() ? "" : " (user " + identity.exec_user + ")",
-                      result.exit_code, docker::short_words(result, identity.env));
+                      result.exit_code, docker::failure_output(result, identity.env));
       inputs.reporter.detail("psql " + refusal);
       if (refusals.empty()) refusals = refusal;
     }

@@ -40,7 +40,7 @@ service::Program with_secrets(wire::ExecConfig exec) {
   return {std::move(exec), {{"PGPASSWORD", all_password_variables()}}};
 }
 
-// The databases that the dump makes: where one is there already, it ends at that one.
+// The databases that the dump makes: it fails at one that is there already.
 std::vector<std::string> made_databases(const store::ArtifactRecord& record) {
   std::vector<std::string> names;
   const Json* databases = member(record.found, "databases");
@@ -52,9 +52,9 @@ std::vector<std::string> made_databases(const store::ArtifactRecord& record) {
   return names;
 }
 
-// A fresh cluster may hold what its image has made, a used one what the service had: nothing of it
-// is dropped, it gets another name. What has that name tells, where a later step fails, that what
-// is under the old one is the restore's own.
+// Databases that are there already, made by the image or used by the service, are not dropped but
+// renamed. Where a later step fails, a renamed one shows that the one that has its old name now is
+// the restore's own.
 service::StepPtr set_databases_aside(const Identity& identity,
                                      const std::vector<std::string>& names) {
   std::vector<std::string> literals;
@@ -104,7 +104,7 @@ const service::LineRewrite make_missing_roles{
 // psql's own codes: 2 is a lost connection, 3 an error in the script.
 void judge(const FeedResult& fed) {
   if (fed.exit_code == 0 && fed.took_everything) return;
-  const std::string words = docker::last_words(fed.err);
+  const std::string words = docker::last_output(fed.err);
   const bool no_room = words.find("No space left on device") != words.npos;
   if (no_room || fed.exit_code == 2) {
     throw Error(ErrorKind::capture,
@@ -181,7 +181,7 @@ void compare_database(RestoreTarget& target, const Identity& identity, const std
       service::resolved(with_secrets(psql(identity, name)), target), counting_script(*tables));
   if (fed.exit_code != 0 || !fed.took_everything) {
     throw Error(ErrorKind::capture,
-                "the scratch server could not be asked: " + docker::last_words(fed.err));
+                "the scratch server could not be asked: " + docker::last_output(fed.err));
   }
   const Counted counted = parse_counts(fed.out);
   for (const Json& one : *extensions) {
@@ -222,7 +222,7 @@ void compare_database(RestoreTarget& target, const Identity& identity, const std
 
 Identity restoring_identity(const Json& facts) {
   Identity identity;
-  // Manifests of before the facts named them have who dumped only.
+  // Older manifests have only the role that dumped.
   identity.role = string_member(facts, "bootstrap_role")
                       .value_or(string_member(facts, "role").value_or("postgres"));
   if (const Json* connection = member(facts, "connection")) {
@@ -249,7 +249,7 @@ service::FreshTarget fresh_cluster(const wire::Container& live, const Json& fact
       "POSTGRES_DB_FILE",         "POSTGRESQL_DATABASE",         "POSTGRESQL_USERNAME",
       "POSTGRESQL_USERNAME_FILE", "POSTGRESQL_REPLICATION_MODE", "POSTGRESQL_REPLICATION_USER"};
   if (!is_bitnami(live)) {
-    // Changed after the cluster was made, the container's variable says nothing.
+    // The container's variable may have changed since the cluster was made.
     if (const auto role = string_member(facts, "bootstrap_role")) {
       fresh.set_env["POSTGRES_USER"] = *role;
       fresh.unset_env.insert("POSTGRES_USER_FILE");

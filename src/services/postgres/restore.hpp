@@ -1,4 +1,4 @@
-// The way back of a dump of PostgreSQL, and what has to be there afterwards.
+// Restores a dump of PostgreSQL, and checks what has to be there afterwards.
 #pragma once
 
 #include "bba/service/service.hpp"
@@ -12,8 +12,8 @@ Identity restoring_identity(const Json& facts);
 
 service::FreshTarget fresh_cluster(const wire::Container& live, const Json& facts);
 service::Restore restore_dump(const store::Manifest& manifest, const store::ArtifactRecord& record);
-// That the target holds the databases, extensions, rows and large objects of the record. Throws
-// Error{artifact} at the first thing that differs.
+// Checks that the target holds the databases, extensions, rows and large objects of the record.
+// Throws Error{artifact} at the first thing that differs.
 void compare_databases(service::RestoreTarget& target);
 
 }  // namespace bba::services::postgres

@@ -64,7 +64,7 @@ std::vector<Identity> identities(const service::Target& target,
       return one.name == "PGPASSWORD" && !one.value.empty();
     });
   };
-  // Of two with one name the last would count, and the operator knows best.
+  // The operator's password wins; of two variables with one name the last would count.
   if (password && !has_password()) env.push_back({"PGPASSWORD", *password});
 
   std::vector<std::string> roles;
@@ -87,7 +87,7 @@ std::vector<Identity> identities(const service::Target& target,
   // Debian's own clusters: peer authentication, so the container's user must be the role's
   // namesake.
   all.push_back({"postgres", "postgres", program_dir, "", env});
-  // A socket somewhere else.
+  // For a server whose socket is somewhere else.
   if (has_password()) all.push_back({"", roles.front(), program_dir, "127.0.0.1", env});
   return all;
 }
@@ -158,7 +158,7 @@ service::Capture dump_capture(const service::Target& target, const Identity& ide
       {"in_recovery", facts.in_recovery},
       {"role", identity.role},
       {"bootstrap_role", facts.bootstrap_role.empty() ? identity.role : facts.bootstrap_role},
-      // How the way back reaches the server: no password is in it.
+      // How a restore reaches the server; without the password.
       {"connection",
        {{"user", identity.exec_user},
         {"program_dir", identity.program_dir},

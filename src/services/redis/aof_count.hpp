@@ -16,8 +16,8 @@ class AofCount {
   // `below`: the entry's path, relative to the archived directory.
   void add(std::string_view below, pipe::TarType type, std::uint64_t size);
 
-  // ArtifactRecord::found.aof_files: files that are not empty and of which a server reads what it
-  // knew. Up to Redis 6 that is one file, x.aof; since 7.0 x.aof.1.base.rdb and x.aof.1.incr.aof
+  // ArtifactRecord::found.aof_files: files that are not empty and that a server loads its data
+  // from. Up to Redis 6 that is one file, x.aof; since 7.0 x.aof.1.base.rdb and x.aof.1.incr.aof
   // in a directory of their own, and only with their x.aof.manifest.
   std::uint64_t files() const;
 

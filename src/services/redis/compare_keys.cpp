@@ -13,7 +13,7 @@ std::uint64_t count(const Json* object, std::string_view key) {
   return object == nullptr ? 0 : size_member(*object, key).value_or(0);
 }
 
-// Keys without a time to live: none of them goes by itself.
+// Keys without a time to live: none of them expires.
 std::uint64_t lasting(const Json* counts) {
   const std::uint64_t keys = count(counts, "keys");
   return keys - std::min(keys, count(counts, "expires"));
@@ -47,12 +47,12 @@ KeyVerdict compare_keys(const Json& around, const Json& restored) {
     }
     if (busy) {
       verdict.not_proven.push_back(fmt::format(
-          "{}: the server was written to meanwhile, it had {} to {} keys: that all which were "
-          "there at one moment are is not known",
+          "{}: the server was written to meanwhile, it had {} to {} keys: that all keys of one "
+          "moment are there",
           database, fewer, more));
     } else if (keys < fewer) {
       verdict.not_proven.push_back(
-          fmt::format("{}: {} of {} keys with a time to live are gone: that it had run out",
+          fmt::format("{}: {} of {} keys with a time to live are gone: that they had expired",
                       database, fewer - keys, fewer - least));
     }
   }

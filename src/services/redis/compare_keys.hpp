@@ -10,7 +10,7 @@ namespace bba::services::redis {
 
 struct KeyVerdict {
   std::string lost;                     // what is missing, or too much; empty where nothing is
-  std::vector<std::string> not_proven;  // what could not be told from what a busy server does
+  std::vector<std::string> not_proven;  // what is not known, as the server was busy
 };
 
 // `around`: ArtifactRecord::found.keyspace, how many keys each database had before the save and

@@ -74,7 +74,7 @@ std::vector<std::string> DirectoryFiles::warnings() const {
 }
 
 std::string DirectoryFiles::hint() const {
-  return "it is damaged where it is: --class E takes the files as they are";
+  return "the server's own file is damaged: --class E takes the files as they are";
 }
 
 // ---- as it is read again

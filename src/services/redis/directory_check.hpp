@@ -53,7 +53,7 @@ class DirectoryContent : public files::TarCheck {
   void entry_end() override;
 
   std::string rdb_file_;  // below the archived directory; empty: none
-  bool with_aof_;         // sets of earlier versions do not say
+  bool with_aof_;         // false for sets of earlier versions
   AofCount aof_;
   std::string path_;  // of the current entry
   std::unique_ptr<RdbCheck> rdb_;

@@ -13,7 +13,8 @@ bool has_append_only_file(const store::ArtifactRecord& record) {
   return size_member(record.found, "aof_files").value_or(0) > 0;
 }
 
-// The client that the backup asked with. Where it asked none, a password may be wanted or not.
+// The client that the backup asked with. Where it asked none, it is not known whether a password is
+// needed.
 wire::ExecConfig recorded_client(const Json& facts) {
   wire::ExecConfig client;
   const Json* words = member(facts, "cli");

@@ -8,7 +8,7 @@
 
 namespace bba::services::redis {
 
-// What follows once `record`'s directory was put back, where it holds an RDB and no append-only
+// The step after `record`'s directory was put back, where it holds an RDB and no append-only
 // file; null for another one.
 service::StepPtr load_rdb(const store::Manifest& manifest, const store::ArtifactRecord& record);
 

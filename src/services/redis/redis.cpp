@@ -26,7 +26,7 @@ class DirectoryKind : public service::ArtifactKind {
   std::string_view name() const override { return "rdb-directory"; }
   std::string_view suffix() const override { return "tar"; }
   // The directory of a server that has never saved holds no RDB: it is a plain archive.
-  std::string_view settled_name(const Json& found) const override {
+  std::string_view recorded_name(const Json& found) const override {
     return member(found, "rdb_file") == nullptr ? files::tar_kind().name() : name();
   }
 
@@ -64,7 +64,7 @@ class DirectoryKind : public service::ArtifactKind {
 
 // ---- what is done around reading the parts
 
-// The RDB that the server has saved is in one of the artifacts, and with it what it has to hold.
+// Finds the artifact with the RDB that the server has saved, and notes the keys that it must hold.
 void note_keys(const Asking& asking, const Capture& capture, const Saved& saved,
                std::vector<store::ArtifactRecord>& artifacts) {
   for (store::ArtifactRecord& artifact : artifacts) {
@@ -74,22 +74,22 @@ void note_keys(const Asking& asking, const Capture& capture, const Saved& saved,
         keyspace_of(asking, saved, parse_rfc3339(*written).value_or(Timestamp()));
     return;
   }
-  throw Error(ErrorKind::capture, "the server has saved, and its RDB is not in what was archived",
+  throw Error(ErrorKind::capture, "the server has saved, but its RDB is not in what was archived",
               fmt::format("set modules.{}.paths to the server's directory in the configuration, or "
                           "take its files as they are with --class E",
                           capture.target.module));
 }
 
-// Without either of them the directory holds nothing of what the server knows, however many other
-// files it has.
+// Without an RDB or an append-only file the directory holds none of the server's data, whatever
+// other files it has.
 void require_data(const Capture& capture, const std::vector<store::ArtifactRecord>& artifacts) {
   for (const store::ArtifactRecord& artifact : artifacts) {
     const Json* aof = member(artifact.found, "aof_files");
     if (member(artifact.found, "rdb_file") != nullptr || (aof != nullptr && *aof != 0)) return;
   }
   Error error(ErrorKind::capture,
-              "the directory holds neither an RDB nor an append-only file: what the server knows "
-              "is in its memory alone",
+              "the directory holds neither an RDB nor an append-only file: the server's data "
+              "is in its memory only",
               "where its directory is another, name it with --path; `--class E` takes the files as "
               "they are");
   if (capture.fallback) error.in(*capture.fallback);
@@ -104,7 +104,7 @@ Asking asking_of(const PartContext& context) {
 // ---- the service
 
 std::string words_of(const docker::ExecResult& result, const wire::ExecConfig& client) {
-  return docker::short_words(result, client.env);
+  return docker::failure_output(result, client.env);
 }
 
 class Redis : public service::Service {
@@ -148,7 +148,7 @@ class Redis : public service::Service {
             (refuses_credentials(answer.out) || refuses_credentials(answer.err))) {
           not_let_in = fmt::format("{}: {}", client.argv.front(), words_of(answer, client));
         }
-        // The first client that was there tells most; one that is not in the image tells nothing.
+        // The answer of the first client that is in the image says most.
         if (!answered) {
           answered = !docker::not_started(answer);
           if (answered || refusal.empty()) {
@@ -163,15 +163,15 @@ class Redis : public service::Service {
       facts.info = *info;
       const docker::ExecResult directory = ask({"CONFIG", "GET", "dir"});
       facts.dir = parse_config_value(directory.out, "dir");
-      // Where it works, a password that is too much is complained of on stderr, too.
+      // Even where it works, a warning about an unneeded password may be on stderr.
       facts.config_refusal = trimmed(directory.out.empty() ? directory.err : directory.out);
       facts.dbfilename = parse_config_value(ask({"CONFIG", "GET", "dbfilename"}).out, "dbfilename");
       return save_capture(target, client, facts, inputs.mounts, inputs.all, inputs.wanted);
     }
-    // What is in its memory alone would be in no archive of its files.
+    // What is only in its memory would be in no archive of its files.
     if (!not_let_in.empty()) {
       throw Error(ErrorKind::capture,
-                  "the server lets nobody in with what is known here: " + not_let_in,
+                  "the server refuses all credentials that are known here: " + not_let_in,
                   "set REDISCLI_AUTH in your environment" +
                       service::dropped_by_sudo(inputs, "REDISCLI_AUTH") +
                       "; for an ACL user, set modules." + target.module +

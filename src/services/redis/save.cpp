@@ -17,8 +17,8 @@ using Clock = std::chrono::steady_clock;
 constexpr auto longest_save = 2h;
 constexpr auto patience_in_silence = 3s;
 
-// A server that does not let us in has keys that its files may not hold: no refusal to be content
-// with.
+// A server that refuses the credentials has keys that its files may not hold: an error, no Refused
+// that falls back to the files.
 [[noreturn]] void refuse(const std::string& words) {
   if (!refuses_credentials(words)) throw service::Refused(words);
   throw Error(ErrorKind::capture, "the server does not let us save: " + words,
@@ -44,7 +44,7 @@ class Client {
     const std::string out = ask({"INFO"});
     if (const auto error = error_reply(out)) refuse(*error);
     const auto info = parse_info(out);
-    if (!info) throw service::Refused("INFO does not tell of background saves");
+    if (!info) throw service::Refused("INFO says nothing of background saves");
     return *info;
   }
 
@@ -56,12 +56,12 @@ std::int64_t unix_now() {
   return now().time_since_epoch().count();
 }
 
-// The server has said yes to the save: whatever it says from now on is not a refusal.
+// The server has accepted the save: whatever it says from now on is not a refusal.
 Info info_during_save(const Asking& asking, Client& client) {
   try {
     return client.info();
   } catch (const Error& error) {
-    // Each step of an exec has its own words for a container that has just died.
+    // Each step of an exec fails in its own way where the container has just died.
     const bool about_container = error.kind() == ErrorKind::capture ||
                                  error.kind() == ErrorKind::engine ||
                                  error.kind() == ErrorKind::container;
@@ -121,7 +121,7 @@ Saved save(const Asking& asking) {
   bool tell = true;
   for (;;) {
     if (tell && Clock::now() > told) {
-      asking.reporter.note("waiting for the server to have saved");
+      asking.reporter.note("waiting for the save to finish");
       tell = false;
     }
     const Info now = info_during_save(asking, client);
@@ -158,10 +158,10 @@ Json keyspace_of(const Asking& asking, const Saved& saved, Timestamp written) {
   if (after.aof_enabled || written.time_since_epoch().count() > after.last_save_time) {
     try {
       const Info now = Client(asking).info();
-      // One that was stopped for the archive has only just begun again.
+      // A server that was stopped for the archive may still be loading.
       if (!now.loading) after = now;
     } catch (const Error&) {
-      // Whole it is, whether or not the server still lives to be asked.
+      // The archive is whole even if the server cannot be asked any more.
       asking.stop.throw_if_requested();
     }
   }

@@ -32,7 +32,7 @@ struct Saved {
 // gone before its end.
 Saved save(const Asking& asking);
 
-// Of the two what keyspace_of() needs, from before the parts are read to after.
+// What keyspace_of() needs of a Saved, kept from before the parts are read until after.
 Json saved_json(const Saved& saved);
 Saved parse_saved(const Json& json);
 

@@ -296,7 +296,7 @@ service::Capture save_capture(const service::Target& target, const wire::ExecCon
   const std::optional<std::string> directory = unknown.empty() ? facts.dir : std::nullopt;
   const bool automatic = wanted == service::Consistency::automatic;
   // Without an append-only file the RDB alone counts, and it is renamed into place: nothing need be
-  // held still. What else lies beside it is not known where the directory is not.
+  // held still. Where the directory is not known, neither is what else is in it.
   const bool hold_still = facts.info.aof_enabled || !directory;
   const service::Consistency chosen =
       automatic ? (hold_still ? service::Consistency::pause : service::Consistency::live) : wanted;

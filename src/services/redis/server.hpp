@@ -22,11 +22,11 @@ std::vector<wire::ExecConfig> clients(const service::Target& target,
 // `client` with a command.
 wire::ExecConfig command(const wire::ExecConfig& client, const std::vector<std::string>& command);
 
-// What redis-cli's text means. It exits 0 over error replies, so only the text tells.
+// redis-cli exits 0 on error replies, so only its text shows them.
 // The error in a reply ("NOAUTH Authentication required."), if it is one.
 std::optional<std::string> error_reply(std::string_view out);
 // Whether the client's words are that a password is missing or wrong, or its user may not do this:
-// the server is there and nobody let us in, which is no reason to be content with its files.
+// the server is up and refuses us, which does not justify falling back to its files.
 bool refuses_credentials(std::string_view words);
 
 struct Info {  // INFO

@@ -27,7 +27,7 @@ std::vector<wire::EnvVar> environment_of(const std::string& program, const servi
                                          const Environment& operator_environment) {
   std::vector<wire::EnvVar> env;
   for (const char* name : {"TOKEN", "ADDR", "CACERT", "SKIP_VERIFY", "NAMESPACE"}) {
-    // The container knows best how to reach its own server; whose token it is, the operator.
+    // The container's own variables say how to reach its server; the token is the operator's.
     if (std::string_view(name) != "TOKEN" && in_container(target, name)) continue;
     for (const std::string& prefix : prefixes(program)) {
       const auto value = operator_environment.find(prefix + name);
@@ -114,7 +114,7 @@ service::Capture snapshot_capture(const service::Target& target, const wire::Exe
                    {"storage_type", status.storage_type},
                    {"cluster_name", status.cluster_name},
                    {"cluster_id", status.cluster_id}};
-  // With which variables the server was reached: their names alone.
+  // The names of the variables with which the server was reached.
   capture.facts["environment"] = service::environment_names(probe.env);
   capture.follow_ups.push_back(
       "restoring needs the unseal keys of this Vault: they are not in the snapshot");

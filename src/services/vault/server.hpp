@@ -9,8 +9,8 @@
 
 namespace bba::services::vault {
 
-// `status -format=json` through vault and bao, the likelier program first, each with what the
-// operator's environment lends it: the token, and how to reach the server where the container does
+// `status -format=json` through vault and bao, the likelier program first, each with these of the
+// operator's variables: the token, and how to reach the server where the container does
 // not say it.
 std::vector<wire::ExecConfig> probes(
     const service::Target& target, const std::map<std::string, std::string>& operator_environment);

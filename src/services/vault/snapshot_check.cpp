@@ -43,13 +43,13 @@ struct SnapshotCheck::Impl : public pipe::TarVisitor {
                                                  "SHA256SUMS.sealed"};
     if (std::find(std::begin(known), std::end(known), entry.path) == std::end(known) ||
         entry.type != pipe::TarType::file) {
-      refuse(fmt::format("{} does not belong into one", entry.path));
+      refuse(fmt::format("{} does not belong in one", entry.path));
     }
     const auto [position, added] = files.try_emplace(entry.path);
     if (!added) refuse(fmt::format("it holds {} twice", entry.path));
     small = entry.path != "state.bin";
     if (small && entry.size > small_file_limit) {
-      refuse(fmt::format("{} is {} bytes large", entry.path, entry.size));
+      refuse(fmt::format("{} is too large: {} bytes", entry.path, entry.size));
     }
     current = &position->second;
     current->size = entry.size;
@@ -101,7 +101,7 @@ void SnapshotCheck::Impl::check_sums() const {
   for (const std::string_view name : {"meta.json", "state.bin"}) {
     const auto sum = sums.find(name);
     if (sum == sums.end()) refuse(fmt::format("SHA256SUMS does not name {}", name));
-    if (sum->second != file(name).sha256) refuse(fmt::format("{} does not have its sum", name));
+    if (sum->second != file(name).sha256) refuse(fmt::format("{} does not match its sum", name));
   }
 }
 

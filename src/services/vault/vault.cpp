@@ -34,10 +34,10 @@ class SnapshotContent : public service::ContentCheck {
   SnapshotCheck check_;
 };
 
-// --- the way back
+// --- restore
 
-// A snapshot goes back into the cluster that it is of. Into another one only on the operator's
-// word: from then on the old cluster's unseal keys and tokens count there.
+// A snapshot goes back into the cluster that it is of. Into another one only where the
+// operator says so: from then on the old cluster's unseal keys and tokens count there.
 class RestoreSnapshot : public service::RestoreStep {
  public:
   RestoreSnapshot(std::string program, std::vector<wire::EnvVar> env, std::string cluster)
@@ -54,7 +54,7 @@ class RestoreSnapshot : public service::RestoreStep {
       script.conditions.push_back(fmt::format(
           "case $(printf %s \"$status\" | tr -d '[:space:]') in *'\"cluster_id\":\"{0}\"'*) ;; *) [ "
           "\"${{NEW_CLUSTER-}}\" = yes ] || {{ echo \"$TARGET is another cluster than the one that "
-          "was backed up ({0}). With NEW_CLUSTER=yes it is restored all the same, and then the "
+          "was backed up ({0}). With NEW_CLUSTER=yes it is restored anyway, and then the "
           "unseal keys and tokens of the old cluster count.\" >&2; exit 1; }}; force=-force ;; esac",
           cluster_));
     } else {
@@ -129,7 +129,7 @@ class SnapshotKind : public service::ArtifactKind {
 // --- the service
 
 std::string words_of(const docker::ExecResult& result, const wire::ExecConfig& exec) {
-  return docker::short_words(result, exec.env);
+  return docker::failure_output(result, exec.env);
 }
 
 class Vault : public service::Service {

@@ -58,8 +58,8 @@ TEST_CASE("a time limit is due once it was passed, and a signal counts before it
   CHECK(stop.is_due());
   CHECK_FALSE(stop.requested().has_value());
   CHECK(stop.error().kind() == ErrorKind::timeout);
-  CHECK_THROWS_WITH_AS(stop.throw_if_requested(), "the time limit of 0s for the whole was passed",
-                       Error);
+  CHECK_THROWS_WITH_AS(stop.throw_if_requested(),
+                       "the time limit of 0s for the whole command has passed", Error);
   stop.request(SIGTERM);
   CHECK(stop.error().kind() == ErrorKind::terminated);
 }

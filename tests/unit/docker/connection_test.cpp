@@ -103,7 +103,7 @@ TEST_CASE("connect: an engine that takes no connection") {
   Engine engine(full.path, {.connect = 60ms, .silence = 20s}, nullptr);
   const Caught error = caught([&] { engine.version(); });
   CHECK(error.kind == ErrorKind::timeout);
-  CHECK(contains(error.what, "took no connection within 60 ms"));
+  CHECK(contains(error.what, "accepted no connection within 60 ms"));
 }
 
 TEST_CASE("stop: while connecting") {
@@ -248,7 +248,7 @@ TEST_CASE("time limit: once it was passed nothing is asked") {
   Engine engine(fake.socket_path(), patient(), &stop);
   const Caught error = caught([&] { engine.version(); });
   CHECK(error.kind == ErrorKind::timeout);
-  CHECK(error.what == "GET /version: the time limit of 0s for the whole was passed");
+  CHECK(error.what == "GET /version: the time limit of 0s for the whole command has passed");
   CHECK(contains(error.hint, "--timeout"));
   CHECK(fake.requests().empty());
 }

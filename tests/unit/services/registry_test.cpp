@@ -53,7 +53,7 @@ TEST_CASE("registry: every kind once, and each is found by its name") {
 TEST_CASE("registry: a kind that an archive without what its kind is called by has is in it, too") {
   for (const service::ArtifactKind* one : all_kinds()) {
     CAPTURE(one->name());
-    CHECK(kind_by_name(one->settled_name(Json::object())) != nullptr);
+    CHECK(kind_by_name(one->recorded_name(Json::object())) != nullptr);
   }
 }
 

@@ -589,7 +589,7 @@ TEST_CASE("listing: measuring") {
   Stop late;
   late.set_time_limit(std::chrono::seconds(0));
   CHECK_THROWS_WITH_AS(measure(rules_for(tree), late),
-                       "the time limit of 0s for the whole was passed", Error);
+                       "the time limit of 0s for the whole command has passed", Error);
   // Minutes may be left to read: a request to stop ends it at the next entry.
   stop.request(SIGTERM);
   try {

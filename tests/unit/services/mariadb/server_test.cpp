@@ -141,7 +141,7 @@ TEST_CASE("mariadb: the dump is asked for over the server's socket, and by no op
   CHECK(capture.parts[0].expected_bytes == 3563520 + 2185520);
   CHECK(dump_json(capture.facts).find("hunter2") == std::string::npos);
   CHECK(capture.warnings ==
-        Names{"their engines know no transactions: a write meanwhile may be in one of them and not "
+        Names{"their engines have no transactions: a write meanwhile may be in one of them and not "
               "in another: shop.counters (Aria), shop.sessions (MyISAM)"});
   CHECK(capture.incomplete.empty());
 }
@@ -170,7 +170,7 @@ TEST_CASE(
     CHECK_FALSE(has(dump_of(capture).argv, "--dump-history"));
     CHECK(capture.incomplete ==
           Names{"the history of tables with system versioning, which only mariadb-dump 10.11 and "
-                "later knows to dump: shop.prices"});
+                "later can dump: shop.prices"});
   }
 }
 
@@ -191,7 +191,7 @@ TEST_CASE("mariadb: a server on its socket alone can be dumped, and not be drill
   const service::Capture capture =
       dump_capture(test::target("db", 'H'), over_socket, {"/tmp/my.sock", 0, false}, facts, {});
   REQUIRE(capture.warnings.size() == 1);
-  CHECK(capture.warnings[0].starts_with("the server listens on its socket alone: a drill"));
+  CHECK(capture.warnings[0].starts_with("the server listens on its socket only: a drill"));
 }
 
 TEST_CASE("mariadb: strings in SQL") {

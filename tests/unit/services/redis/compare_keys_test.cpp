@@ -42,7 +42,7 @@ TEST_CASE("keys that expire may be gone, no other") {
   CHECK(verdict.lost.empty());
   CHECK(verdict.not_proven ==
         std::vector<std::string>{
-            "db0: 2 of 3 keys with a time to live are gone: that it had run out"});
+            "db0: 2 of 3 keys with a time to live are gone: that they had expired"});
   CHECK(compare_keys(around(17, 17, 3), restored(14)).lost.empty());
   CHECK(compare_keys(around(17, 17, 3), restored(13)).lost ==
         "db0 has 13 keys without a time to live after restoring, and the server had 14");

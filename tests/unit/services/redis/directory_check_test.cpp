@@ -95,7 +95,7 @@ TEST_CASE("redis: a save that the server says it made has to be there") {
 TEST_CASE("redis: an RDB that is cut is an error, with what to do") {
   DirectoryFiles check(archive(true, false));
   CHECK_THROWS_AS(show(check, "dump.rdb", rdb().substr(0, 50)), Error);
-  CHECK(check.hint() == "it is damaged where it is: --class E takes the files as they are");
+  CHECK(check.hint() == "the server's own file is damaged: --class E takes the files as they are");
 }
 
 TEST_CASE("redis: it is said where the RDB may be old, and where nothing proves its inside") {
@@ -124,6 +124,7 @@ TEST_CASE("redis: an artifact is read again by what its record says") {
 }
 
 TEST_CASE("redis: an archive without an RDB is a plain one") {
-  CHECK(directory_kind().settled_name(Json::object({{"aof_files", 3u}})) == "tar");
-  CHECK(directory_kind().settled_name(Json::object({{"rdb_file", "dump.rdb"}})) == "rdb-directory");
+  CHECK(directory_kind().recorded_name(Json::object({{"aof_files", 3u}})) == "tar");
+  CHECK(directory_kind().recorded_name(Json::object({{"rdb_file", "dump.rdb"}})) ==
+        "rdb-directory");
 }

@@ -275,7 +275,7 @@ TEST_CASE("redis save: a server that does not do it at all has refused") {
 
   Server other;
   other.says("+PONG");
-  CHECK(refusal_of(other) == "INFO does not tell of background saves");
+  CHECK(refusal_of(other) == "INFO says nothing of background saves");
 }
 
 TEST_CASE("redis save: a password or user that the server does not take is a failure") {

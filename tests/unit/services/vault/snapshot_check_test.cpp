@@ -86,11 +86,11 @@ TEST_CASE("A snapshot whose tar was cut before it was compressed is an error") {
 TEST_CASE("Sums that are wrong, missing, twice or of other files") {
   Parts wrong_state;
   wrong_state.state[100] = static_cast<char>(wrong_state.state[100] ^ 1);
-  CHECK(tar_error(wrong_state.tar()) == "raft snapshot: state.bin does not have its sum");
+  CHECK(tar_error(wrong_state.tar()) == "raft snapshot: state.bin does not match its sum");
 
   Parts wrong_meta;
   wrong_meta.meta.replace(wrong_meta.meta.find("4711"), 4, "4712");
-  CHECK(tar_error(wrong_meta.tar()) == "raft snapshot: meta.json does not have its sum");
+  CHECK(tar_error(wrong_meta.tar()) == "raft snapshot: meta.json does not match its sum");
 
   Parts parts;
   const std::string meta_sum = sha256(parts.meta) + "  meta.json\n";
@@ -127,9 +127,9 @@ TEST_CASE("Files that are missing, twice, strange, or no files") {
   CHECK(tar_error(test::file_entry("meta.json", parts.meta) + parts.tar()) ==
         "raft snapshot: it holds meta.json twice");
   CHECK(tar_error(test::file_entry("extra", "x") + parts.tar()) ==
-        "raft snapshot: extra does not belong into one");
+        "raft snapshot: extra does not belong in one");
   CHECK(tar_error(test::header_block({.name = "meta.json", .type = '2', .link = "/etc/passwd"}) +
-                  test::end_blocks) == "raft snapshot: meta.json does not belong into one");
+                  test::end_blocks) == "raft snapshot: meta.json does not belong in one");
   CHECK(tar_error(test::end_blocks) == "raft snapshot: it has no SHA256SUMS");
 }
 
@@ -157,7 +157,8 @@ TEST_CASE("A meta.json that does not fit") {
                                     std::string(50'000, '['), std::string("null")}) {
     CHECK(with_meta(broken) == "raft snapshot: meta.json is not a JSON object");
   }
-  CHECK(with_meta(std::string(100'000, ' ')) == "raft snapshot: meta.json is 100000 bytes large");
+  CHECK(with_meta(std::string(100'000, ' ')) ==
+        "raft snapshot: meta.json is too large: 100000 bytes");
 }
 
 TEST_CASE("An error text instead of a snapshot is an error") {

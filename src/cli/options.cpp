@@ -40,7 +40,7 @@ Exit codes: 0 done, 2 wrong use, 3 configuration or module, 4 container, 5 engin
 
 // What stands below the help of every command.
 constexpr const char* more =
-    "\n\nOf every command: 2 wrong use, 3 configuration or module, 8 storage, 124 time limit,\n"
+    "\n\nEvery command: 2 wrong use, 3 configuration or module, 8 storage, 124 time limit,\n"
     "130/143 interrupted. Global options: see `backup-before-apply --help`.";
 
 std::string seconds_validator(const std::string& text) {
@@ -49,15 +49,16 @@ std::string seconds_validator(const std::string& text) {
 }
 
 std::string consistency_validator(const std::string& text) {
-  return service::consistency_by_name(text) ? std::string()
-                                            : "'" + text + "' is none of auto, pause, stop, live";
+  return service::consistency_by_name(text)
+             ? std::string()
+             : "'" + text + "' is not one of auto, pause, stop, live";
 }
 
 std::string compression_validator(const std::string& text) {
   const auto compression = pipe::compression_by_name(text);
   return compression && *compression != pipe::Compression::none
              ? std::string()
-             : "'" + text + "' is none of gzip, zstd";
+             : "'" + text + "' is not one of gzip, zstd";
 }
 
 std::string class_validator(const std::string& text) {
@@ -67,7 +68,7 @@ std::string class_validator(const std::string& text) {
              : "'" + text + "' is not a class: use one of " + letters;
 }
 
-// One spelling for each path, or there would be others for the same mount and the same exclude.
+// One spelling for each path, as mounts and excludes are compared with it.
 const CLI::Validator container_path(
     [](std::string& text) {
       const auto normal = printable(text) == text ? normal_path(text) : std::nullopt;
@@ -143,7 +144,7 @@ void add_globals(CLI::App& app, Raw& raw) {
   app.add_flag("--json", o.json, "Print the result as JSON")->group(group);
   app.add_flag("-q,--quiet", o.style.quiet, "Only warnings and errors on standard error")
       ->group(group);
-  app.add_flag("-v,--verbose", o.style.verbose, "Tell more of what happens")->group(group);
+  app.add_flag("-v,--verbose", o.style.verbose, "Print more of what happens")->group(group);
   app.add_option("--color", raw.color, "auto, always or never")
       ->type_name("WHEN")
       ->check(CLI::IsMember({"auto", "always", "never"}))
@@ -331,8 +332,8 @@ Exit codes: 0 nothing is left, 11 something could not be put right.)",
             [](CLI::App&, Raw&) {}},
 };
 
-// Where `first` becomes `second` by one letter missing, added, wrong or two swapped.
-bool is_one_slip(std::string_view first, std::string_view second) {
+// Whether `first` and `second` differ by one letter missing, added or wrong, or two swapped.
+bool is_one_typo(std::string_view first, std::string_view second) {
   while (!first.empty() && !second.empty() && first.front() == second.front()) {
     first.remove_prefix(1);
     second.remove_prefix(1);
@@ -347,10 +348,10 @@ bool is_one_slip(std::string_view first, std::string_view second) {
   return first.size() <= 1 && second.size() <= 1;
 }
 
-// The command that was meant by a word that is none; empty where it is none by far.
+// The command that `word` is a typo of; empty where there is none.
 std::string meant_command(std::string_view word) {
   for (const Command& command : commands) {
-    if (is_one_slip(word, command.name)) return command.name;
+    if (is_one_typo(word, command.name)) return command.name;
   }
   return {};
 }
@@ -476,7 +477,7 @@ Options parse_options(int argc, const char* const* argv) {
   }
   if (options.modules.size() > 1 && (options.container || !options.paths.empty())) {
     throw Error(ErrorKind::usage,
-                fmt::format("{} is of one container, and {} modules are named",
+                fmt::format("{} applies to one container, and {} modules are named",
                             options.container ? "--container" : "--path", options.modules.size()),
                 "back them up one by one");
   }

@@ -13,8 +13,8 @@ namespace bba::cli {
 struct Options {
   std::string command;  // backup, plan, ...; empty where only text was asked for (help, version)
   std::string text;     // what --help or --version prints
-  // Where the command is a backup because the first word is not a command: the one that it is a
-  // slip of, or empty.
+  // Where the first word is not a command, and so taken for a module: the command that it may be a
+  // typo of, or empty.
   std::string meant_command;
 
   // Global.
@@ -23,7 +23,7 @@ struct Options {
   Terminal::Style style;
   std::optional<std::chrono::seconds> timeout;
 
-  // Of the commands.
+  // For single commands.
   std::vector<std::string> modules;  // module ids, or references (artifacts, manifests)
   bool dry_run = false;
   std::optional<std::string> container;

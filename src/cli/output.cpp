@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// For the last words to a reader that is only slow.
+// How long output is still tried after a stop, for a reader that is only slow.
 constexpr auto last_patience = 500ms;
 
 // How long poll() may wait until the limit is passed, -1 for ever.
@@ -24,16 +24,16 @@ int patience(const Stop* stop) noexcept {
   return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, INT_MAX));
 }
 
-// False where the run is to end and nobody takes what is left.
+// False where the run is to stop and the reader takes nothing.
 bool wait_for_room(int fd, const Stop* stop) noexcept {
   for (;;) {
     const bool is_due = stop != nullptr && stop->is_due();
     pollfd wanted[] = {{.fd = fd, .events = POLLOUT, .revents = 0},
                        {.fd = stop != nullptr ? stop->fd() : -1, .events = POLLIN, .revents = 0}};
-    // Once a signal asked, the second is always readable.
+    // Once a signal has come, the second is always readable.
     const int ready = is_due ? ::poll(wanted, 1, static_cast<int>(last_patience.count()))
                              : ::poll(wanted, 2, patience(stop));
-    // An error or a reader that left shows when it is written to.
+    // The write reports an error, or a reader that is gone.
     if (wanted[0].revents != 0) return true;
     if (is_due && ready == 0) return false;
   }
@@ -53,8 +53,8 @@ void occupy_standard_streams() noexcept {
 WriteResult write_text(int fd, std::string_view text, const Stop* stop) noexcept {
   while (!text.empty()) {
     if (!wait_for_room(fd, stop)) return WriteResult::stopped;
-    // As much as a pipe takes at once wherever it takes anything: a write that blocks would not
-    // see the request to stop.
+    // As much as a pipe takes at once where it takes anything: a write that blocks would not see
+    // the request to stop.
     const ssize_t count = ::write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
     if (count < 0) {
       if (errno == EINTR || errno == EAGAIN) continue;

@@ -35,14 +35,14 @@ namespace {
 constexpr const char* default_config = "/etc/backup-before-apply.yaml";
 constexpr const char* default_host = "unix:///var/run/docker.sock";
 
-// The handler's way to the one Stop of the process; set before the handler is installed.
+// The one Stop of the process, for the handler; set before the handler is installed.
 Stop* signalled = nullptr;
 
 void on_signal(int number) {
   signalled->request(number);
 }
 
-// `stop` is to be there until the process ends.
+// `stop` must live until the process ends.
 void install_signal_handlers(Stop& stop) {
   signalled = &stop;
   struct sigaction action {};
@@ -50,7 +50,7 @@ void install_signal_handlers(Stop& stop) {
   ::sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   ::sigaction(SIGTERM, &action, nullptr);
-  // A terminal that is closed asks for the end like SIGTERM.
+  // A closed terminal (SIGHUP) stops the run as SIGTERM does.
   for (const int signal : {SIGINT, SIGHUP}) {
     struct sigaction inherited {};
     ::sigaction(signal, nullptr, &inherited);
@@ -59,14 +59,14 @@ void install_signal_handlers(Stop& stop) {
   }
 }
 
-// What would kill us is an error of the write: a reader of our output that leaves, and (`ulimit
-// -f`) a file that grows too large.
+// These become errors of the write instead of killing the process: a reader that is gone, and a
+// file larger than `ulimit -f`.
 void ignore_signals_of_writes() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
-// Deep trees are walked with one descriptor a level.
+// Deep trees are walked with one descriptor per level.
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -105,7 +105,7 @@ run::Settings settings_of(const Options& options) {
   return settings;
 }
 
-// A slip in a command's name is not a module, where the platform has none of that name.
+// Refuses a typo of a command's name, unless the platform has a module of that name.
 void require_meant(const Options& options, const std::string& platform_root) {
   if (options.meant_command.empty()) return;
   const std::string& word = options.modules.front();
@@ -124,7 +124,7 @@ void print(const Stop& stop, const std::string& text) {
   constexpr const char* what = "writing the result to standard output";
   const WriteResult written = write_text(STDOUT_FILENO, text, &stop);
   if (written == WriteResult::failed) throw system_error(ErrorKind::storage, what, errno);
-  // No error of the stop's own kind: that would say that nothing was published.
+  // Not with the stop's own error kind, which would say that nothing was published.
   if (written == WriteResult::stopped)
     throw Error(ErrorKind::storage, stop.error().what()).in(what);
 }
@@ -189,8 +189,8 @@ int recover(run::Session& session, const Options& options) {
   for (const std::string& failed : recovered.failed) session.reporter.warning(failed);
   for (const std::string& waiting : recovered.waiting) {
     session.reporter.warning(waiting +
-                             ": not there, but the engine may still be making it: run this again "
-                             "in a while");
+                             ": not found, but the engine may still be making it: run this again "
+                             "in a few minutes");
   }
   const bool all_well = recovered.failed.empty() && recovered.waiting.empty();
   if (recovered.done.empty() && all_well) session.reporter.note("nothing to recover");
@@ -264,7 +264,7 @@ int list(run::Session& session, const Options& options) {
                                       session.settings.backup_dir));
   }
   if (std::any_of(listing.orphans.begin(), listing.orphans.end(),
-                  [](const store::Orphan& orphan) { return orphan.is_leftover; })) {
+                  [](const store::Orphan& orphan) { return orphan.abandoned; })) {
     session.reporter.note(
         "`backup-before-apply prune --orphans` removes what killed runs left: files that no "
         "manifest names");

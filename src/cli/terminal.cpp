@@ -36,7 +36,7 @@ std::string describe(const Progress& progress, std::chrono::duration<double> ela
       "{}  {}  {}/s  {}", progress.label, format_bytes(progress.bytes), format_bytes(rate),
       format_duration(std::chrono::duration_cast<std::chrono::seconds>(elapsed)));
   if (progress.expected && *progress.expected > 0) {
-    // What is expected is an estimate: it never shows more than it can know.
+    // The expected size is an estimate: 100% is never shown before the end.
     const double share =
         static_cast<double>(progress.bytes) / static_cast<double>(*progress.expected);
     text += fmt::format("  {:.0f}%", std::min(share, 0.99) * 100);

@@ -21,7 +21,7 @@ class Terminal : public Reporter {
   // `stop` (may be null) ends the wait for a reader that takes nothing.
   Terminal(int fd, Style style, const Stop* stop);
 
-  // Shown where that needs no wait: containers may be paused meanwhile.
+  // Shown only where that needs no wait: containers may be paused meanwhile.
   void progress(const Progress& progress) override;
   void progress_end() override;
   void note(const std::string& text) override;
@@ -39,7 +39,7 @@ class Terminal : public Reporter {
   const Stop* stop_;
   bool terminal_;
   bool colored_;
-  bool live_ = false;  // a live line stands on the screen
+  bool live_ = false;  // a live line is on the screen
   std::string label_;  // of the progress being shown
   std::uint64_t bytes_ = 0;
   Clock::time_point started_{};

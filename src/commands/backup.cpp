@@ -14,8 +14,8 @@ namespace bba::commands {
 
 namespace {
 
-// The second that names the set. Two runs of a module cannot be in the same one, as names are never
-// reused.
+// The second that names the set; waits where a set of the modules has it already, as names are
+// never reused.
 Timestamp free_second(const run::Session& session, const store::OwnedDirectory& directory,
                       const std::vector<std::string>& modules) {
   const auto taken = [&](Timestamp time) {
@@ -92,7 +92,7 @@ bool recover_first(run::Session& session) {
   }
   for (const std::string& waiting : recovered.waiting) {
     session.reporter.note("an earlier run was killed, and the engine may still be making what it " +
-                          ("asked for; it is looked for again the next time: " + waiting));
+                          ("asked for; the next run looks for it again: " + waiting));
   }
   return !recovered.failed.empty();
 }

@@ -26,7 +26,7 @@ ChosenSet choose(const run::Session& session, const std::string& reference) {
 
 // ---- the container and its image
 
-// The container that was backed up or, where it was made anew since, its namesake.
+// The container that was backed up or, where it was recreated since, the one with its name.
 wire::Container live_container(run::Session& session, const store::ContainerRecord& record) {
   if (auto container = session.engine.find(record.id)) return *std::move(container);
   if (auto container = session.engine.find(record.name)) return *std::move(container);
@@ -51,7 +51,7 @@ std::string image_of(run::Session& session, const store::ContainerRecord& record
               record.image_digest.empty() ? "" : "docker pull " + record.image_digest);
 }
 
-// What a drill of the set restores at once, at most: one artifact after another has a scratch
+// The most that a drill of the set restores at once: one artifact after another gets a scratch
 // container of its own. nullopt where none needs one.
 std::optional<std::uint64_t> restored_bytes(const store::Manifest& manifest) {
   std::optional<std::uint64_t> largest;
@@ -64,7 +64,7 @@ std::optional<std::uint64_t> restored_bytes(const store::Manifest& manifest) {
 
 // ---- the receipt
 
-// Where there was one before it is replaced as a whole.
+// Replaces an earlier one as a whole.
 void write_receipt(const store::OwnedDirectory& directory, const std::string& name,
                    const Json& receipt) {
   constexpr unsigned mode = 0600;
@@ -80,8 +80,8 @@ void write_receipt(const store::OwnedDirectory& directory, const std::string& na
   directory.sync();
 }
 
-// What a drill that disproves a set leaves: whatever an earlier one said, nobody is told any longer
-// that the set is good.
+// Records that a drill disproved the set: its proof is withdrawn, and the receipt is replaced,
+// whatever an earlier drill said.
 void write_failure(run::Session& session, const ChosenSet& chosen, const std::string& name,
                    const Json& receipt) {
   withdraw_proof(session, chosen.directory, chosen.set.manifest_file);

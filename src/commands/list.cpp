@@ -44,7 +44,7 @@ ListedSet listed(const store::OwnedDirectory& directory, const store::BackupSet&
   return row;
 }
 
-// How much smaller the artifacts are than what they hold; nothing is as large as nothing.
+// How much smaller the artifacts are than what they hold; 1 for an empty set.
 double ratio(const ListedSet& row) {
   if (row.content_bytes == 0) return 1;
   return static_cast<double>(row.bytes) / static_cast<double>(row.content_bytes);

@@ -22,9 +22,8 @@ void collect(const run::Session& session, const std::string& id, std::vector<std
              std::vector<std::string>& found) {
   require_module_id(id);
   if (std::find(path.begin(), path.end(), id) != path.end()) {
-    throw Error(
-        ErrorKind::config,
-        fmt::format("backup_ref_modules goes round in a circle: {} -> {}", join(path, " -> "), id));
+    throw Error(ErrorKind::config,
+                fmt::format("backup_ref_modules form a cycle: {} -> {}", join(path, " -> "), id));
   }
   path.push_back(id);
   const auto module = conf::load_module(session.settings.platform_root, id);
@@ -59,14 +58,14 @@ run::LookupClues clues_of(const run::Session& session, const BackupRequest& requ
   return clues;
 }
 
-// Where the platform's files say another host than the one that the engine is on.
+// A warning where the platform's files name another host than the one that the engine is on.
 std::optional<std::string> host_warning(run::Session& session, const std::string& module) {
   std::string said;
   try {
     const auto known = conf::load_module(session.settings.platform_root, module);
     if (known) said = known->host;
   } catch (const Error& error) {
-    // Only a class that was asked for comes this far with a file that cannot be read.
+    // Only with --class does a file that cannot be read come this far.
     return error.what();
   }
   if (said.empty()) return std::nullopt;
@@ -120,7 +119,8 @@ service::Target find_target(run::Session& session, const BackupRequest& request,
   return target;
 }
 
-// This program writes there while it archives, and each set would hold all the earlier ones.
+// Leaves a directory of this program out of the archives: it is written to meanwhile, and each set
+// would hold all the earlier ones.
 void leave_out_own(service::Capture& capture, const std::string& own, std::string_view what) {
   const std::string directory = tree::resolved(own);
   for (service::Part& part : capture.parts) {
@@ -168,16 +168,16 @@ service::Consistency wanted_consistency(const run::Session& session, const Backu
       target.settings.consistency.value_or(session.settings.config.consistency));
   const auto consistency = service::consistency_by_name(text);
   if (!consistency) {
-    throw Error(ErrorKind::usage, fmt::format("'{}' is not a consistency", text),
+    throw Error(ErrorKind::usage, fmt::format("'{}' is not a consistency mode", text),
                 "use auto, pause, stop or live");
   }
   return *consistency;
 }
 
 // The paths that the operator or the configuration names take the place of the mounts.
-service::Capture ask_service(run::Session& session, const service::Target& asked,
-                             const std::vector<wire::ContainerSummary>& all,
-                             service::Consistency wanted) {
+service::Capture plan_service(run::Session& session, const service::Target& asked,
+                              const std::vector<wire::ContainerSummary>& all,
+                              service::Consistency wanted) {
   service::Target target = asked;
   std::vector<service::MountChoice> mounts = service::mounts_of(target.container);
   if (!target.settings.paths.empty()) {
@@ -197,10 +197,10 @@ std::vector<std::string> modules_to_back_up(const run::Session& session,
   std::vector<std::string> path;
   std::vector<std::string> found;
   collect(session, request.module, path, found);
-  // One container's data would go out under the names of them all.
+  // One container's data would be stored under the names of them all.
   if (found.size() > 1 && (request.container || !request.paths.empty())) {
     throw Error(ErrorKind::usage,
-                fmt::format("{} is of one container, and {} is backed up with {}",
+                fmt::format("{} applies to one container, and {} is backed up with {}",
                             request.container ? "--container" : "--path", request.module,
                             join(found, ", ")),
                 "back them up one by one, or set modules.<id>.container in the configuration");
@@ -215,7 +215,7 @@ service::Capture make_capture(run::Session& session, const BackupRequest& reques
   std::vector<std::string> warnings;
   const service::Target target = find_target(session, request, all, warnings);
   const service::Consistency wanted = wanted_consistency(session, request, target);
-  service::Capture capture = ask_service(session, target, all, wanted);
+  service::Capture capture = plan_service(session, target, all, wanted);
   const auto complete = [&](service::Capture& one) {
     one.warnings.insert(one.warnings.begin(), warnings.begin(), warnings.end());
     leave_out_own(one, session.settings.backup_dir, "the backup directory");

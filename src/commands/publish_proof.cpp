@@ -17,7 +17,7 @@ bool same_directory(const store::OwnedDirectory& a, const std::string& path) {
          first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-// A set that a wrong clock named stays the newest for everybody who asks, whatever is taken later.
+// A set that a wrong clock dated in the future stays the newest, whatever is taken later.
 void warn_where_hidden(run::Session& session, const std::vector<store::BackupSet>& sets,
                        const std::string& manifest_file) {
   const auto known_to_be_past = std::find_if(
@@ -28,8 +28,8 @@ void warn_where_hidden(run::Session& session, const std::vector<store::BackupSet
     return;
   }
   session.reporter.warning(fmt::format(
-      "{} has no public proof, and no gate judges it: {} is of the future, and so the newest; "
-      "where the clock is right now, move that one and its artifacts out of {}",
+      "{} has no public proof, and no gate judges it: {} is dated in the future, and so the "
+      "newest; if the clock is right now, move that one and its artifacts out of {}",
       manifest_file, sets.front().manifest_file, session.settings.backup_dir));
 }
 
@@ -84,8 +84,9 @@ void withdraw_proof(run::Session& session, const store::OwnedDirectory& director
     if (!store::remove_proof(session.settings.proof_dir, parsed->module, manifest_file)) return;
     session.reporter.note(parsed->module + ": its public proof is withdrawn");
   } catch (const Error& error) {
-    session.reporter.warning(fmt::format("{}: a public proof may be there that is not true: {}",
-                                         parsed->module, error.what()));
+    session.reporter.warning(
+        fmt::format("{}: a public proof that is no longer true may still be there: {}",
+                    parsed->module, error.what()));
   }
 }
 

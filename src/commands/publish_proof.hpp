@@ -14,7 +14,7 @@ namespace bba::commands {
 // that cannot be written is a warning: the backup is as good without.
 void publish_proof(run::Session& session, const store::OwnedDirectory& directory,
                    const std::string& manifest_file);
-// What it does once it has found the set broken, or removed it: its proof goes.
+// What it does once it has found the set broken, or removed it: its proof is withdrawn.
 void withdraw_proof(run::Session& session, const store::OwnedDirectory& directory,
                     const std::string& manifest_file);
 

@@ -40,25 +40,25 @@ void start_again(docker::Engine& engine, const std::string& id) {
   }
 }
 
-bool was_seen_made(const store::JournalEntry& scratch) {
+bool is_known_by_id(const store::JournalEntry& scratch) {
   return scratch.id != scratch.name;
 }
 
 bool remove_scratch(docker::Engine& engine, const store::JournalEntry& scratch) {
-  // Most of those that a dead client left in the making are there within this time.
+  // Most containers whose client died while they were made are there within this time.
   constexpr int most_looks = 8;
-  const int looks = was_seen_made(scratch) ? 1 : most_looks;
+  const int looks = is_known_by_id(scratch) ? 1 : most_looks;
   for (int look = 0; look < looks; ++look) {
     if (look > 0) std::this_thread::sleep_for(250ms);
     if (!engine.find(scratch.id)) continue;
     engine.remove_container(scratch.id);
     return true;
   }
-  return was_seen_made(scratch);
+  return is_known_by_id(scratch);
 }
 
-// How long an engine may go on making a container whose client has gone: it copies what its image
-// has in the places of its volumes.
+// How long an engine may go on making a container whose client has gone: it copies the image's
+// content into the volumes.
 constexpr std::chrono::hours longest_making{1};
 
 bool may_still_be_made(const store::AbandonedJournal& journal) {
@@ -85,7 +85,7 @@ bool undo_once(docker::Engine& engine, const store::JournalEntry& entry) {
     case store::CleanupKind::scratch:
       return remove_scratch(engine, entry);
   }
-  throw Error(ErrorKind::internal, "a entry of no kind");
+  throw Error(ErrorKind::internal, "a journal entry of unknown kind");
 }
 
 // Why nothing can be undone at that engine now; empty where it answers.
@@ -99,8 +99,8 @@ std::string trouble_with(const std::string& host, const docker::Limits& limits, 
   }
 }
 
-// The engine says 404, too, of a container that is there and cannot be started, as its network is
-// gone.
+// The engine answers 404, too, for a container that exists and cannot be started, as its network
+// is gone.
 bool is_gone(docker::Engine& engine, const store::JournalEntry& entry) {
   if (entry.kind != store::CleanupKind::paused && entry.kind != store::CleanupKind::stopped)
     return true;
@@ -115,8 +115,8 @@ bool is_gone(docker::Engine& engine, const store::JournalEntry& entry) {
 }  // namespace
 
 bool undo(docker::Engine& engine, const store::JournalEntry& entry) {
-  // The engine may be busy with the very request that this run broke off, so a refusal is tried
-  // again.
+  // The engine may be busy with the very request that this run broke off, so a refused request is
+  // tried again.
   constexpr int tries = 4;
   for (int attempt = 1;; ++attempt) {
     try {
@@ -161,10 +161,9 @@ RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_jou
                                  "(docker ps --filter status=paused), then remove it");
       continue;
     }
-    // Another engine knows nothing of these containers: its 404 would cross out what is still to be
-    // undone.
+    // Another engine does not have these containers: its 404 would count as undone.
     const std::string trouble = trouble_with(journal.host, limits, stop);
-    bool all_paid = true;
+    bool all_undone = true;
     for (const store::JournalEntry& entry : journal.entries) {
       const std::string what = fmt::format("{}: {}", store::name(entry.kind), entry.name);
       try {
@@ -173,17 +172,17 @@ RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_jou
         if (undo(engine, entry) || !may_still_be_made(journal)) {
           recovered.done.push_back(what);
         } else {
-          all_paid = false;
+          all_undone = false;
           recovered.waiting.push_back(what);
         }
       } catch (const Error& error) {
         if (stop != nullptr) stop->throw_if_requested();
-        all_paid = false;
+        all_undone = false;
         recovered.failed.push_back(what + ": " + error.what());
       }
     }
     try {
-      if (all_paid) store::forget(journal);
+      if (all_undone) store::forget(journal);
     } catch (const Error& error) {
       recovered.failed.emplace_back(error.what());
     }

@@ -60,7 +60,7 @@ bool has_compose_name(const wire::ContainerSummary& container, const LookupClues
   });
 }
 
-// What Compose itself says of a container is surer than any name.
+// Compose's own label is more reliable than any name.
 bool is_another_service(const wire::ContainerSummary& container, const std::string& module) {
   const std::string service = label(container, "com.docker.compose.service");
   return !service.empty() && service != module;
@@ -89,7 +89,7 @@ Containers without_one_offs(const Containers& listed) {
                   [](const wire::ContainerSummary& container) { return !is_one_off(container); });
 }
 
-// None was found: with the nearest names.
+// The error where none was found, with the nearest names.
 Error none(const std::string& what, const std::string& wanted, const Containers& listed,
            const LookupClues& clues) {
   const Containers others = passed_over(clues, listed);
@@ -113,8 +113,8 @@ Error none(const std::string& what, const std::string& wanted, const Containers&
     }
     std::sort(said.begin(), said.end());
     hint = fmt::format(
-        "passed over, being of another compose service: {}; where one is meant all the same, name "
-        "it with --container, or in the configuration with modules.{}.container{}",
+        "passed over, being of another compose service: {}; if you mean one of them, name it with "
+        "--container, or in the configuration with modules.{}.container{}",
         join(said, ", "), clues.module, close.empty() ? "" : "; " + hint);
   }
   if (!clues.unread.empty()) {
@@ -133,7 +133,7 @@ bool is_one_off(const wire::ContainerSummary& container) {
 
 Candidates candidates(const LookupClues& clues, const Containers& listed) {
   const Containers all = without_one_offs(listed);
-  // A name that somebody wrote down is meant: where it is not there, no other step may guess.
+  // A name that was given is final: where it is not there, no other step may guess.
   if (clues.option) return {by_reference(all, *clues.option), "--container " + *clues.option};
   if (clues.configured) {
     return {by_reference(all, *clues.configured),
@@ -145,7 +145,7 @@ Candidates candidates(const LookupClues& clues, const Containers& listed) {
   if (!found.empty()) {
     return {std::move(found), "label com.docker.compose.service=" + clues.module};
   }
-  // From here on it is names that speak.
+  // From here on only names decide.
   const Containers nameable = matching(all, [&](const wire::ContainerSummary& one) {
     return !is_another_service(one, clues.module);
   });
@@ -190,8 +190,9 @@ FoundContainer find_container(const LookupClues& clues, const Containers& listed
       throw none("there is no container " + *clues.option, *clues.option, listed, clues);
     }
     if (clues.configured) {
-      throw none(fmt::format("the configuration says {} is in container {}, and there is none",
-                             clues.module, *clues.configured),
+      throw none(fmt::format(
+                     "the configuration says {} is in container {}, and there is no such container",
+                     clues.module, *clues.configured),
                  *clues.configured, listed, clues);
     }
     throw none("no container was found for module " + clues.module, clues.module, listed, clues);

@@ -32,7 +32,7 @@ void start_guard(const std::string& state_directory, const std::string& journal)
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
   }
-  // Nor what the run was given: a wrapper's lock (flock -n 9) is not to be held on.
+  // Nor what the run was given: a wrapper's lock (flock -n 9) must not be held on.
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   // A session of its own: no signal to the run's process group or terminal reaches it.
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
@@ -69,7 +69,7 @@ int guard_main(const std::string& state_directory, const std::string& journal) {
     try {
       undo_abandoned(store::abandoned_journals(state_directory), limits, nullptr);
     } catch (const std::exception&) {
-      // Nobody would hear of it, and what stood in the way may be gone in the next round.
+      // There is nobody to report it to, and the next round may succeed.
     }
     if (::access(journal.c_str(), F_OK) != 0 && errno == ENOENT) return 0;
     if (std::chrono::steady_clock::now() > patience) return 1;

@@ -17,7 +17,7 @@ bool same_host(std::string_view a, std::string_view b) {
     return std::equal(x.begin(), x.end(), y.begin(), y.end(),
                       [&](char c, char d) { return lower(c) == lower(d); });
   };
-  // A short name stands for a full one; two full ones are to be equal.
+  // A short name stands for a full one; two full ones must be equal.
   const bool both_full = a.find('.') != a.npos && b.find('.') != b.npos;
   return both_full ? equal(a, b) : equal(a.substr(0, a.find('.')), b.substr(0, b.find('.')));
 }

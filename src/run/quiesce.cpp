@@ -19,8 +19,8 @@ struct HeldContainer {
   Clock::time_point since;
 };
 
-// Two runs may need the same container still (a shared volume): the second waits until the first
-// has let go of it, so that neither takes the other's pause for the operator's.
+// Two runs may have to hold the same container (a shared volume): the second waits until the first
+// has released it, so that neither takes the other's pause for the operator's.
 store::ModuleLock lock_container(Session& session, const service::Quiesced& container) {
   const auto patience = Clock::now() + std::chrono::minutes(30);
   for (bool told = false;; told = true) {
@@ -28,7 +28,7 @@ store::ModuleLock lock_container(Session& session, const service::Quiesced& cont
       return {session.settings.state_dir, "container-" + container.id.substr(0, 12)};
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::busy || Clock::now() > patience) throw;
-      if (!told) session.reporter.note("waiting for another run to let go of " + container.name);
+      if (!told) session.reporter.note("waiting for another run to release " + container.name);
     }
     session.stop.throw_if_requested();
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -51,7 +51,7 @@ void pause(Session& session, const std::string& id) {
   }
 }
 
-// Pauses or stops one container. False where it is still already: it stays as it is.
+// Pauses or stops one container. False where it is stopped or paused already: it is left so.
 bool hold(Session& session, Cleanup& cleanup, const store::JournalEntry& entry, bool stops) {
   const wire::Container now = session.engine.inspect(entry.id);
   if (!now.running || now.paused) return false;
@@ -66,7 +66,7 @@ bool hold(Session& session, Cleanup& cleanup, const store::JournalEntry& entry, 
   try {
     stops ? session.engine.stop(entry.id, stop_grace) : pause(session, entry.id);
   } catch (const docker::ApiError& error) {
-    // Refused outright: somebody else was quicker, and it is theirs to undo.
+    // Refused: somebody else paused or stopped it first, and has to undo that.
     if (error.status() == 409) cleanup.complete(entry);
     throw;
   }
@@ -88,14 +88,14 @@ QuiesceOutcome while_quiet(Session& session, Cleanup& cleanup, const service::Ca
 
   // A run that was killed since this one began may have paused one of them: that is not a pause of
   // the operator's, and its guard is about to end it.
-  QuiesceOutcome quieted;
+  QuiesceOutcome outcome;
   const RecoverOutcome recovered = recover(session);
   for (const std::string& done : recovered.done) {
     session.reporter.warning("another run was killed; put right what it left: " + done);
   }
   for (const std::string& failed : recovered.failed) {
     session.reporter.warning("another run was killed, and this is left: " + failed);
-    quieted.needs_hand.push_back(failed);
+    outcome.needs_hand.push_back(failed);
   }
 
   std::vector<HeldContainer> held;
@@ -125,18 +125,18 @@ QuiesceOutcome while_quiet(Session& session, Cleanup& cleanup, const service::Ca
     try {
       undo(engine, one->entry);
       cleanup.complete(one->entry);
-      quieted.records.insert(quieted.records.begin(),
+      outcome.records.insert(outcome.records.begin(),
                              {one->entry.name, one->entry.id,
                               std::chrono::duration<double>(Clock::now() - one->since).count()});
     } catch (const Error& error) {
       const std::string what = fmt::format("{} could not be {}: {}", one->entry.name,
                                            stops ? "started" : "unpaused", error.what());
-      quieted.needs_hand.push_back(what);
+      outcome.needs_hand.push_back(what);
       session.reporter.warning(what + "; run `backup-before-apply recover`");
     }
   }
   if (failure) std::rethrow_exception(failure);
-  return quieted;
+  return outcome;
 }
 
 }  // namespace bba::run

@@ -24,7 +24,7 @@ LookupClues clues_of(const conf::Config& config, const std::string& platform_roo
   LookupClues clues;
   clues.module = module;
   clues.configured = module_settings(config, module).container;
-  // A name that somebody wrote down needs no platform files.
+  // A configured name needs no platform files.
   if (clues.configured) return clues;
   std::vector<std::string> unread;
   std::vector<std::string> runbook_names;

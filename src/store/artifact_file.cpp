@@ -99,7 +99,7 @@ Fd create_partial(int directory, const std::string& path, std::string& name) {
                    0600));
   if (!file) throw system_error(storage, "creating a file in " + path, errno);
   name = chosen;
-  // Waits, as who looks for dot-files of dead runs locks this one for a moment.
+  // Waits, as a search for the dot-files of dead runs locks this one for a moment.
   while (::flock(file.get(), LOCK_EX) != 0) {
     const int error = errno;
     if (error == EINTR) continue;
@@ -128,15 +128,15 @@ int rename_partial(int directory, const std::string& from, const std::string& to
 }
 
 // Of an open() without O_CREAT: a symlink, a socket, a device without a driver.
-bool is_no_regular_file(int error) {
+bool is_not_regular_file(int error) {
   return error == ELOOP || error == ENXIO || error == ENODEV;
 }
 
-Error no_regular_file(const std::string& path) {
+Error not_regular_file(const std::string& path) {
   return Error(ErrorKind::artifact, path + ": not a regular file");
 }
 
-// It is gone, or the disk does not give it. What may not be read says nothing about the file.
+// It is gone, or the disk cannot read it. A lack of permission says nothing about the file.
 bool is_broken(int error) {
   return error == ENOENT || error == EIO;
 }
@@ -189,11 +189,11 @@ Fd OwnedDirectory::open_file(const std::string& name) const {
   const std::string path = path_ + '/' + name;
   // O_NONBLOCK, so that a FIFO of that name is refused below instead of waited for.
   Fd file(::openat(fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (!file && is_no_regular_file(errno)) throw no_regular_file(path);
+  if (!file && is_not_regular_file(errno)) throw not_regular_file(path);
   if (!file) throw system_error(is_broken(errno) ? ErrorKind::artifact : storage, path, errno);
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) throw system_error(storage, path, errno);
-  if (!S_ISREG(status.st_mode)) throw no_regular_file(path);
+  if (!S_ISREG(status.st_mode)) throw not_regular_file(path);
   return file;
 }
 
@@ -218,7 +218,7 @@ ArtifactFile::ArtifactFile(const OwnedDirectory& directory)
     fd_ = create_partial(directory.fd(), directory.path(), dot_name_);
     unnamed_ = false;
   }
-  // The umask, again.
+  // The umask may have taken bits away.
   if (::fchmod(fd_.get(), 0600) != 0) {
     const int error = errno;
     if (!dot_name_.empty()) ::unlinkat(directory.fd(), dot_name_.c_str(), 0);
@@ -271,7 +271,7 @@ void ArtifactFile::publish(const std::string& name) {
   }
   if (error != 0) throw system_error(storage, "publishing " + path, error);
   dot_name_.clear();
-  synced_ = false;  // one name is all it gets
+  synced_ = false;  // it gets one name only
 }
 
 bool is_partial_name(std::string_view file) {

@@ -118,13 +118,13 @@ Catalogue read_catalogue(const OwnedDirectory& directory, const std::string& mod
     const std::string why = why_broken == broken.end()
                                 ? "no manifest names it"
                                 : "its manifest cannot be read: " + why_broken->second;
-    const bool is_leftover = files.manifest.empty();
+    const bool abandoned = files.manifest.empty();
     for (const std::string& artifact : files.artifacts) {
-      if (!named.contains(artifact)) catalogue.orphans.push_back({artifact, why, is_leftover});
+      if (!named.contains(artifact)) catalogue.orphans.push_back({artifact, why, abandoned});
     }
-    const bool has_set = !is_leftover && why_broken == broken.end();
+    const bool has_set = !abandoned && why_broken == broken.end();
     if (!files.receipt.empty() && !has_set) {
-      catalogue.orphans.push_back({files.receipt, why, is_leftover});
+      catalogue.orphans.push_back({files.receipt, why, abandoned});
     }
   }
   for (const std::string& partial : listing.partials) {

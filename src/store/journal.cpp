@@ -45,20 +45,21 @@ void append(int fd, const Json& record, const std::string& path) {
   if (::fdatasync(fd) != 0) throw system_error(storage, "syncing " + path, errno);
 }
 
+// On disk the verb is "owe" for a recorded entry, "settle" for a completed one.
 Json record_of(std::string_view verb, const JournalEntry& entry) {
   return Json{
       {std::string(verb), std::string(name(entry.kind))}, {"id", entry.id}, {"name", entry.name}};
 }
 
 std::optional<JournalEntry> entry_of(const Json& record, std::string_view verb) {
-  const auto debt_name = string_member(record, verb);
-  const auto entry = debt_name ? kind_named(*debt_name) : std::nullopt;
+  const auto text = string_member(record, verb);
+  const auto kind = text ? kind_named(*text) : std::nullopt;
   const auto id = string_member(record, "id");
-  if (!entry || !id) return std::nullopt;
-  return JournalEntry{*entry, *id, string_member(record, "name").value_or("")};
+  if (!kind || !id) return std::nullopt;
+  return JournalEntry{*kind, *id, string_member(record, "name").value_or("")};
 }
 
-void cross_out(std::vector<JournalEntry>& open, const JournalEntry& entry) {
+void remove_entry(std::vector<JournalEntry>& open, const JournalEntry& entry) {
   const auto found = std::find(open.begin(), open.end(), entry);
   if (found != open.end()) open.erase(found);
 }
@@ -68,8 +69,8 @@ void replay(std::string_view content, AbandonedJournal& journal) {
     const auto record = parse_json(line);
     if (!record) continue;
     if (const auto host = string_member(*record, "host")) journal.host = *host;
-    if (const auto owed = entry_of(*record, "owe")) journal.entries.push_back(*owed);
-    if (const auto settled = entry_of(*record, "settle")) cross_out(journal.entries, *settled);
+    if (const auto entry = entry_of(*record, "owe")) journal.entries.push_back(*entry);
+    if (const auto entry = entry_of(*record, "settle")) remove_entry(journal.entries, *entry);
   }
 }
 
@@ -91,7 +92,7 @@ bool run_has_ended(const std::string& path) {
   return state.starts_with(") Z") || state.starts_with(") X");
 }
 
-// Its lock; nullopt where a run that lives, or another recover, has it, or where it is gone.
+// Locks a journal; nullopt where a run that is alive, or another recover, holds it, or it is gone.
 std::optional<Fd> take_over(const std::string& path, bool& held) {
   Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file) {
@@ -110,8 +111,8 @@ std::optional<Fd> take_over(const std::string& path, bool& held) {
 }
 
 // The entries of a dead run that are open; nullopt where there are none, or the run still lives.
-std::optional<AbandonedJournal> leftover_in(const std::string& path,
-                                            std::vector<std::string>* being_undone) {
+std::optional<AbandonedJournal> abandoned_in(const std::string& path,
+                                             std::vector<std::string>* being_undone) {
   bool held = false;
   std::optional<Fd> lock = take_over(path, held);
   if (held && being_undone != nullptr && run_has_ended(path)) being_undone->push_back(path);
@@ -174,10 +175,10 @@ void Journal::record(const JournalEntry& entry) {
 }
 
 void Journal::complete(const JournalEntry& entry) {
-  cross_out(open_, entry);
+  remove_entry(open_, entry);
   if (!open_.empty()) return append(fd_.get(), record_of("settle", entry), path_);
-  // Back to the line of the host, however many programs a long run starts. Whoever is killed before
-  // this leaves an entry that was undone already, and to undo one twice does no harm.
+  // Back to the line of the host, so that the journal of a long run does not grow. A run that is
+  // killed before this leaves an entry that was undone already, and undoing it twice does no harm.
   const auto end = static_cast<off_t>(host_bytes_);
   if (::ftruncate(fd_.get(), end) != 0 || ::lseek(fd_.get(), end, SEEK_SET) != end ||
       ::fdatasync(fd_.get()) != 0) {
@@ -190,7 +191,7 @@ std::vector<AbandonedJournal> abandoned_journals(const std::string& state_direct
   std::vector<AbandonedJournal> found;
   for (const std::string& path : journals_in(state_directory)) {
     try {
-      if (auto journal = leftover_in(path, being_undone)) found.push_back(std::move(*journal));
+      if (auto journal = abandoned_in(path, being_undone)) found.push_back(std::move(*journal));
     } catch (const Error& error) {
       found.push_back({path, {}, {}, {}, error.what()});
     }

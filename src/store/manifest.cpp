@@ -181,7 +181,7 @@ Manifest manifest_from_json(std::string_view text) {
   manifest.follow_ups = fields.texts("follow_ups");
   manifest.members = fields.list("members", file_name_of);
   if (manifest.artifacts.empty() && manifest.members.empty()) {
-    throw bad_field("artifacts", "names nothing, and \"members\" neither");
+    throw bad_field("artifacts", "is empty, and so is \"members\"");
   }
   return manifest;
 }

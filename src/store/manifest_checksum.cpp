@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t digits = 64;
 constexpr std::string_view before_sum = "  \"sha256\": \"";
 constexpr std::string_view after_sum = "\"\n}\n";
-constexpr std::size_t seal_size = before_sum.size() + digits + after_sum.size();
+constexpr std::size_t checksum_size = before_sum.size() + digits + after_sum.size();
 
 std::string sha256_of(std::string_view text) {
   pipe::Hasher hasher;
@@ -33,12 +33,12 @@ std::string with_checksum(const Json& manifest) {
 }
 
 std::string checksum_error(std::string_view file) {
-  const std::string_view seal = file.substr(file.size() - std::min(file.size(), seal_size));
-  if (seal.size() < seal_size || !seal.starts_with(before_sum) || !seal.ends_with(after_sum)) {
+  const std::string_view line = file.substr(file.size() - std::min(file.size(), checksum_size));
+  if (line.size() < checksum_size || !line.starts_with(before_sum) || !line.ends_with(after_sum)) {
     return "it does not end with its own sha256: it was edited";
   }
-  const std::string_view said = seal.substr(before_sum.size(), digits);
-  const std::string sum = sha256_of(file.substr(0, file.size() - seal_size));
+  const std::string_view said = line.substr(before_sum.size(), digits);
+  const std::string sum = sha256_of(file.substr(0, file.size() - checksum_size));
   if (sum == said) return {};
   return fmt::format("it was edited: the sha256 of its text is {}, and it says {}", sum, said);
 }

@@ -117,7 +117,7 @@ class Walk {
                 fmt::format("chown {} {}, or choose another directory", owner_, path));
   }
 
-  // That nobody else can exchange what is in the directory where the walk is.
+  // Throws where somebody else could replace what is in the directory where the walk is.
   void require_passable() const {
     const struct stat status = status_of(here_.get(), at_, kind_);
     require_owner(status, at_);

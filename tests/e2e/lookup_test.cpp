@@ -120,7 +120,7 @@ TEST_CASE("a container of another compose service is found by no name, and nothi
     CHECK(ended.out.empty());
     CHECK(has(ended.err, "error: no container was found for module " + module));
     CHECK(has(ended.err, "hint: passed over, being of another compose service: " + name + " (" +
-                             service + "); where"));
+                             service + "); if"));
     scene.check_nothing_left();
   };
   made(other);

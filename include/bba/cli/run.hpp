@@ -1,4 +1,4 @@
-// The program but for main(): arguments in, exit code out.
+// The program without main(): arguments in, exit code out.
 #pragma once
 
 namespace bba::cli {

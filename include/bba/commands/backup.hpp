@@ -24,7 +24,7 @@ std::vector<std::string> needs_hand_of(const store::Manifest& manifest);
 BackupResult backup(run::Session& session, const BackupRequest& request,
                     pipe::Compression compression);
 
-// Pays what dead runs left, and tells. True where something is left that needs a hand.
+// Undoes what killed runs left, and reports it. True where something could not be undone.
 bool recover_first(run::Session& session);
 
 }  // namespace bba::commands

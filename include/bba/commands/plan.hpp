@@ -1,5 +1,5 @@
 // From a module id to the Capture that would back it up: finds the container, chooses the class,
-// asks the service what it is. Reads only. `plan` shows what this returns, `backup` executes it.
+// asks the service for its plan. Reads only. `plan` shows what this returns, `backup` executes it.
 #pragma once
 
 #include <optional>
@@ -21,14 +21,14 @@ struct BackupRequest {
 };
 
 // The modules that a backup of `module` must take: itself, or for a sidecar-bound one those that
-// its backup_ref_modules name. Throws Error{config} for an id that is none, a stateless module, a
+// its backup_ref_modules name. Throws Error{config} for an invalid id, a stateless module, a
 // cycle.
 std::vector<std::string> modules_to_back_up(const run::Session& session,
                                             const BackupRequest& request);
 
 service::Capture make_capture(run::Session& session, const BackupRequest& request);
 
-// About how many bytes the capture will read; nullopt where nobody knows before.
+// About how many bytes the capture will read; nullopt where that is not known.
 std::optional<std::uint64_t> expected_bytes(const service::Capture& capture);
 
 // The plan for people, and as JSON.

@@ -13,14 +13,14 @@
 
 namespace bba::run {
 
-// What a container that is stopped is given to end by itself, before the engine kills it.
+// How long a container that is stopped may take to end by itself, before the engine kills it.
 inline constexpr std::chrono::seconds stop_grace{30};
 
 // Undoes one entry: unpauses, starts, ends the exec, removes. Of a container that is gone there is
 // nothing to undo.
-// Throws where it cannot be undone now. False where nobody can tell yet: a scratch container that
-// is in the journal by its name, as nobody saw it made, and is not there. The engine makes it to
-// its end without a client, and shows it last of all, once its image's content is in its volumes.
+// Throws where it cannot be undone now. False where that is not known yet: a scratch container that
+// the journal has by its name only, and that is not there. The engine finishes making it without a
+// client, and lists it only once its image's content is in its volumes.
 bool undo(docker::Engine& engine, const store::JournalEntry& entry);
 
 class Cleanup {
@@ -29,9 +29,9 @@ class Cleanup {
   Cleanup(const Cleanup&) = delete;
   Cleanup& operator=(const Cleanup&) = delete;
 
-  // Before the deed. The first one starts the guard.
+  // Called before the change. The first call starts the guard.
   void record(const store::JournalEntry& entry);
-  // After it was undone.
+  // Called after it was undone.
   void complete(const store::JournalEntry& entry);
   bool has(const store::JournalEntry& entry) const;
 
@@ -44,16 +44,16 @@ class Cleanup {
 struct RecoverOutcome {
   std::vector<std::string> done;    // "paused: kuma"
   std::vector<std::string> failed;  // "paused: kuma: no such socket"
-  // "scratch: bba-drill-...": not there, and it may still be made. It stays in its journal for the
-  // next who looks, for an hour.
+  // "scratch: bba-drill-...": not there, and it may still be made. It stays in its journal for
+  // later runs, for an hour.
   std::vector<std::string> waiting;
 };
-// Pays what dead runs left behind, each entry to the engine that its journal names. `stop` may be
+// Undoes what killed runs left, each entry at the engine that its journal names. `stop` may be
 // null.
 RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_journals,
                               const docker::Limits& limits, const Stop* stop);
-// The same for all in the state directory. Where a guard is just paying, waits for it to end, so
-// that nobody takes a container for the operator's own that is about to be unpaused; throws
+// The same for all in the state directory. Waits for a guard that is undoing some: a
+// container that it is about to unpause would be taken for one that the operator paused. Throws
 // Error{busy} where that takes long.
 RecoverOutcome recover(Session& session);
 

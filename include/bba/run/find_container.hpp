@@ -16,11 +16,11 @@ struct LookupClues {
   std::optional<std::string> configured;   // modules.<id>.container
   std::vector<std::string> compose_names;  // container_name of the compose service <id>
   std::vector<std::string> runbook_names;
-  std::vector<std::string> projects;  // how Compose calls the projects of the platform's stacks
+  std::vector<std::string> projects;  // what Compose calls the projects of the platform's stacks
   std::vector<std::string> unread;    // what could not be read of those files, and why
 };
 
-// One of `compose run`, that goes when its command ends.
+// One of `compose run`, which is removed when its command ends.
 bool is_one_off(const wire::ContainerSummary& container);
 
 struct FoundContainer {
@@ -32,10 +32,10 @@ struct Candidates {
   std::vector<wire::ContainerSummary> containers;
   std::string step;
 };
-// All that the first step which finds anything finds, stopped ones too; empty where none does.
+// All containers of the first step that finds any, stopped ones too; empty where none does.
 Candidates candidates(const LookupClues& clues, const std::vector<wire::ContainerSummary>& all);
 
-// The containers whose names look like the module's, and which are none of it: Compose's own label
+// The containers whose names look like the module's, and which are not its own: Compose's label
 // says that they are another service. Only --container and the configuration may name such a one.
 std::vector<wire::ContainerSummary> passed_over(const LookupClues& clues,
                                                 const std::vector<wire::ContainerSummary>& all);

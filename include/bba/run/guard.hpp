@@ -10,7 +10,7 @@ namespace bba::run {
 // Starts the guard of the run that holds `journal`. Throws Error{internal}.
 void start_guard(const std::string& state_directory, const std::string& journal);
 
-// The guard process's whole life (`backup-before-apply __guard STATE_DIR JOURNAL`): waits until the
+// The guard process (`backup-before-apply __guard STATE_DIR JOURNAL`): waits until the
 // run has ended and undoes what its journal still has, and those of other dead runs.
 int guard_main(const std::string& state_directory, const std::string& journal);
 

@@ -1,4 +1,4 @@
-// Holds containers still while something is read, and lets them go again whatever happens.
+// Holds containers still while something is read, and releases them whatever happens.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
 // What every command works with: the settings in force, the engine, the request to stop, and where
-// to tell the operator what happens.
+// to report to the operator.
 #pragma once
 
 #include <map>

@@ -16,11 +16,11 @@ namespace bba::run {
 // The module's own settings; empty ones where the configuration has none.
 conf::ModuleSettings module_settings(const conf::Config& config, const std::string& module);
 
-// What the operator's environment lends to the programs in the module's container.
+// The operator's variables that are passed to the programs in the module's container.
 std::vector<wire::EnvVar> lent_variables(const conf::ModuleSettings& settings,
                                          const std::map<std::string, std::string>& environment);
 
-// What finds the module's container: the configuration's word or, where it says nothing, what the
+// What finds the module's container: the name in the configuration or, without one, what the
 // platform's files hold. A file that cannot be read is not an error here, but one of `unread`.
 LookupClues clues_of(const conf::Config& config, const std::string& platform_root,
                      const std::string& module);

@@ -29,9 +29,9 @@ class OwnedDirectory {
   std::uint64_t free_bytes() const;  // for the caller (statvfs)
   bool contains(const std::string& name) const;
   // A regular file, to be read; never through a symlink. Error{artifact} where there is none, or
-  // where the disk does not give it; Error{storage} where it may not be read.
+  // where the disk cannot read it; Error{storage} where it may not be read.
   Fd open_file(const std::string& name) const;
-  void remove(const std::string& name) const;  // Error{storage}; a missing file is none
+  void remove(const std::string& name) const;  // Error{storage}; not for a missing file
   void sync() const;                           // fsync of the directory
 
  private:
@@ -54,7 +54,7 @@ class ArtifactFile {
   // Everything written is on the disk from here on.
   void sync();
   // Gives the file its name. sync() first. Error{storage} where the name is taken (EEXIST): nothing
-  // is ever replaced. The directory is to be synced by the caller, once for the whole set.
+  // is ever replaced. The caller syncs the directory, once for the whole set.
   void publish(const std::string& name);
 
   int fd() const noexcept { return fd_.get(); }  // to read it back
@@ -76,8 +76,8 @@ class ArtifactFile {
 bool is_partial_name(std::string_view file);
 
 // Replaces a small file as a whole: a reader sees the old content or the new, never a part. It is
-// the one of that name in the open directory, whatever the rest of `path`, which is for messages,
-// leads to by now. Error{storage}.
+// the one of that name in the open directory; the rest of `path` is only for messages.
+// Error{storage}.
 void replace_file(int directory, const std::string& path, std::string_view content, unsigned mode);
 
 }  // namespace bba::store

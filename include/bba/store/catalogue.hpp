@@ -24,7 +24,7 @@ struct Orphan {
   std::string why;  // "no manifest names it", "its manifest cannot be read: ..."
   // What a killed run or prune left: no manifest is there that could name it. All other orphans are
   // what is left of a set that was damaged, and may be worth a look.
-  bool is_leftover = false;
+  bool abandoned = false;
 };
 
 struct Catalogue {

@@ -1,6 +1,6 @@
-// What a run has changed in the world and must put back: containers paused or stopped, execs
-// started, scratch containers made. Each is written down before it happens and crossed out once it
-// is undone, so that `recover` can finish the work of a run that was killed together with its
+// What a run has changed and must undo: containers paused or stopped, execs started, scratch
+// containers made. Each change is recorded before it is made, and completed once it is undone, so
+// that `recover` can finish the work of a run that was killed together with its
 // guard. One file for each run: <state-dir>/<pid>-<start>.journal, held with flock while the run
 // lives.
 #pragma once
@@ -53,9 +53,9 @@ struct AbandonedJournal {
   std::string trouble;  // why it cannot be read: what its run left is then not known
 };
 // Journals whose run is dead and that have open entries; those without are removed. A torn
-// line (the machine died, or the disk was full, while it was written) is no error, and one journal
-// that cannot be read hides no other. Error{storage} where the directory cannot be read. Into
-// `being_undone` go those of dead runs that somebody else holds: a guard that undoes them.
+// line (the machine died, or the disk was full, while it was written) is not an error, and one
+// journal that cannot be read does not hide the others. Error{storage} where the directory cannot
+// be read. Into `being_undone` go the paths of those that a guard holds, as it is undoing them.
 std::vector<AbandonedJournal> abandoned_journals(const std::string& state_directory,
                                                  std::vector<std::string>* being_undone = nullptr);
 void forget(const AbandonedJournal& journal);

@@ -27,7 +27,7 @@ struct ArtifactRecord {
   std::uint64_t uncompressed_bytes = 0;
   // What the check found, an object: databases, keys, entries, objects, snapshot index.
   Json found = Json::object();
-  // Globs on the paths that lie where it is from and that it does not hold.
+  // Globs on the paths at its source that it does not hold.
   std::vector<std::string> left_out;
   std::vector<std::string> restore;  // commands that restore it by hand, in order
 };
@@ -79,8 +79,8 @@ struct Manifest {
 
 Json to_json(const Manifest& manifest);
 // Throws Error{artifact} that names the field: not JSON, a newer schema (its own message), a field
-// missing or of the wrong type, a file name with a slash. Fields that it does not know are no
-// error.
+// missing or of the wrong type, a file name with a slash. Fields that it does not know are not
+// an error.
 Manifest manifest_from_json(std::string_view text);
 
 // The names: <module>-<YYYYMMDDTHHMMSSZ>[.<part>].<suffix> and <module>-<ts>.manifest.json. A

@@ -1,5 +1,5 @@
-// The manifest's sum of itself. Its last key, `sha256`, is that of every byte before the line that
-// it stands on, so that no edit goes unseen, and `head -n -2 FILE | sha256sum` repeats it.
+// The manifest's own checksum: its last key, `sha256`, is that of every byte before its line, so
+// that every edit is found. `head -n -2 FILE | sha256sum` computes it.
 #pragma once
 
 #include <string>
@@ -9,9 +9,9 @@
 
 namespace bba::store {
 
-// The text of a manifest's file, from all that it says but the sum.
+// The text of a manifest's file: `manifest` and its checksum.
 std::string with_checksum(const Json& manifest);
-// What is wrong with the sum that a manifest's file carries; empty where it fits.
+// What is wrong with the checksum of a manifest's file; empty where it is right.
 std::string checksum_error(std::string_view file);
 
 }  // namespace bba::store

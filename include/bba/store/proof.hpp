@@ -1,5 +1,5 @@
-// How well a set is proven, and the public word of it: <proof-dir>/<module>.json, for those who ask
-// the gate but may not read the backups. docs/gate.md describes the file.
+// How well a set is proven, and the public proof of it: <proof-dir>/<module>.json, for those who
+// ask the gate but may not read the backups. docs/gate.md describes the file.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ ProofLevel proof_level(const BackupSet& set);
 // that did not come back as it should.
 std::optional<std::string> failed_drill(const BackupSet& set);
 
-// What all artifacts of a set hold, uncompressed: what one set is compared with others by.
+// What all artifacts of a set hold, uncompressed: the size by which sets are compared.
 std::uint64_t content_bytes(const Manifest& manifest);
 // How many entries of all artifacts of a set changed while they were read, and may be torn.
 std::uint64_t changed_while_read(const Manifest& manifest);
@@ -37,7 +37,7 @@ std::uint64_t changed_while_read(const Manifest& manifest);
 // sets, newest first.
 std::vector<std::uint64_t> sizes_before(const std::vector<BackupSet>& sets, std::size_t index);
 
-// The path of a file there as everybody is told it: absolute, with one spelling.
+// The path of a file there: absolute and normalized.
 std::string path_in(const OwnedDirectory& directory, const std::string& file);
 
 struct Proof {
@@ -76,11 +76,11 @@ Proof proof_of(const OwnedDirectory& directory, const std::vector<BackupSet>& se
 // would believe it.
 void write_proof(const std::string& directory, const Proof& proof);
 // nullopt where there is none. Throws Error{gate} where directory or file do not belong to `owner`,
-// or somebody else could write or exchange them; Error{artifact} where it says nothing that makes
-// sense.
+// or somebody else could write or exchange them; Error{artifact} where it is not a valid
+// proof.
 std::optional<Proof> read_proof(const std::string& directory, const std::string& module,
                                 uid_t owner = 0);
-// Removes this process's proof of the module, of whatever version, where it is of that manifest.
+// Removes this user's proof of the module, of any schema, where it is of that manifest.
 // False where it is of another one, or there is none.
 bool remove_proof(const std::string& directory, const std::string& module,
                   const std::string& manifest_file);

@@ -18,8 +18,8 @@ namespace {
 
 using conf::Statefulness;
 
-// Whether some module says that it lives here. Where none does, the names are of another kind (or
-// the files are read elsewhere), and to say so on each row would be no help.
+// Whether some module.yaml names this host. Where none does, hosts go by other names there (or the
+// files are read elsewhere), and a note on each row would not help.
 bool hosts_can_be_told(const AuditFacts& facts) {
   return std::any_of(facts.platform.modules.begin(), facts.platform.modules.end(),
                      [&](const auto& one) { return run::same_host(one.second.host, facts.host); });

@@ -47,7 +47,7 @@ std::string size_text(const std::optional<tree::MeasureResult>& size) {
   return (size->whole ? "" : ">") + format_bytes(size->bytes);
 }
 
-// Its end matters as much as its beginning.
+// Shortened in the middle, as the end matters, too.
 std::string shortened(const std::string& text, std::size_t most) {
   const std::string plain = printable(text);
   std::vector<std::string_view> letters;
@@ -66,7 +66,7 @@ std::string shortened(const std::string& text, std::size_t most) {
   return out;
 }
 
-// `text` in lines of the page, each behind `indent` blanks, broken between words.
+// `text` in lines of the page, each indented by `indent` blanks, broken between words.
 std::string wrapped(const std::string& text, std::size_t indent) {
   std::string out;
   std::string line;
@@ -111,7 +111,7 @@ std::string summary(const AuditReport& report) {
   if (report.engine_trouble.empty()) {
     text += fmt::format("{} ready, {} partly, {} not", yes, partly, no);
   } else {
-    text += "ready or not is unknown without an engine";
+    text += "whether they are ready is unknown without an engine";
   }
   if (report.backups_trouble.empty()) text += fmt::format("; {} have a backup", backed_up);
   return text;
@@ -131,7 +131,7 @@ std::vector<std::string> caveats(const AuditReport& report) {
   return lines;
 }
 
-// One line for each; those that differ in their subject alone are told together.
+// One line for each; those that differ only in their subject share one.
 std::vector<std::string> finding_lines(const AuditReport& report) {
   struct Group {
     const Finding* first;
@@ -159,10 +159,11 @@ std::vector<std::string> finding_lines(const AuditReport& report) {
 }
 
 std::string no_first_run(const AuditReport& report) {
-  if (!report.engine_trouble.empty()) return "none: only an engine can say what is up";
+  if (!report.engine_trouble.empty())
+    return "none: without an engine it is not known what is running";
   return fmt::format(
-      "none: no module without a backup is one of plain files, up to {}, not core, not security-sensitive, "
-      "alone with its data and up",
+      "none: a candidate has no backup, is plain files up to {}, not core, not security-sensitive, "
+      "shares its data with no other container and is running",
       format_bytes(small_enough));
 }
 
@@ -239,7 +240,7 @@ std::string audit_table(const AuditReport& report) {
 
 namespace {
 
-// For a table's cell: a bar would end it, and the names may hold anything.
+// For a table's cell: what means something in Markdown is escaped.
 std::string cell(const std::string& text) {
   std::string out;
   for (const char c : printable(text)) {

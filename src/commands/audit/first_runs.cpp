@@ -12,12 +12,12 @@ namespace bba::commands {
 
 namespace {
 
-// What would hurt many when a first run goes wrong, where no compose stack says so.
+// Names of services that many others need, where no compose stack says so.
 constexpr std::array core_names{"*proxy*",  "*gateway*", "*dns*",   "adguard*",  "pihole*",
                                 "traefik*", "caddy*",    "nginx*",  "registry*", "deploy-*",
                                 "git-*",    "gitea*",    "gitlab*", "forgejo*"};
 constexpr std::array core_stacks{"core", "edge", "base"};
-// What names of services that guard secrets, or hold much of them, have in them.
+// Words in the names of services that guard secrets, or hold many.
 constexpr std::array sensitive_words{
     "vault", "infisical",  "openbao", "auth",  "secret", "keycloak", "sso", "ldap",
     "passw", "credential", "cert",    "token", "oidc",   "mail",     "vpn", "wireguard"};

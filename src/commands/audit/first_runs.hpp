@@ -1,4 +1,4 @@
-// With which modules to begin: the candidates for a first run.
+// Which modules to begin with: the candidates for a first run.
 #pragma once
 
 #include "bba/commands/audit/audit.hpp"

@@ -1,4 +1,4 @@
-// By what a module's container is known, and which of a container's mounts hold data.
+// How a module's container is recognised, and which of a container's mounts hold data.
 #include "lookup.hpp"
 
 namespace bba::commands {

@@ -28,8 +28,8 @@ const conf::ComposeService* service_of(const conf::Platform& platform, const std
   const conf::ComposeService* best = nullptr;
   for (const conf::ComposeService& one : platform.compose.services) {
     if (!name.empty() && one.container_name == name) return &one;
-    // A container that is called like the module, and that Compose makes of another service, is
-    // none of the module's, unless the configuration says so: then there is a container to go by.
+    // A container that has the module's name, and is of another Compose service, is not the
+    // module's, unless the configuration names it: then its own service counts.
     if (one.name == module || (!service.empty() && one.name == service)) best = &one;
   }
   return best;
@@ -239,7 +239,7 @@ class Row {
     }
     row_.last_backup = found->second;
     if (!found->second.missing.empty()) {
-      note(fmt::format("the last backup has lost {}", join(found->second.missing, ", ")));
+      note(fmt::format("the last backup lacks {}", join(found->second.missing, ", ")));
     }
   }
 

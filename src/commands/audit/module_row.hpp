@@ -5,8 +5,8 @@
 
 namespace bba::commands {
 
-// With `tell_hosts` a module that lives on another host than the facts' is told of. What is wrong
-// is added to `findings`.
+// With `tell_hosts` the row of a module on another host than the facts' says so. What is wrong is
+// added to `findings`.
 AuditRow module_row(const AuditFacts& facts, const conf::Module& module, bool tell_hosts,
                     std::vector<Finding>& findings);
 

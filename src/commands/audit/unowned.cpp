@@ -22,7 +22,7 @@ void find_unowned(const AuditFacts& facts, std::vector<Finding>& findings) {
   }
   std::vector<Finding> unowned;
   for (const wire::ContainerSummary& one : *facts.containers) {
-    // Those of `compose run` and the scratch containers of drills go by themselves.
+    // Those of `compose run` and the scratch containers of drills are temporary.
     if (owned.contains(one.id) || run::is_one_off(one) || one.labels.contains("bba.scratch"))
       continue;
     std::vector<std::string> data;

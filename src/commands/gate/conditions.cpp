@@ -13,7 +13,7 @@ namespace bba::commands {
 
 namespace {
 
-// What to do about a set that is not all that it should be.
+// What to do about a set that is a fallback, changed or incomplete.
 std::string again_or(const store::Proof& proof, const std::string& how, const std::string& option) {
   return fmt::format("{}backup {}{}; or allow it with {}", program, proof.module, how, option);
 }
@@ -30,8 +30,8 @@ std::optional<Refusal> clock_refusal(const store::Proof& proof, const GateReques
                   "is not known",
                   format_rfc3339(latest), format_rfc3339(request.at)),
       of_the_future
-          ? fmt::format("set the clock right; where it is, move {} and its artifacts away, as it "
-                        "stays the newest, or judge another set with --ref",
+          ? fmt::format("set the clock right; if it is right, move {} and its artifacts away, as "
+                        "it stays the newest, or judge another set with --ref",
                         proof.manifest)
           : "set the clock right, then take a new backup: " +
                 (program + ("backup " + request.module))};
@@ -74,7 +74,8 @@ std::optional<Refusal> level_refusal(const store::Proof& proof, const GateReques
                    program + ("backup " + request.module)};
   }
   if (proof.level >= request.require) return std::nullopt;
-  return Refusal{"proof", "the backup was not restored in a drill, and that is asked for",
+  return Refusal{"proof",
+                 "the backup was not restored in a drill, which --require drilled asks for",
                  program + ("drill " + request.module)};
 }
 
@@ -95,7 +96,7 @@ std::optional<Refusal> size_refusal(const store::Proof& proof, const GateRequest
       fmt::format("the backup holds {}, and the median of the {} before it is {}: data may be gone",
                   format_bytes(proof.content_bytes), before.size(),
                   format_bytes(static_cast<std::uint64_t>(median))),
-      "look at the service; where it is right that it shrank, allow it with --max-shrink 100%"};
+      "look at the service; if it is meant to be smaller, allow it with --max-shrink 100%"};
 }
 
 }  // namespace bba::commands

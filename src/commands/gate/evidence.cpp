@@ -30,7 +30,7 @@ std::string nothing_there(const run::Session& session, const std::string& module
                           join(known->backup_ref_modules, ", "));
     }
   } catch (const Error&) {
-    // Only a better sentence was wanted of the platform's files.
+    // The platform's files would only make the message better.
   }
   return text;
 }
@@ -93,14 +93,14 @@ Evidence ask_proof(const run::Session& session, const GateRequest& request,
     evidence.proof = store::read_proof(session.settings.proof_dir, request.module);
   } catch (const Error& error) {
     evidence.refusals.push_back(
-        {"set", fmt::format("the public proof says nothing: {}", error.what()),
+        {"set", fmt::format("the public proof cannot be used: {}", error.what()),
          error.hint().empty() ? program + ("verify " + request.module) : error.hint()});
     return evidence;
   }
   if (!evidence.proof) {
     evidence.refusals.push_back(
         {"set",
-         fmt::format("{} may not be read, and there is no public proof {}/{}.json",
+         fmt::format("{} cannot be read, and there is no public proof {}/{}.json",
                      session.settings.backup_dir, session.settings.proof_dir, request.module),
          program + ("backup " + request.module)});
     return evidence;

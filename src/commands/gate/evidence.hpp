@@ -17,8 +17,8 @@ struct Evidence {
   std::optional<std::string> failed_drill;  // why its last drill failed
 };
 
-// Artifacts are their owner's alone, so a directory of somebody else is closed even where it can be
-// listed.
+// Only their owner can read artifacts, so somebody else's directory counts as unreadable even where
+// it can be listed.
 bool may_read_backups(const std::string& path);
 
 // `file` is what the request's reference means, where it has one.

@@ -47,8 +47,8 @@ GateVerdict judge(run::Session& session, const GateRequest& request) {
   return verdict;
 }
 
-// Who may not read the backups may not list them either, nor make one.
-void speak_to_the_unprivileged(GateVerdict& verdict) {
+// Who may not read the backups needs sudo to list or to make one.
+void advise_the_unprivileged(GateVerdict& verdict) {
   for (Refusal& refusal : verdict.refusals) {
     if (refusal.condition == "reference") {
       refusal.run = verdict.proof ? fmt::format("give the newest, {}, or leave --ref out",
@@ -69,7 +69,7 @@ std::string GateVerdict::reference() const {
 
 GateVerdict gate(run::Session& session, const GateRequest& request) {
   GateVerdict verdict = judge(session, request);
-  if (verdict.by_proof) speak_to_the_unprivileged(verdict);
+  if (verdict.by_proof) advise_the_unprivileged(verdict);
   return verdict;
 }
 

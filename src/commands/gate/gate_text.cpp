@@ -14,7 +14,7 @@ std::string gate_text(const GateVerdict& verdict) {
   line("reference", verdict.reference());
   line("manifest", "sha256:" + proof.manifest_sha256);
   line("strategy", proof.strategy);
-  // What was accepted is said, for whoever reads the log of the deploy.
+  // What was accepted is shown to those who read the log of the deploy.
   if (proof.fallback) line("fallback", *proof.fallback);
   if (proof.changed_while_read > 0) {
     line("changed", fmt::format("{} while read", proof.changed_while_read));

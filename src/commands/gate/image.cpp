@@ -1,4 +1,4 @@
-// Asks the engine for the container of today, and compares its image with that of the backup.
+// Asks the engine for the current container, and compares its image with that of the backup.
 #include "image.hpp"
 
 #include "bba/base/text.hpp"
@@ -9,7 +9,7 @@ namespace bba::commands {
 
 namespace {
 
-// The container that was backed up; where it was replaced since, the one that has its place.
+// The container that was backed up; where it was replaced since, its replacement.
 wire::Container live_container(run::Session& session, const store::Proof& proof) {
   const auto recorded = session.engine.find(proof.container_id);
   if (recorded && recorded->running) return *recorded;
@@ -35,7 +35,7 @@ std::optional<Refusal> image_refusal(run::Session& session, const store::Proof& 
                     container.config_image, container.image, proof.image, proof.image_id),
         program + ("backup " + proof.module)};
   } catch (const Error& error) {
-    // The run's own time limit is not an answer about the image; an engine that is silent is.
+    // The run's own time limit ends the run; an engine that is silent is a refusal.
     session.stop.throw_if_requested();
     switch (error.kind()) {
       case ErrorKind::engine:

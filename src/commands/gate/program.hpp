@@ -1,4 +1,4 @@
-// How the commands begin that a refusal tells to run.
+// The start of every command that a refusal suggests.
 #pragma once
 
 namespace bba::commands {

@@ -20,7 +20,7 @@ Decision::Decision(run::Session& session, const store::OwnedDirectory& directory
   }
   for (const auto& [module, sets] : by_module_) keep_by_rule(sets);
   for (const auto& [module, sets] : by_module_) keep_with_members(sets);
-  // What is not looked at is not read either.
+  // Sets of modules that lose none are not read.
   for (const auto& [module, sets] : by_module_) {
     if (is_touched(sets)) keep_newest_good(sets);
   }
@@ -68,7 +68,7 @@ void Decision::keep_by_rule(const Sets& sets) {
   std::size_t counted = 0;
   for (const store::BackupSet* set : sets) {
     if (is_of_the_future(*set)) {
-      keep(*set, "of the future: when it was taken is not known");
+      keep(*set, "dated in the future: when it was taken is not known");
     } else if (request_.keep_last && is_complete(*set) && counted++ < *request_.keep_last) {
       keep(*set, fmt::format("one of the last {}", *request_.keep_last));
     } else if (request_.keep_within &&
@@ -113,7 +113,7 @@ void Decision::keep_newest_good(const Sets& sets) {
 void Decision::keep_broken() {
   for (const auto& [file, set] : by_file_) {
     if (kept(*set) == nullptr && !is_torn(*set) && !fault(*set).empty()) {
-      keep(*set, "it fails verify, and only --force removes such: " + fault(*set));
+      keep(*set, "it fails verify, and only --force removes it: " + fault(*set));
     }
   }
 }

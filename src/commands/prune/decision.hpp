@@ -13,16 +13,16 @@ namespace bba::commands {
 
 using Sets = std::vector<const store::BackupSet*>;
 
-// Which sets go, and why the others stay.
+// Which sets are removed, and why the others stay.
 class Decision {
  public:
   Decision(run::Session& session, const store::OwnedDirectory& directory,
            const store::Catalogue& catalogue, const PruneRequest& request);
 
-  // Why a set stays; nullptr where it goes.
+  // Why a set stays; nullptr where it is removed.
   const std::string* kept(const store::BackupSet& set) const;
 
-  // Sets that only go together: one that was taken with others is nothing without them.
+  // Sets that are only removed together: they were taken together, and one alone is not a backup.
   Sets group(const store::BackupSet& set) const;
 
  private:

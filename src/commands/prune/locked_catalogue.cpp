@@ -10,7 +10,7 @@ namespace bba::commands {
 
 namespace {
 
-// The modules whose files may be removed: those of a group, too, that are of other modules.
+// The modules whose files may be removed, and those that have sets in a group with theirs.
 std::set<std::string> modules_of(const PruneRequest& request, const store::Catalogue& catalogue) {
   std::set<std::string> modules;
   for (const store::BackupSet& set : catalogue.sets) {

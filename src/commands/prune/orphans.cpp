@@ -11,13 +11,13 @@ namespace bba::commands {
 
 namespace {
 
-// Why an orphan stays; empty where it goes.
+// Why an orphan stays; empty where it is removed.
 std::string kept_orphan(const store::Orphan& orphan, const struct stat& status, Timestamp at) {
-  if (!orphan.is_leftover) return "worth a look: " + orphan.why;
-  // Copied from elsewhere, its manifest may be next.
-  constexpr std::chrono::hours settled{1};
+  if (!orphan.abandoned) return "worth a look: " + orphan.why;
+  // If it is being copied here, its manifest may come next.
+  constexpr std::chrono::hours least_age{1};
   const Timestamp changed{std::chrono::seconds(status.st_ctim.tv_sec)};
-  if (at - changed < settled) return "not yet an hour here: " + orphan.why;
+  if (at - changed < least_age) return "not yet an hour here: " + orphan.why;
   return {};
 }
 
@@ -28,7 +28,7 @@ std::string module_of(const store::Orphan& orphan) {
   return parsed ? parsed->module : std::string();
 }
 
-// A run that lives cannot lose a file to this: it holds its module's lock from before the first
+// A run that is alive cannot lose a file to this: it holds its module's lock from before the first
 // artifact has a name until its manifest has one, and its dot-file as long as there is one.
 std::vector<PrunedOrphan> prune_orphans(const run::Session& session,
                                         const store::OwnedDirectory& directory,

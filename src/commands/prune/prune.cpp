@@ -1,4 +1,4 @@
-// The command: refuses a request without sense, then prunes the sets and the orphans.
+// The command: refuses a request that removes nothing, then prunes the sets and the orphans.
 #include "bba/commands/prune/prune.hpp"
 
 #include "bba/base/module_id.hpp"
@@ -16,7 +16,7 @@ bool has_rule(const PruneRequest& request) {
   return request.keep_last || request.keep_within;
 }
 
-void require_sense(const PruneRequest& request) {
+void require_effect(const PruneRequest& request) {
   if (!has_rule(request) && !request.orphans) {
     throw Error(ErrorKind::usage, "nothing says which sets are to be kept",
                 "give --keep-last N, --keep-within SPAN, or both: what one of them keeps is kept; "
@@ -28,7 +28,7 @@ void require_sense(const PruneRequest& request) {
 }  // namespace
 
 Pruning prune(run::Session& session, const PruneRequest& request) {
-  require_sense(request);
+  require_effect(request);
   Pruning pruning;
   pruning.dry_run = request.dry_run;
   const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);

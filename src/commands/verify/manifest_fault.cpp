@@ -1,4 +1,4 @@
-// Judges a manifest by what it says of itself, of its artifacts and of the other parts of its set.
+// Checks a manifest: what it says of itself, of its artifacts and of the other parts of its set.
 #include "manifest_fault.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ std::string member_fault(const store::OwnedDirectory& directory, const store::Ba
   const auto parsed = store::parse_name(file);
   if (!parsed || !parsed->is_manifest() || parsed->time != set.manifest.started ||
       file == set.manifest_file) {
-    return fmt::format("it names {} as a part of the same set, which cannot be", file);
+    return fmt::format("it names {} as a part of the same set, which is impossible", file);
   }
   if (!directory.contains(file)) {
     return fmt::format("{} is missing: both are one set, all or nothing", file);
@@ -28,7 +28,7 @@ std::string member_fault(const store::OwnedDirectory& directory, const store::Ba
       read_rest(directory.open_file(file).get(), most_bytes, ErrorKind::artifact, file));
   const auto& members = other.members;
   if (std::find(members.begin(), members.end(), set.manifest_file) == members.end()) {
-    return fmt::format("it names {} as a part of the same set, and that one knows nothing of it",
+    return fmt::format("it names {} as a part of the same set, and that one does not name it",
                        file);
   }
   return {};
@@ -41,7 +41,7 @@ std::string manifest_fault(const store::OwnedDirectory& directory, const store::
   const store::Manifest& manifest = set.manifest;
   const auto parsed = store::parse_name(set.manifest_file);
   if (!parsed || parsed->time != manifest.started || parsed->module != manifest.module) {
-    return fmt::format("it says that it began at {}, and is named otherwise",
+    return fmt::format("it says that it began at {}, and its name says otherwise",
                        format_rfc3339(manifest.started));
   }
   if (manifest.finished < manifest.started) return "it ended before it began";
@@ -66,7 +66,7 @@ std::string record_fault(const store::Manifest& manifest, const store::ArtifactR
     return fmt::format("this version knows no kind of artifact called \"{}\"", record.kind);
   }
   if (!kind->compressible() && record.compression != "none") {
-    return fmt::format("a {} is stored as it is, and the manifest says {}", record.kind,
+    return fmt::format("a {} is stored uncompressed, and the manifest says {}", record.kind,
                        record.compression);
   }
   const auto compression = pipe::compression_by_name(record.compression);
@@ -88,7 +88,7 @@ std::string record_fault(const store::Manifest& manifest, const store::ArtifactR
   }
   for (const std::string& key : kind->foreign_found()) {
     if (member(record.found, key) != nullptr) {
-      return fmt::format("the manifest calls it {}, and found {} in it", record.kind, key);
+      return fmt::format("the manifest calls it {}, and records {} for it", record.kind, key);
     }
   }
   return {};

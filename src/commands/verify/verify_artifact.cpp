@@ -24,7 +24,7 @@ namespace {
 class FileReader {
  public:
   explicit FileReader(Fd file) : file_(std::move(file)) {
-    // Only advice: what it cannot do it need not.
+    // Only a hint to the kernel: a failure does not matter.
     ::posix_fadvise(file_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   }
 
@@ -101,8 +101,8 @@ std::string read_artifact(run::Session& session, const store::OwnedDirectory& di
 
   const std::string sha256 = file.sha256();
   require(sha256 == record.sha256,
-          fmt::format("its sha256 is {}, and the manifest says {}: its format is whole through all "
-                      "of its {} bytes, so it is another file or a byte that the format ignores",
+          fmt::format("its sha256 is {}, and the manifest says {}: its format is whole in all of "
+                      "its {} bytes, so it is another file, or differs where the format ignores it",
                       sha256, record.sha256, file.bytes()));
   require(count.bytes() == record.uncompressed_bytes,
           fmt::format("{} bytes when decompressed, and the manifest says {}", count.bytes(),

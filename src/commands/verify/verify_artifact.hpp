@@ -8,7 +8,7 @@
 
 namespace bba::commands {
 
-// Throws only where nothing can be said: a request to stop, a file that may not be read.
+// Throws only where there is no verdict: a request to stop, a file that may not be read.
 ArtifactVerdict verify_artifact(run::Session& session, const store::OwnedDirectory& directory,
                                 const store::Manifest& manifest,
                                 const store::ArtifactRecord& record);

@@ -7,7 +7,7 @@
 
 namespace bba::commands {
 
-// All artifacts of a set, each read once. Throws only where nothing can be said: a request to stop,
+// All artifacts of a set, each read once. Throws only where there is no verdict: a request to stop,
 // files that may not be read.
 SetVerdict verify_set(run::Session& session, const store::OwnedDirectory& directory,
                       const store::BackupSet& set);

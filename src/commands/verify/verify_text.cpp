@@ -1,4 +1,4 @@
-// Puts what `verify` found in words, and as JSON.
+// What `verify` found, as text and as JSON.
 #include "bba/commands/verify/verify_text.hpp"
 
 #include <algorithm>

@@ -248,7 +248,7 @@ TEST_CASE("a container that was passed over is told before modules of nearly tha
   CHECK(error.kind == ErrorKind::container);
   CHECK(contains(error.hint,
                  "passed over, being of another compose service: lab-ledger-postgers-1 "
-                 "(ledger-postgers); where"));
+                 "(ledger-postgers); if"));
 }
 
 TEST_CASE("one container is not backed up under the names of several modules") {

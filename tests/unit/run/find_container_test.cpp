@@ -94,7 +94,8 @@ TEST_CASE("lookup: a name that somebody wrote down is meant, and nothing else is
   clues.option.reset();
   clues.configured = "core-dbx";
   const Outcome outcome = look_up(clues, all);
-  CHECK(outcome.error == "the configuration says db is in container core-dbx, and there is none");
+  CHECK(outcome.error ==
+        "the configuration says db is in container core-dbx, and there is no such container");
   CHECK(outcome.hint == "did you mean core-db, db?");
 }
 
@@ -179,7 +180,7 @@ TEST_CASE("lookup: a container of another service is found by no name") {
   REQUIRE(other.names.front() == "lab-ledger-postgres-1");
   const std::string hint =
       "passed over, being of another compose service: lab-ledger-postgres-1 (ledger-postgres); "
-      "where one is meant all the same, name it with --container, or in the configuration with "
+      "if you mean one of them, name it with --container, or in the configuration with "
       "modules.postgres.container";
 
   LookupClues clues = clues_for("postgres");
@@ -207,7 +208,7 @@ TEST_CASE("lookup: a container of another service is not found by the exact name
   LookupClues clues = clues_for("postgres");
   const wire::ContainerSummary other = compose_container("lab", "database", "postgres");
   CHECK(contains(look_up(clues, {other}).hint,
-                 "passed over, being of another compose service: postgres (database); where"));
+                 "passed over, being of another compose service: postgres (database); if"));
   // Nor by an id that a runbook has.
   wire::ContainerSummary with_id = compose_container("lab", "database", "data");
   with_id.id = "0123456789abcdef";

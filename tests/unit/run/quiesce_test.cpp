@@ -256,7 +256,7 @@ TEST_CASE("a container that another run holds still is waited for") {
   Session session{quiet.world.session.settings, quiet.world.stop, reporter,
                   docker::Engine(quiet.fake.socket_path(), {}, &quiet.world.stop)};
   while_quiet(session, quiet.cleanup, quiet.capture, [] {});
-  CHECK(reporter.notes == Lines{"waiting for another run to let go of two"});
+  CHECK(reporter.notes == Lines{"waiting for another run to release two"});
   CHECK(quiet.deeds() == all_deeds);
 }
 

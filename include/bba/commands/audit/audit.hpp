@@ -34,10 +34,10 @@ struct AuditFacts {
   std::string host;  // where the containers are
   Timestamp time{};
   std::map<std::string, std::string> environment;  // the operator's
-  // nullopt where the engine did not answer, and then why.
+  // nullopt where the engine did not answer: engine_trouble says why.
   std::optional<std::vector<wire::ContainerSummary>> containers;
   std::string engine_trouble;
-  // The newest set of each module; nullopt where the backup directory cannot be read, and then why.
+  // The newest set of each module; nullopt where the backup directory cannot be read.
   std::optional<std::map<std::string, LastBackup>> backups;
   std::string backups_trouble;
   // What the list does not say of a container; nullopt where it is gone.

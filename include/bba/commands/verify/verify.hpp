@@ -11,8 +11,8 @@
 namespace bba::commands {
 
 // `reference`: the path of an artifact (it alone is read) or of a manifest, else a module id: all
-// of its sets in the backup directory. What passes has its public proof renewed, what fails loses
-// it, where the directory is the one that backups go to.
+// of its sets in the backup directory. In the directory that backups go to, a set that passes gets
+// a new public proof, and one that fails loses its own.
 Verification verify(run::Session& session, const std::string& reference);
 
 }  // namespace bba::commands

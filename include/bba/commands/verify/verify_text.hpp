@@ -1,4 +1,4 @@
-// The words of `verify`, and its JSON.
+// The text of `verify`, and its JSON.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace bba::commands {
 // What to do where something is broken: which set not to rely on, and what is left to rely on.
 std::string advice(const Verification& verification);
 
-// For people, a line an artifact, and as JSON: one object a set.
+// For people, one line per artifact, and as JSON, one object per set.
 std::string verification_text(const Verification& verification);
 Json verification_json(const Verification& verification);
 

@@ -186,7 +186,7 @@ TEST_CASE("audit: a container of another service is found by no name, and owned 
   for (const Finding& one : report.findings) {
     if (one.kind != "no-container" || one.subject != "git-mirror") continue;
     CHECK(one.hint.starts_with(
-        "passed over, being of another compose service: git-mirror (mirror); where"));
+        "passed over, being of another compose service: git-mirror (mirror); if"));
     CHECK(one.hint.find("modules.git-mirror.container") != std::string::npos);
   }
   // Nor do the files alone say that it is the module's.
@@ -490,7 +490,7 @@ TEST_CASE("audit: the last backup, its age, and what it has lost") {
   const AuditReport report = audit_report(facts);
   REQUIRE(row(report, "app").last_backup.has_value());
   CHECK_FALSE(has_note(row(report, "app"), "never backed up"));
-  CHECK(has_note(row(report, "app"), "the last backup has lost app-1.tar.gz"));
+  CHECK(has_note(row(report, "app"), "the last backup lacks app-1.tar.gz"));
   CHECK(has_line(audit_table(report), "  app *  3d  yes"));
   facts.backups.reset();
   facts.backups_trouble = "/backups: Permission denied";

@@ -144,7 +144,7 @@ TEST_CASE("a set of the future stays, and pushes out none that is known to be ne
   put_sets(world, "web", {-24h, 1h, 2h});
   const Pruning pruning = prune(world.session, keep_last(1));
   CHECK(left(world) == Names{manifest_at(1h), manifest_at(-24h)});
-  CHECK(contains(pruning.sets[0].why, "of the future"));
+  CHECK(contains(pruning.sets[0].why, "in the future"));
   put_sets(world, "web", {2h});
   prune(world.session, keep_last(0));
   CHECK(left(world) == Names{manifest_at(1h), manifest_at(-24h)});

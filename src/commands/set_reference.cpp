@@ -14,7 +14,7 @@ namespace {
 
 Error misnamed(const std::string& reference) {
   return Error(ErrorKind::usage,
-               fmt::format("{} is not called like an artifact or a manifest", reference),
+               fmt::format("{} does not have the name of an artifact or a manifest", reference),
                "give the path of <module>-<time>.<suffix> or <module>-<time>.manifest.json, or a "
                "module id");
 }
@@ -23,7 +23,7 @@ Error no_manifest(const std::string& manifest, const std::string& file) {
   return Error(
       ErrorKind::artifact,
       fmt::format("{}: no manifest names it, and an artifact without one is not a backup", file),
-      fmt::format("where it was copied, copy {} as well; else the run that made it was killed, or "
+      fmt::format("if it was copied here, copy {} as well; otherwise the run that made it was killed, or "
                   "a prune of it",
                   manifest));
 }
@@ -107,7 +107,7 @@ std::size_t index_of_set(const store::Catalogue& catalogue, const FileReference&
 void require_module(const std::string& reference) {
   if (!valid_module_id(reference)) {
     throw Error(ErrorKind::usage,
-                fmt::format("'{}' is neither a module id nor a file that is there", reference));
+                fmt::format("'{}' is neither a module id nor an existing file", reference));
   }
 }
 

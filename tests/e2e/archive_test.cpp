@@ -1,5 +1,5 @@
-// Class E on real volumes and binds: everything comes back, what cannot is counted, and what
-// changed under way is found.
+// Class E on real volumes and binds: everything is restored, what cannot be is counted, and what
+// changed during the backup is found.
 #include <algorithm>
 #include <array>
 #include <csignal>
@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
-// A while to read, compared with the time that it takes to notice.
+// Large enough that reading it takes much longer than reacting to a signal.
 constexpr std::uint64_t large = 512 << 20;
 
 void sparse_file(const std::string& path, std::uint64_t size) {
@@ -38,19 +38,20 @@ void make_socket(const std::string& path) {
 
 // A container with a volume and a bind, and beside them what is not data of its own.
 struct Module {
-  explicit Module(E2eFixture& scene, const Strings& command = {}) {
-    volume = scene.volume("data");
-    bind = scene.path("import");
+  explicit Module(E2eFixture& fixture, const Strings& command = {}) {
+    volume = fixture.volume("data");
+    bind = fixture.path("import");
     fs::create_directory(bind);
-    fs::create_directory(scene.path("config"));
-    make_socket(scene.path("app.sock"));
-    container = scene.start("kuma",
-                            {"--volume", volume + ":/app/data", "--volume", bind + ":/app/import",
-                             "--volume", scene.path("config") + ":/app/config:ro", "--volume",
-                             scene.path("app.sock") + ":/run/app.sock", "--volume",
-                             host().substr(std::string("unix://").size()) + ":/var/run/docker.sock",
-                             "--tmpfs", "/app/cache"},
-                            image, command);
+    fs::create_directory(fixture.path("config"));
+    make_socket(fixture.path("app.sock"));
+    container =
+        fixture.start("kuma",
+                      {"--volume", volume + ":/app/data", "--volume", bind + ":/app/import",
+                       "--volume", fixture.path("config") + ":/app/config:ro", "--volume",
+                       fixture.path("app.sock") + ":/run/app.sock", "--volume",
+                       host().substr(std::string("unix://").size()) + ":/var/run/docker.sock",
+                       "--tmpfs", "/app/cache"},
+                      image, command);
   }
 
   std::string volume, bind, container;
@@ -58,16 +59,16 @@ struct Module {
 
 // A backup of a volume with one large file, caught while the engine reads that file.
 struct Caught {
-  explicit Caught(E2eFixture& scene)
-      : volume(scene.volume("data")), file(volume_path(volume) + "/big.bin") {
+  explicit Caught(E2eFixture& fixture)
+      : volume(fixture.volume("data")), file(volume_path(volume) + "/big.bin") {
     sparse_file(file, large);
     write_file(volume_path(volume) + "/later.txt", "it comes after the large one");
-    container = scene.start("kuma", {"--volume", volume + ":/data"}, image);
+    container = fixture.start("kuma", {"--volume", volume + ":/data"}, image);
   }
 
-  // The run stands still meanwhile, and so soon does the engine, which cannot get rid of its bytes.
-  Ended change_while_it_is_read(const E2eFixture& scene, const std::function<void()>& change) {
-    Process run = scene.begin({"backup", container});
+  // The run is stopped meanwhile, and soon the engine blocks too, as nobody reads its bytes.
+  Ended change_while_it_is_read(const E2eFixture& fixture, const std::function<void()>& change) {
+    Process run = fixture.begin({"backup", container});
     wait_until("the engine reads the large file", 30s,
                [&] { return read_position(file).value_or(0) > 0; });
     run.signal(SIGSTOP);
@@ -80,21 +81,22 @@ struct Caught {
   std::string volume, file, container;
 };
 
-void check_named(const E2eFixture& scene, const Caught& caught, const Ended& ended) {
+void check_named(const E2eFixture& fixture, const Caught& caught, const Ended& ended) {
   INFO(ended.err);
   CHECK(ended.exit_code == 6);
   CHECK(ended.out.empty());
   CHECK(has(ended.err, "big.bin"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   CHECK_FALSE(paused(caught.container));
 }
 
 }  // namespace
 
-TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second container") {
+TEST_CASE(
+    "E, a volume and a bind mount are backed up, and restored by hand into a second container") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const Module module(scene);
+  E2eFixture fixture;
+  const Module module(fixture);
   REQUIRE(run({std::string(BBA_SOURCE_DIR) + "/fixtures/seed-files",
                volume_path(module.volume) + "/upload"})
               .exit_code == 0);
@@ -105,13 +107,13 @@ TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second
   REQUIRE(in_volume.size() > 400);
   const std::string life = life_of(module.container);
 
-  const Ended ended = scene.bba({"backup", module.container});
+  const Ended ended = fixture.bba({"backup", module.container});
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   CHECK(life_of(module.container) == life);
-  CHECK(scene.journals() == Strings{});
+  CHECK(fixture.journals() == Strings{});
 
-  const Json manifest = scene.manifest();
+  const Json manifest = fixture.manifest();
   CHECK(manifest.at("class") == "E");
   CHECK(manifest.at("consistency").at("mode") == "pause");
   REQUIRE(manifest.at("consistency").at("paused").size() == 1);
@@ -121,13 +123,13 @@ TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second
   CHECK(data.at("source") == "/app/data");
   CHECK(data.at("part") == "app-data");
   CHECK(manifest.at("artifacts")[1].at("source") == "/app/import");
-  CHECK(ended.out == scene.backups() + "/" + data.at("file").get<std::string>() + "\n" +
-                         scene.backups() + "/" +
+  CHECK(ended.out == fixture.backups() + "/" + data.at("file").get<std::string>() + "\n" +
+                         fixture.backups() + "/" +
                          manifest.at("artifacts")[1].at("file").get<std::string>() + "\n");
   // Every file of the inventory, which leaves out the socket as well.
   CHECK(data.at("found").at("entries") == in_volume.size());
 
-  // What the engine's tar does not carry, and who is to know it.
+  // What the engine's tar does not contain, and where that is reported.
   CHECK(data.at("found").at("not_carried") ==
         Json{{"sockets", 1}, {"user_xattrs", 1}, {"acls", 2}});
   const std::string warnings = dump_json(manifest.at("warnings"));
@@ -136,12 +138,12 @@ TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second
   CHECK(has(ended.err, "user.* extended attributes of 1 entries"));
   CHECK(has(ended.err, "POSIX ACLs of 2 entries"));
 
-  const std::string volume = scene.volume("restored");
-  const std::string bind = scene.path("restored");
+  const std::string volume = fixture.volume("restored");
+  const std::string bind = fixture.path("restored");
   fs::create_directory(bind);
-  const std::string second = scene.start(
+  const std::string second = fixture.start(
       "second", {"--volume", volume + ":/app/data", "--volume", bind + ":/app/import"}, image);
-  const Ended restored = scene.restore_by_hand(second);
+  const Ended restored = fixture.restore_by_hand(second);
   INFO(restored.err);
   REQUIRE(restored.exit_code == 0);
   auto back = inventory(volume_path(volume));
@@ -149,7 +151,7 @@ TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second
   const std::string old = "upload/times/before-the-epoch";
   const Ended listed =
       run({"tar", "--list", "--verbose", "--full-time", "--utc", "--file",
-           scene.backups() + "/" + data.at("file").get<std::string>(), "data/" + old});
+           fixture.backups() + "/" + data.at("file").get<std::string>(), "data/" + old});
   CHECK(has(listed.out, "1965-03-01 12:00:00 data/" + old));
   REQUIRE(in_volume.erase(old) == 1);
   CHECK(back.erase(old) == 1);
@@ -157,55 +159,56 @@ TEST_CASE("E, a volume and a bind: backed up, and restored by hand into a second
   CHECK(difference(in_bind, inventory(bind)) == "");
 }
 
-TEST_CASE("E, mounts inside a mount: each is a part of its own or left out, and all come back") {
+TEST_CASE(
+    "E, a mount inside a mount is a part of its own or left out, and all parts are restored") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string volume = scene.volume("data");
-  const std::string inner = scene.volume("inner");
-  const std::string bind = scene.path("import");
+  E2eFixture fixture;
+  const std::string volume = fixture.volume("data");
+  const std::string inner = fixture.volume("inner");
+  const std::string bind = fixture.path("import");
   fs::create_directory(bind);
-  write_file(scene.path("config.yml"), "key: value\n");
-  make_socket(scene.path("app.sock"));
+  write_file(fixture.path("config.yml"), "key: value\n");
+  make_socket(fixture.path("app.sock"));
   const auto mounts = [&](const std::string& outer, const std::string& in,
                           const std::string& host) {
     return Strings{"--volume", outer + ":/app/data",
                    "--volume", in + ":/app/data/deep/inner",
                    "--volume", host + ":/app/data/import",
-                   "--volume", scene.path("config.yml") + ":/app/data/config.yml:ro",
-                   "--volume", scene.path("app.sock") + ":/app/data/app.sock",
+                   "--volume", fixture.path("config.yml") + ":/app/data/config.yml:ro",
+                   "--volume", fixture.path("app.sock") + ":/app/data/app.sock",
                    "--tmpfs",  "/app/data/cache"};
   };
-  const std::string container = scene.start("kuma", mounts(volume, inner, bind), image);
+  const std::string container = fixture.start("kuma", mounts(volume, inner, bind), image);
   docker({"exec", container, "sh", "-ec",
           "cd /app/data; echo outer >file; echo inner >deep/inner/file; echo bind >import/file;"
           "echo gone >cache/file; chown 1234:4321 deep/inner; chmod 2770 deep/inner"});
-  const Ended ended = scene.bba({"backup", container});
+  const Ended ended = fixture.bba({"backup", container});
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
-  const Json artifacts = scene.manifest().at("artifacts");
+  const Json artifacts = fixture.manifest().at("artifacts");
   REQUIRE(artifacts.size() == 3);
   CHECK(artifacts[0].at("source") == "/app/data");
   CHECK(artifacts[1].at("source") == "/app/data/deep/inner");
   CHECK(artifacts[2].at("source") == "/app/data/import");
   for (const Json& artifact : artifacts) CHECK(artifact.at("found").at("files") == 1);
   const Ended listed =
-      run({"tar", "-tzf", scene.backups() + "/" + artifacts[0].at("file").get<std::string>()});
+      run({"tar", "-tzf", fixture.backups() + "/" + artifacts[0].at("file").get<std::string>()});
   CHECK(listed.out ==
         "data/\ndata/cache/\ndata/deep/\ndata/deep/inner/\ndata/file\ndata/import/\n");
-  CHECK(scene.bba({"verify", container}).exit_code == 0);
-  const Ended drilled = scene.bba({"drill", container});
+  CHECK(fixture.bba({"verify", container}).exit_code == 0);
+  const Ended drilled = fixture.bba({"drill", container});
   INFO(drilled.err);
   CHECK(drilled.exit_code == 0);
 
   // Into a container with the same mounts, which is stopped once and started once.
-  const std::string outer_back = scene.volume("outer-back");
-  const std::string inner_back = scene.volume("inner-back");
-  const std::string bind_back = scene.path("import-back");
+  const std::string outer_back = fixture.volume("outer-back");
+  const std::string inner_back = fixture.volume("inner-back");
+  const std::string bind_back = fixture.path("import-back");
   fs::create_directory(bind_back);
   const std::string second =
-      scene.start("second", mounts(outer_back, inner_back, bind_back), image);
+      fixture.start("second", mounts(outer_back, inner_back, bind_back), image);
   const EventLog log({second});
-  const Ended restored = scene.restore_by_hand(second);
+  const Ended restored = fixture.restore_by_hand(second);
   INFO(restored.err);
   REQUIRE(restored.exit_code == 0);
   const Strings events = log.events();
@@ -217,20 +220,20 @@ TEST_CASE("E, mounts inside a mount: each is a part of its own or left out, and 
   CHECK(docker({"exec", second, "cat", "/app/data/config.yml"}) == "key: value");
 }
 
-TEST_CASE("E, --path above mounts: each mount below it is archived, and no other one") {
+TEST_CASE("E, --path of a directory above mounts archives each mount below it, and no other") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string volume = scene.volume("data");
-  const std::string git = scene.volume("git");
-  const std::string other = scene.volume("other");
+  E2eFixture fixture;
+  const std::string volume = fixture.volume("data");
+  const std::string git = fixture.volume("git");
+  const std::string other = fixture.volume("other");
   write_file(volume_path(volume) + "/app.ini", "x\n");
   write_file(volume_path(git) + "/repository", "precious\n");
-  const std::string container = scene.start("forgejo",
-                                            {"--volume", volume + ":/data", "--volume",
-                                             git + ":/data/git", "--volume", other + ":/other"},
-                                            image);
-  const std::string stranger = scene.start("stranger", {"--volume", other + ":/x"}, image);
-  const Ended planned = scene.bba({"plan", container, "--path", "/data/", "--json"});
+  const std::string container = fixture.start("forgejo",
+                                              {"--volume", volume + ":/data", "--volume",
+                                               git + ":/data/git", "--volume", other + ":/other"},
+                                              image);
+  const std::string stranger = fixture.start("stranger", {"--volume", other + ":/x"}, image);
+  const Ended planned = fixture.bba({"plan", container, "--path", "/data/", "--json"});
   REQUIRE(planned.exit_code == 0);
   const auto plan = parse_json(planned.out);
   REQUIRE(plan);
@@ -239,45 +242,45 @@ TEST_CASE("E, --path above mounts: each mount below it is archived, and no other
   CHECK(taken ==
         std::map<std::string, bool>{{"/data", true}, {"/data/git", true}, {"/other", false}});
   const EventLog log({stranger});
-  const Ended ended = scene.bba({"backup", container, "--path", "/data/"});
+  const Ended ended = fixture.bba({"backup", container, "--path", "/data/"});
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
-  const Json artifacts = scene.manifest().at("artifacts");
+  const Json artifacts = fixture.manifest().at("artifacts");
   REQUIRE(artifacts.size() == 2);
   CHECK(artifacts[1].at("source") == "/data/git");
   CHECK(artifacts[1].at("found").at("files") == 1);
-  // Who shares only what is not archived may go on.
+  // A container that shares only what is not archived is not paused.
   CHECK(log.events() == Strings{});
 }
 
-TEST_CASE("E, a bind whose source is a link: what it leads to is archived, and sharers are found") {
+TEST_CASE("E, a bind mount of a symlink archives the link's target, and finds who shares it") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  fs::create_directories(scene.path("disk1/data"));
-  write_file(scene.path("disk1/data/file"), "content");
-  fs::create_directory_symlink("disk1/data", scene.path("data"));
+  E2eFixture fixture;
+  fs::create_directories(fixture.path("disk1/data"));
+  write_file(fixture.path("disk1/data/file"), "content");
+  fs::create_directory_symlink("disk1/data", fixture.path("data"));
   const std::string container =
-      scene.start("kuma", {"--volume", scene.path("data") + ":/data"}, image);
+      fixture.start("kuma", {"--volume", fixture.path("data") + ":/data"}, image);
   const std::string sibling =
-      scene.start("sibling", {"--volume", scene.path("disk1") + ":/disk"}, image);
-  const Ended ended = scene.bba({"backup", container});
+      fixture.start("sibling", {"--volume", fixture.path("disk1") + ":/disk"}, image);
+  const Ended ended = fixture.bba({"backup", container});
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
-  const Json manifest = scene.manifest();
+  const Json manifest = fixture.manifest();
   CHECK(manifest.at("artifacts")[0].at("found").at("files") == 1);
   CHECK(manifest.at("consistency").at("paused").size() == 2);
 }
 
-TEST_CASE("E, the backup directory inside of what is archived: no set holds the earlier ones") {
+TEST_CASE("E, a backup directory inside the archived data is left out of every set") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string root = fs::path(scene.backups()).parent_path();
+  E2eFixture fixture;
+  const std::string root = fs::path(fixture.backups()).parent_path();
   write_file(root + "/file", "content");
-  const std::string container = scene.start("kuma", {"--volume", root + ":/platform"}, image);
-  const Ended planned = scene.bba({"plan", container});
+  const std::string container = fixture.start("kuma", {"--volume", root + ":/platform"}, image);
+  const Ended planned = fixture.bba({"plan", container});
   CHECK(has(planned.out, "/platform/backups is left out of the archive of /platform"));
   for (int i = 0; i < 2; ++i) {
-    const Ended ended = scene.bba({"backup", container});
+    const Ended ended = fixture.bba({"backup", container});
     INFO(ended.err);
     REQUIRE(ended.exit_code == 0);
     CHECK(has(ended.err, "/platform/backups is left out of the archive of /platform"));
@@ -288,13 +291,12 @@ TEST_CASE("E, the backup directory inside of what is archived: no set holds the 
   }
 }
 
-TEST_CASE(
-    "E, a quarter of a million files in one directory: little more than their names is kept") {
+TEST_CASE("E, a directory of 250,000 files takes little more memory than their names") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   // In memory: a disk would take a minute.
-  scene.small_backup_directory("256m");
-  const std::string many = scene.backups() + "/many";
+  fixture.small_backup_directory("256m");
+  const std::string many = fixture.backups() + "/many";
   fs::create_directory(many);
   const Fd directory(::open(many.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   constexpr int files = 250'000;
@@ -304,8 +306,8 @@ TEST_CASE(
     if (::mknodat(directory.get(), name.c_str(), S_IFREG | 0644, 0) == 0) ++made;
   }
   REQUIRE(made == files);
-  const std::string container = scene.create("kuma", {"--volume", many + ":/data"}, image);
-  const Ended planned = scene.bba({"plan", container, "--json"});
+  const std::string container = fixture.create("kuma", {"--volume", many + ":/data"}, image);
+  const Ended planned = fixture.bba({"plan", container, "--json"});
   REQUIRE(planned.exit_code == 0);
   const auto plan = parse_json(planned.out);
   REQUIRE(plan);
@@ -314,10 +316,11 @@ TEST_CASE(
   CHECK(planned.most_resident_bytes < 32 << 20);
 }
 
-TEST_CASE("E, a file of 9 GiB: the engine's header for it is understood, and a signal ends it") {
+TEST_CASE(
+    "E, the engine's tar header of a file of 9 GiB is understood, and a signal ends the run") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string volume = scene.volume("data");
+  E2eFixture fixture;
+  const std::string volume = fixture.volume("data");
   const std::string tree = volume_path(volume) + "/upload";
   Setting setting;
   setting.environment["BBA_SEED_HUGE"] = "1";
@@ -325,9 +328,9 @@ TEST_CASE("E, a file of 9 GiB: the engine's header for it is understood, and a s
           0);
   const std::string huge = tree + "/sparse/huge";
   REQUIRE(fs::file_size(huge) == 9ULL << 30);
-  const std::string container = scene.start("kuma", {"--volume", volume + ":/data"}, image);
+  const std::string container = fixture.start("kuma", {"--volume", volume + ":/data"}, image);
   const std::string life = life_of(container);
-  Process run = scene.begin({"backup", container});
+  Process run = fixture.begin({"backup", container});
   // A size that was read otherwise than it is on this host ends the run at the header with code 6.
   // All of it would take the engine a minute.
   wait_until("the engine is well inside of the file", 60s,
@@ -338,13 +341,13 @@ TEST_CASE("E, a file of 9 GiB: the engine's header for it is understood, and a s
   INFO(ended.err);
   CHECK(ended.exit_code == 143);
   CHECK(life_of(container) == life);
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 }
 
-TEST_CASE("E, a SQLite database under constant writes comes back whole, and is written on") {
+TEST_CASE("E, a SQLite database under constant writes is restored intact, and its writer goes on") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const Module module(scene, {"sqlite-writer", "/app/data/kuma.db"});
+  E2eFixture fixture;
+  const Module module(fixture, {"sqlite-writer", "/app/data/kuma.db"});
   const std::string database = volume_path(module.volume) + "/kuma.db";
   const auto written = [&](const std::string& container) {
     return docker({"exec", container, "sqlite3", "-cmd", ".timeout 5000", "/app/data/kuma.db",
@@ -354,35 +357,35 @@ TEST_CASE("E, a SQLite database under constant writes comes back whole, and is w
     return fs::exists(database + "-wal") && fs::file_size(database + "-wal") > 100'000;
   });
   const std::string life = life_of(module.container);
-  const Ended ended = scene.bba({"backup", module.container});
+  const Ended ended = fixture.bba({"backup", module.container});
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   CHECK(life_of(module.container) == life);
   const std::string then = written(module.container);
   wait_until("more rows after the backup", 30s, [&] { return written(module.container) != then; });
 
-  const std::string volume = scene.volume("restored");
-  fs::create_directory(scene.path("restored"));
-  const std::string second = scene.start(
+  const std::string volume = fixture.volume("restored");
+  fs::create_directory(fixture.path("restored"));
+  const std::string second = fixture.start(
       "second",
-      {"--volume", volume + ":/app/data", "--volume", scene.path("restored") + ":/app/import"},
+      {"--volume", volume + ":/app/data", "--volume", fixture.path("restored") + ":/app/import"},
       image);
-  REQUIRE(scene.restore_by_hand(second).exit_code == 0);
+  REQUIRE(fixture.restore_by_hand(second).exit_code == 0);
   CHECK(docker({"exec", second, "sqlite3", "/app/data/kuma.db", "PRAGMA integrity_check"}) == "ok");
   CHECK(std::stol(written(second)) > 0);
 }
 
-TEST_CASE("E, plan says what is left out and why, changes nothing, and backup does what it says") {
+TEST_CASE("E, plan changes nothing and says what is left out and why, and backup does the same") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const Module module(scene);
+  E2eFixture fixture;
+  const Module module(fixture);
   const std::string life = life_of(module.container);
   const EventLog plan_log({module.container});
-  const Ended planned = scene.bba({"plan", module.container, "--json"});
+  const Ended planned = fixture.bba({"plan", module.container, "--json"});
   REQUIRE(planned.exit_code == 0);
   CHECK(plan_log.events() == Strings{});
   CHECK(life_of(module.container) == life);
-  CHECK_FALSE(fs::exists(scene.backups()));
+  CHECK_FALSE(fs::exists(fixture.backups()));
 
   const auto plan = parse_json(planned.out);
   REQUIRE(plan);
@@ -400,7 +403,7 @@ TEST_CASE("E, plan says what is left out and why, changes nothing, and backup do
 
   // The engine's events, said as requests.
   const EventLog backup_log({module.container});
-  REQUIRE(scene.bba({"backup", module.container}).exit_code == 0);
+  REQUIRE(fixture.bba({"backup", module.container}).exit_code == 0);
   const std::string url = "POST /containers/" + module.container;
   std::size_t archives = 0;
   Strings requests;
@@ -418,64 +421,65 @@ TEST_CASE("E, plan says what is left out and why, changes nothing, and backup do
 
 TEST_CASE("E, the backup directory's file system is full: exit 8, and nothing stays paused") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  scene.small_backup_directory("1m");
-  const Module module(scene);
+  E2eFixture fixture;
+  fixture.small_backup_directory("1m");
+  const Module module(fixture);
   REQUIRE(run({"dd", "if=/dev/urandom", "of=" + volume_path(module.volume) + "/noise", "bs=1M",
                "count=16"})
               .exit_code == 0);
   const std::string life = life_of(module.container);
-  const Ended ended = scene.bba({"backup", module.container});
+  const Ended ended = fixture.bba({"backup", module.container});
   INFO(ended.err);
   CHECK(ended.exit_code == 8);
   CHECK(ended.out.empty());
   CHECK(has(ended.err, "No space left on device"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   CHECK(life_of(module.container) == life);
 }
 
-TEST_CASE("E, a container that does not run, and one that the operator paused") {
+TEST_CASE(
+    "E, a container that is not running or that the operator paused is backed up and stays so") {
   NEEDS_ENGINE();
   for (const std::string state : {"created", "paused"}) {
     CAPTURE(state);
-    E2eFixture scene;
-    const std::string volume = scene.volume("data");
+    E2eFixture fixture;
+    const std::string volume = fixture.volume("data");
     write_file(volume_path(volume) + "/file", "content");
     const std::string container =
-        state == "paused" ? scene.start("kuma", {"--volume", volume + ":/data"}, image)
-                          : scene.create("kuma", {"--volume", volume + ":/data"}, image);
+        state == "paused" ? fixture.start("kuma", {"--volume", volume + ":/data"}, image)
+                          : fixture.create("kuma", {"--volume", volume + ":/data"}, image);
     if (state == "paused") docker({"pause", container});
     const std::string life = life_of(container);
-    const Ended ended = scene.bba({"backup", container});
+    const Ended ended = fixture.bba({"backup", container});
     INFO(ended.err);
     CHECK(ended.exit_code == 0);
     CHECK(life_of(container) == life);
     CHECK(life.starts_with(state + " "));
-    const Json manifest = scene.manifest();
+    const Json manifest = fixture.manifest();
     CHECK(manifest.at("consistency").at("mode") == (state == "paused" ? "paused" : "stopped"));
     CHECK(manifest.at("consistency").at("paused").empty());
     CHECK(manifest.at("artifacts")[0].at("found").at("files") == 1);
-    CHECK(scene.journals() == Strings{});
+    CHECK(fixture.journals() == Strings{});
   }
 }
 
-TEST_CASE("E, no mount with data: exit 4, and --path archives what it names") {
+TEST_CASE("E, a container without data mounts: exit 4, and --path archives what it names") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string container = scene.start("bare", {"--tmpfs", "/cache"}, image);
-  const Ended refused = scene.bba({"backup", container});
+  E2eFixture fixture;
+  const std::string container = fixture.start("bare", {"--tmpfs", "/cache"}, image);
+  const Ended refused = fixture.bba({"backup", container});
   CHECK(refused.exit_code == 4);
   CHECK(has(refused.err, "no mount that holds data"));
   CHECK(has(refused.err, "--path"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 
   docker({"exec", container, "sh", "-ec", "mkdir /srv/data && echo content > /srv/data/file"});
   const std::string life = life_of(container);
-  const Ended ended = scene.bba({"backup", container, "--path", "/srv//data/"});
+  const Ended ended = fixture.bba({"backup", container, "--path", "/srv//data/"});
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   CHECK(life_of(container) == life);
-  const Json manifest = scene.manifest();
+  const Json manifest = fixture.manifest();
   CHECK(manifest.at("artifacts")[0].at("source") == "/srv/data");
   CHECK(has(dump_json(manifest.at("artifacts")[0].at("restore")),
             "| docker cp - \\\"$TARGET\\\":/srv"));
@@ -496,12 +500,12 @@ TEST_CASE("E, no mount with data: exit 4, and --path archives what it names") {
   CHECK(life_of(container) == life);
 }
 
-TEST_CASE("E, a shared volume: who else can write to it is held still too, and nobody afterwards") {
+TEST_CASE("E, other containers that can write to a shared volume are paused and resumed, too") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Caught caught(scene);
+  E2eFixture fixture;
+  Caught caught(fixture);
   const auto beside = [&](const std::string& what, const std::string& mount) {
-    return scene.start(what, {"--volume", mount}, image);
+    return fixture.start(what, {"--volume", mount}, image);
   };
   const std::string sibling = beside("sibling", caught.volume + ":/elsewhere");
   const std::string resting = beside("resting", caught.volume + ":/elsewhere");
@@ -513,7 +517,7 @@ TEST_CASE("E, a shared volume: who else can write to it is held still too, and n
   for (const std::string& one : all) before.push_back(life_of(one));
   const EventLog log({resting, reader, stranger});
 
-  const Ended ended = caught.change_while_it_is_read(scene, [&] {
+  const Ended ended = caught.change_while_it_is_read(fixture, [&] {
     CHECK(paused(caught.container));
     CHECK(paused(sibling));
     CHECK(paused(resting));
@@ -522,58 +526,58 @@ TEST_CASE("E, a shared volume: who else can write to it is held still too, and n
   });
   INFO(ended.err);
   CHECK(ended.exit_code == 0);
-  CHECK(scene.manifest().at("consistency").at("paused").size() == 2);
+  CHECK(fixture.manifest().at("consistency").at("paused").size() == 2);
   for (std::size_t i = 0; i < all.size(); ++i) CHECK(life_of(all[i]) == before[i]);
   // The operator's pause was not touched, not even for a moment.
   CHECK(log.events() == Strings{});
 }
 
-TEST_CASE("E, a file cut short on the host while it is read: exit 6 names it") {
+TEST_CASE("E, a file that is truncated on the host while it is read: exit 6 names it") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Caught caught(scene);
+  E2eFixture fixture;
+  Caught caught(fixture);
   const std::string life = life_of(caught.container);
   const Ended ended =
-      caught.change_while_it_is_read(scene, [&] { fs::resize_file(caught.file, 4096); });
-  check_named(scene, caught, ended);
+      caught.change_while_it_is_read(fixture, [&] { fs::resize_file(caught.file, 4096); });
+  check_named(fixture, caught, ended);
   CHECK(life_of(caught.container) == life);
 }
 
 TEST_CASE("E, a file that grows on the host while it is read: exit 6 names it") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Caught caught(scene);
+  E2eFixture fixture;
+  Caught caught(fixture);
   const Ended ended =
-      caught.change_while_it_is_read(scene, [&] { fs::resize_file(caught.file, large + 1); });
-  check_named(scene, caught, ended);
+      caught.change_while_it_is_read(fixture, [&] { fs::resize_file(caught.file, large + 1); });
+  check_named(fixture, caught, ended);
 }
 
-TEST_CASE("E, a file overwritten on the host while it is read: exit 6 names it") {
+TEST_CASE("E, a file that is overwritten on the host while it is read: exit 6 names it") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Caught caught(scene);
-  const Ended ended = caught.change_while_it_is_read(scene, [&] {
+  E2eFixture fixture;
+  Caught caught(fixture);
+  const Ended ended = caught.change_while_it_is_read(fixture, [&] {
     const Fd file(::open(caught.file.c_str(), O_WRONLY | O_CLOEXEC));
     REQUIRE(::pwrite(file.get(), "torn", 4, static_cast<off_t>(large / 2)) == 4);
   });
-  check_named(scene, caught, ended);
+  check_named(fixture, caught, ended);
 }
 
-TEST_CASE("E, a file that goes away on the host before the engine comes to it: exit 6 or whole") {
+TEST_CASE("E, a file that is deleted on the host before the engine reads it: exit 6, or left out") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Caught caught(scene);
+  E2eFixture fixture;
+  Caught caught(fixture);
   const std::string later = fs::path(caught.file).replace_filename("later.txt");
-  const Ended ended = caught.change_while_it_is_read(scene, [&] { fs::remove(later); });
+  const Ended ended = caught.change_while_it_is_read(fixture, [&] { fs::remove(later); });
   INFO(ended.err);
-  // Whoever looks first decides: gone for both is a whole archive of what is there.
+  // It depends on timing: if it is gone for both, the archive is complete without it.
   if (ended.exit_code == 0) {
-    CHECK(scene.manifest().at("artifacts")[0].at("found").at("files") == 1);
+    CHECK(fixture.manifest().at("artifacts")[0].at("found").at("files") == 1);
   } else {
     CHECK(ended.exit_code == 6);
     // Where a second has passed meanwhile, its directory is met first, as changed.
     CHECK((has(ended.err, "later.txt") || has(ended.err, "/data: modified at")));
-    scene.check_nothing_left();
+    fixture.check_nothing_left();
   }
   CHECK_FALSE(paused(caught.container));
 }

@@ -19,12 +19,13 @@ std::string status_of(const std::string& container) {
 
 }  // namespace
 
-TEST_CASE("stop: the container is stopped while it is read, and runs again before the end") {
+TEST_CASE(
+    "stop: the container is stopped while it is read, and started again before the run ends") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const SlowContainer slow(scene, 64 << 20, one_second_of_grace);
+  E2eFixture fixture;
+  const SlowContainer slow(fixture, 64 << 20, one_second_of_grace);
   const EventLog log({slow.container()});
-  const Ended ended = scene.bba({"backup", slow.container(), "--consistency", "stop"});
+  const Ended ended = fixture.bba({"backup", slow.container(), "--consistency", "stop"});
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   Strings events;
@@ -34,21 +35,21 @@ TEST_CASE("stop: the container is stopped while it is read, and runs again befor
   }
   CHECK(events == Strings{"stop", "archive-path", "start"});
   CHECK(status_of(slow.container()) == "running");
-  const Json consistency = scene.manifest().at("consistency");
+  const Json consistency = fixture.manifest().at("consistency");
   CHECK(consistency.at("mode") == "stop");
   REQUIRE(consistency.at("paused").size() == 1);
   CHECK(consistency.at("paused")[0].at("name") == slow.container());
-  CHECK(scene.journals() == Strings{});
+  CHECK(fixture.journals() == Strings{});
 }
 
 TEST_CASE("stop, SIGTERM and SIGKILL half way: the container is started again") {
   NEEDS_ENGINE();
   for (const auto& sent : {std::pair{SIGTERM, 143}, std::pair{SIGKILL, -SIGKILL}}) {
     CAPTURE(sent.first);
-    E2eFixture scene;
-    const SlowContainer slow(scene, 512 << 20, one_second_of_grace);
+    E2eFixture fixture;
+    const SlowContainer slow(fixture, 512 << 20, one_second_of_grace);
     Process run =
-        slow.half_way(scene.command({"backup", slow.container(), "--consistency", "stop"}));
+        slow.half_way(fixture.command({"backup", slow.container(), "--consistency", "stop"}));
     REQUIRE(status_of(slow.container()) == "exited");
     run.signal(sent.first);
     const Ended ended = run.wait(30s);
@@ -56,23 +57,23 @@ TEST_CASE("stop, SIGTERM and SIGKILL half way: the container is started again") 
     CHECK(ended.exit_code == sent.second);
     wait_until("the container runs again", 30s,
                [&] { return status_of(slow.container()) == "running"; });
-    scene.wait_for_guard_to_end();
+    fixture.wait_for_guard_to_end();
     CHECK(status_of(slow.container()) == "running");
-    scene.check_nothing_left();
+    fixture.check_nothing_left();
   }
 }
 
-TEST_CASE("stop, SIGKILL while the engine still waits for the program's end: it runs again") {
+TEST_CASE("stop, SIGKILL while the engine is still stopping the container: it is started again") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   // Its program ignores SIGTERM, so that the stop takes all of its grace.
-  const std::string container =
-      scene.start("stubborn", {"--volume", scene.volume("data") + ":/data", "--stop-timeout", "3"},
-                  "bba-fixture/files:1", {"sh", "-c", "trap '' TERM; sleep 1000 & wait"});
+  const std::string container = fixture.start(
+      "stubborn", {"--volume", fixture.volume("data") + ":/data", "--stop-timeout", "3"},
+      "bba-fixture/files:1", {"sh", "-c", "trap '' TERM; sleep 1000 & wait"});
   const std::string first_start =
       docker({"inspect", "--format", "{{.State.StartedAt}}", container});
   const EventLog log({container});
-  Process run = scene.begin({"backup", container, "--consistency", "stop"});
+  Process run = fixture.begin({"backup", container, "--consistency", "stop"});
   // The engine has sent its SIGTERM.
   wait_until("the stop is under way", 30s, [&] {
     const Strings events = log.events();
@@ -80,22 +81,23 @@ TEST_CASE("stop, SIGKILL while the engine still waits for the program's end: it 
   });
   run.signal(SIGKILL);
   CHECK(run.wait().exit_code == -SIGKILL);
-  scene.wait_for_guard_to_end();
+  fixture.wait_for_guard_to_end();
   CHECK(status_of(container) == "running");
-  // Either the stop went through and it was started, or it never stopped: both are as before.
+  // Either it was stopped and started again, or it never stopped: both are accepted.
   MESSAGE("started again: " << (docker({"inspect", "--format", "{{.State.StartedAt}}",
                                         container}) != first_start));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 }
 
-TEST_CASE("live: nothing is held still, and what changed meanwhile is counted") {
+TEST_CASE("live: no container is paused, and files that change while they are read are counted") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const SlowContainer slow(scene);
+  E2eFixture fixture;
+  const SlowContainer slow(fixture);
   const std::string later = std::filesystem::path(slow.file()).parent_path() / "later.txt";
   write_file(later, "as it was");
   const EventLog log({slow.container()});
-  Process run = slow.half_way(scene.command({"backup", slow.container(), "--consistency", "live"}));
+  Process run =
+      slow.half_way(fixture.command({"backup", slow.container(), "--consistency", "live"}));
   run.signal(SIGSTOP);
   CHECK(status_of(slow.container()) == "running");
   write_file(later, "and it has grown since it was listed");
@@ -105,38 +107,39 @@ TEST_CASE("live: nothing is held still, and what changed meanwhile is counted") 
   CHECK(ended.exit_code == 0);
   CHECK(log.events() == Strings{"archive-path " + slow.container()});
   CHECK(life_of(slow.container()) == slow.life());
-  const Json manifest = scene.manifest();
+  const Json manifest = fixture.manifest();
   CHECK(manifest.at("consistency").at("mode") == "live");
   CHECK(manifest.at("consistency").at("paused").empty());
   CHECK(manifest.at("artifacts")[0].at("found").at("changed_while_read") >= 1);
-  // No deploy step takes it for a whole one.
-  const Ended closed = scene.bba({"gate", slow.container()});
+  // The gate does not accept it as a complete one.
+  const Ended closed = fixture.bba({"gate", slow.container()});
   CHECK(closed.exit_code == 10);
   CHECK(has(closed.err, "changed while "));
   CHECK(has(closed.err, "hint: backup-before-apply backup " + slow.container() +
                             " --consistency pause; or allow it with --accept-fallback"));
-  CHECK(scene.bba({"gate", slow.container(), "--accept-fallback"}).exit_code == 0);
+  CHECK(fixture.bba({"gate", slow.container(), "--accept-fallback"}).exit_code == 0);
 }
 
-TEST_CASE("what an earlier run left and cannot be put right: the backup is good, and exits 11") {
+TEST_CASE(
+    "an earlier run's container that cannot be resumed: the backup is good, and exits with 11") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const std::string container =
-      scene.start("kuma", {"--volume", scene.volume("data") + ":/data"}, "bba-fixture/files:1");
-  std::filesystem::create_directory(scene.state());
-  std::filesystem::permissions(scene.state(), std::filesystem::perms::owner_all);
-  // Of a process that is no more, and of an engine that is not there.
-  const std::string journal = scene.state() + "/4194304-1.journal";
+      fixture.start("kuma", {"--volume", fixture.volume("data") + ":/data"}, "bba-fixture/files:1");
+  std::filesystem::create_directory(fixture.state());
+  std::filesystem::permissions(fixture.state(), std::filesystem::perms::owner_all);
+  // The journal of a process that has ended, for an engine that is not there.
+  const std::string journal = fixture.state() + "/4194304-1.journal";
   write_file(journal,
              "{\"host\":\"unix:///nowhere/docker.sock\"}\n"
              "{\"owe\":\"paused\",\"id\":\"c0ffee\",\"name\":\"lost\"}\n");
   for (const Strings& command : {Strings{"backup", container}, Strings{"recover"}}) {
     CAPTURE(command[0]);
-    const Ended ended = scene.bba(command);
+    const Ended ended = fixture.bba(command);
     INFO(ended.err);
     CHECK(ended.exit_code == 11);
     CHECK(has(ended.err, "lost"));
-    CHECK(scene.journals() == Strings{"4194304-1.journal"});
+    CHECK(fixture.journals() == Strings{"4194304-1.journal"});
   }
-  CHECK(scene.bba({"verify", container}).exit_code == 0);
+  CHECK(fixture.bba({"verify", container}).exit_code == 0);
 }

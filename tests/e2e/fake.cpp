@@ -49,7 +49,7 @@ WaitingProgram::WaitingProgram(const std::string& container, const std::string& 
                               "exec \"$REAL\" \"$@\"\n",
                               pattern, bytes, half_way_mark)),
       half_way_(seen_from_here(container, half_way_mark)) {
-  // Left by an earlier one.
+  // A mark that an earlier run left.
   run(shell(container, fmt::format("rm -f {}", half_way_mark)));
 }
 

@@ -1,4 +1,4 @@
-// Programs that stand in the place of a container's own, for as long as these live.
+// Programs that replace a container's own, for as long as these objects live.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace e2e {
 
-// A shell script in the place of a program. In it, $REAL is the program itself.
+// A shell script in place of a program. In it, $REAL is the program itself.
 class FakeProgram {
  public:
   FakeProgram(std::string container, const std::string& program, const std::string& script);
@@ -23,12 +23,12 @@ class FakeProgram {
 };
 
 // Does what the program does, but where its arguments match `pattern` (of a shell's case) the
-// output ends after `bytes`, a mark is made, and it goes on only when it is killed.
+// output stops after `bytes`, a mark is made, and it waits until it is killed.
 class WaitingProgram : public FakeProgram {
  public:
   WaitingProgram(const std::string& container, const std::string& program,
                  const std::string& pattern, std::size_t bytes);
-  // It has written that much for this run, and waits.
+  // Waits until it has written that much for this run.
   void wait_until_half_way(const Process& run) const;
 
  private:

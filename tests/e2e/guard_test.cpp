@@ -1,4 +1,4 @@
-// The guard: what it is given, what stands in its way, and a new run that comes while it works.
+// The guard: what it inherits, unreadable journals, and a new run that starts while it works.
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
@@ -17,44 +17,44 @@ constexpr const char* image = "bba-fixture/files:1";
 
 }  // namespace
 
-TEST_CASE("a journal that cannot be read stands in nobody's way: not the guard's, nor a backup's") {
+TEST_CASE("a journal that cannot be read stops neither the guard nor a backup") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const SlowContainer slow(scene);
-  Process run = slow.half_way(scene.command({"backup", slow.container()}));
-  const std::string damaged = scene.state() + "/1-1.journal";
+  E2eFixture fixture;
+  const SlowContainer slow(fixture);
+  Process run = slow.half_way(fixture.command({"backup", slow.container()}));
+  const std::string damaged = fixture.state() + "/1-1.journal";
   std::filesystem::create_directory(damaged);
   run.signal(SIGKILL);
   CHECK(run.wait().exit_code == -SIGKILL);
   wait_until("the container runs again", 2s, [&] { return !paused(slow.container()); });
-  scene.wait_for_guard_to_end();
+  fixture.wait_for_guard_to_end();
   CHECK(life_of(slow.container()) == slow.life());
-  CHECK(scene.journals() == Strings{"1-1.journal"});
+  CHECK(fixture.journals() == Strings{"1-1.journal"});
 
-  const Ended recovered = scene.bba({"recover"});
+  const Ended recovered = fixture.bba({"recover"});
   CHECK(recovered.exit_code == 11);
   CHECK(has(recovered.err, damaged + ": Is a directory"));
-  const std::string volume = scene.volume("other");
-  const std::string other = scene.start("other", {"--volume", volume + ":/data"}, image);
-  const Ended backup = scene.bba({"backup", other});
+  const std::string volume = fixture.volume("other");
+  const std::string other = fixture.start("other", {"--volume", volume + ":/data"}, image);
+  const Ended backup = fixture.bba({"backup", other});
   INFO(backup.err);
   CHECK(backup.exit_code == 11);
   CHECK(has(backup.err, damaged + ": Is a directory"));
-  CHECK(has(backup.out, scene.backups() + "/" + other));
-  CHECK(scene.manifest().at("consistency").at("mode") == "pause");
+  CHECK(has(backup.out, fixture.backups() + "/" + other));
+  CHECK(fixture.manifest().at("consistency").at("mode") == "pause");
 }
 
-TEST_CASE("the guard holds nothing open that the run was given, such as a wrapper's lock") {
+TEST_CASE("the guard does not keep open what the run inherited, such as a wrapper's lock") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const SlowContainer slow(scene);
-  const std::string path = scene.path("wrapper.lock");
+  E2eFixture fixture;
+  const SlowContainer slow(fixture);
+  const std::string path = fixture.path("wrapper.lock");
   // Without O_CLOEXEC, as `flock -n 9` in a shell.
   Fd lock(::open(path.c_str(), O_RDWR | O_CREAT, 0600));
   REQUIRE(::flock(lock.get(), LOCK_EX | LOCK_NB) == 0);
-  Process run = slow.half_way(scene.command({"backup", slow.container()}));
+  Process run = slow.half_way(fixture.command({"backup", slow.container()}));
   lock.reset();
-  const auto guard = scene.guard();
+  const auto guard = fixture.guard();
   REQUIRE(guard);
   const auto holds = [&](pid_t pid) {
     for (const auto& entry : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
@@ -67,14 +67,14 @@ TEST_CASE("the guard holds nothing open that the run was given, such as a wrappe
   CHECK_FALSE(holds(*guard));
   run.signal(SIGTERM);
   CHECK(run.wait().exit_code == 143);
-  scene.wait_for_guard_to_end();
+  fixture.wait_for_guard_to_end();
 }
 
 TEST_CASE("E, the engine dies while an archive is read: exit 6, and the guard waits for it") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const SlowContainer slow(scene);
-  std::optional<Relay> engine(std::in_place, scene);
+  E2eFixture fixture;
+  const SlowContainer slow(fixture);
+  std::optional<Relay> engine(std::in_place, fixture);
   Process run = slow.half_way(engine->command({"backup", slow.container()}));
   engine.reset();
   const Ended ended = run.wait(30s);
@@ -82,23 +82,23 @@ TEST_CASE("E, the engine dies while an archive is read: exit 6, and the guard wa
   CHECK(ended.exit_code == 6);
   CHECK(ended.out.empty());
   CHECK(has(ended.err, slow.container() + " could not be unpaused: "));
-  CHECK(names_in(scene.backups()) == Strings{});
-  CHECK(scene.journals().size() == 1);
+  CHECK(names_in(fixture.backups()) == Strings{});
+  CHECK(fixture.journals().size() == 1);
   CHECK(paused(slow.container()));
-  REQUIRE(scene.guard());
-  engine.emplace(scene);
+  REQUIRE(fixture.guard());
+  engine.emplace(fixture);
   wait_until("the container runs again", 10s, [&] { return !paused(slow.container()); });
-  scene.wait_for_guard_to_end();
+  fixture.wait_for_guard_to_end();
   CHECK(life_of(slow.container()) == slow.life());
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 }
 
 TEST_CASE("A, the engine dies while a dump is read: exit 6, and the guard waits for it") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const Server& server = shared_server();
   const WaitingDump dump(server.container());
-  std::optional<Relay> engine(std::in_place, scene);
+  std::optional<Relay> engine(std::in_place, fixture);
   Process run(engine->command({"backup", server.container()}));
   dump.wait_until_half_way(run);
   engine.reset();
@@ -107,35 +107,35 @@ TEST_CASE("A, the engine dies while a dump is read: exit 6, and the guard waits 
   CHECK(ended.exit_code == 6);
   CHECK(ended.out.empty());
   CHECK(has(ended.err, "pg_dumpall in " + server.container() + " may still run"));
-  CHECK(names_in(scene.backups()) == Strings{});
-  CHECK(scene.journals().size() == 1);
+  CHECK(names_in(fixture.backups()) == Strings{});
+  CHECK(fixture.journals().size() == 1);
   CHECK(dump_runs_in(server.container()));
-  REQUIRE(scene.guard());
-  engine.emplace(scene);
+  REQUIRE(fixture.guard());
+  engine.emplace(fixture);
   wait_until("the program inside has ended", 10s,
              [&] { return !dump_runs_in(server.container()); });
-  scene.wait_for_guard_to_end();
+  fixture.wait_for_guard_to_end();
   server.check_not_disturbed();
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 }
 
-TEST_CASE("E, killed half way and asked for again at once: the pause is not the operator's") {
+TEST_CASE("E, a backup right after a killed one does not take its pause for the operator's") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const SlowContainer slow(scene);
+  E2eFixture fixture;
+  const SlowContainer slow(fixture);
   const std::string& kuma = slow.container();
-  Process killed = slow.half_way(scene.command({"backup", kuma}));
+  Process killed = slow.half_way(fixture.command({"backup", kuma}));
   killed.signal(SIGKILL);
-  // Its guard is at work now, or about to be: either the new run waits for it, or pays itself.
-  const Ended again = scene.bba({"backup", kuma});
+  // Its guard is cleaning up, or about to: the new run either waits for it or does the cleanup.
+  const Ended again = fixture.bba({"backup", kuma});
   INFO(again.err);
   CHECK(killed.wait().exit_code == -SIGKILL);
   REQUIRE(again.exit_code == 0);
-  const Json consistency = scene.manifest().at("consistency");
+  const Json consistency = fixture.manifest().at("consistency");
   CHECK(consistency.at("mode") == "pause");
   REQUIRE(consistency.at("paused").size() == 1);
   CHECK(consistency.at("paused")[0].at("name") == kuma);
   CHECK(life_of(kuma) == slow.life());
-  scene.wait_for_guard_to_end();
-  CHECK(scene.journals() == Strings{});
+  fixture.wait_for_guard_to_end();
+  CHECK(fixture.journals() == Strings{});
 }

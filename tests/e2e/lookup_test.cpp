@@ -1,4 +1,4 @@
-// Which container a module id means, and what is said where it means none.
+// Which container a module id means, and the error where it means none.
 #include <algorithm>
 #include <filesystem>
 
@@ -19,81 +19,81 @@ Strings labels(const std::string& service, const std::string& oneoff = "False") 
 
 }  // namespace
 
-TEST_CASE("what is not a module id is refused before anything is asked") {
+TEST_CASE("an invalid module id is refused before the engine is asked") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   for (const std::string& id :
        {std::string(), std::string(".."), std::string("../x"), std::string("a/b"),
         std::string("/etc"), std::string("a b"), std::string("Upper"), std::string(101, 'a'),
         std::string(70000, 'a'), std::string("new\nline"), std::string("\xff")}) {
     CAPTURE(id.substr(0, 40));
     for (const char* command : {"backup", "plan"}) {
-      const Ended ended = scene.bba({command, id});
+      const Ended ended = fixture.bba({command, id});
       CHECK(ended.exit_code == 3);
       CHECK(ended.out.empty());
       CHECK(has(ended.err, "is not a module id"));
     }
   }
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 }
 
-TEST_CASE("a missing container: exit 4, with the nearest names") {
+TEST_CASE("a missing container: exit 4, with the most similar names") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string there = scene.create("kuma", {"--volume", "/data"}, image);
+  E2eFixture fixture;
+  const std::string there = fixture.create("kuma", {"--volume", "/data"}, image);
   const std::string asked = there.substr(0, there.size() - 1) + "e";
   for (const Strings& arguments :
        {Strings{"backup", asked}, Strings{"backup", "other", "--container", asked}}) {
-    const Ended ended = scene.bba(arguments);
+    const Ended ended = fixture.bba(arguments);
     CHECK(ended.exit_code == 4);
     CHECK(ended.out.empty());
     CHECK(has(ended.err, "error: "));
     CHECK(has(ended.err, "hint: did you mean " + there));
   }
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 }
 
-TEST_CASE("several containers: exit 4, and all of them are named") {
+TEST_CASE("several containers: exit 4, naming all of them") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string service = scene.name("twice");
-  const std::string one = scene.create("one", labels(service), image);
-  const std::string two = scene.create("two", labels(service), image);
-  const Ended ended = scene.bba({"backup", service});
+  E2eFixture fixture;
+  const std::string service = fixture.name("twice");
+  const std::string one = fixture.create("one", labels(service), image);
+  const std::string two = fixture.create("two", labels(service), image);
+  const Ended ended = fixture.bba({"backup", service});
   CHECK(ended.exit_code == 4);
   CHECK(has(ended.err, one + " (created), " + two + " (created)"));
   CHECK(has(ended.err, "--container"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 
-  const Ended named = scene.bba({"backup", service, "--container", two});
+  const Ended named = fixture.bba({"backup", service, "--container", two});
   CHECK(named.exit_code == 0);
-  CHECK(scene.manifest().at("container").at("name") == two);
+  CHECK(fixture.manifest().at("container").at("name") == two);
 }
 
-TEST_CASE("one that runs comes before one that does not, and a one-off never counts") {
+TEST_CASE("a running container is preferred to a stopped one, and a one-off is never chosen") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string service = scene.name("service");
-  scene.create("old", labels(service), image);
-  const std::string up = scene.start("up", labels(service), image);
-  scene.start("oneoff", labels(service, "True"), image);
-  const Ended ended = scene.bba({"plan", service, "--json"});
+  E2eFixture fixture;
+  const std::string service = fixture.name("service");
+  fixture.create("old", labels(service), image);
+  const std::string up = fixture.start("up", labels(service), image);
+  fixture.start("oneoff", labels(service, "True"), image);
+  const Ended ended = fixture.bba({"plan", service, "--json"});
   REQUIRE(ended.exit_code == 0);
   const auto plan = parse_json(ended.out);
   REQUIRE(plan);
   CHECK(plan->at("container").at("name") == up);
   CHECK(plan->at("container").at("found_by") == "label com.docker.compose.service=" + service);
 
-  const std::string lonely = scene.name("lonely");
-  const std::string oneoff = scene.start("lonely-run", labels(lonely, "True"), image);
-  CHECK(scene.bba({"plan", lonely}).exit_code == 4);
-  CHECK(scene.bba({"plan", "x", "--container", oneoff}).exit_code == 4);
+  const std::string lonely = fixture.name("lonely");
+  const std::string oneoff = fixture.start("lonely-run", labels(lonely, "True"), image);
+  CHECK(fixture.bba({"plan", lonely}).exit_code == 4);
+  CHECK(fixture.bba({"plan", "x", "--container", oneoff}).exit_code == 4);
 }
 
-TEST_CASE("a container of another compose service is found by no name, and nothing is published") {
+TEST_CASE("a container of another compose service is not found by any name, nothing is published") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string module = scene.name("notes");
+  E2eFixture fixture;
+  const std::string module = fixture.name("notes");
   const std::string service = "ledger-" + module;
   // As Compose calls service ledger-<id> of project lab: it ends like one of service <id>.
   const std::string other = "lab-" + service + "-1";
@@ -115,25 +115,26 @@ TEST_CASE("a container of another compose service is found by no name, and nothi
     docker(arguments);
   };
   const auto is_refused = [&](const std::string& name) {
-    const Ended ended = scene.bba({"backup", module});
+    const Ended ended = fixture.bba({"backup", module});
     CHECK(ended.exit_code == 4);
     CHECK(ended.out.empty());
     CHECK(has(ended.err, "error: no container was found for module " + module));
     CHECK(has(ended.err, "hint: passed over, being of another compose service: " + name + " (" +
                              service + "); if"));
-    scene.check_nothing_left();
+    fixture.check_nothing_left();
   };
   made(other);
   is_refused(other);
-  fs::create_directories(scene.path("modules/" + module));
-  write_file(scene.path("modules/" + module + "/runbook.md"), "    docker exec " + other + " sh\n");
+  fs::create_directories(fixture.path("modules/" + module));
+  write_file(fixture.path("modules/" + module + "/runbook.md"),
+             "    docker exec " + other + " sh\n");
   is_refused(other);
-  fs::create_directories(scene.path("compose/core"));
-  write_file(scene.path("compose/core/compose.yaml"),
+  fs::create_directories(fixture.path("compose/core"));
+  write_file(fixture.path("compose/core/compose.yaml"),
              "name: lab-ledger\nservices: {" + module + ": {container_name: " + other + "}}\n");
   is_refused(other);
-  // The operator's word may name it.
-  CHECK(scene.bba({"plan", module, "--container", other}).exit_code == 0);
+  // The operator may name it.
+  CHECK(fixture.bba({"plan", module, "--container", other}).exit_code == 0);
   docker({"rm", "--volumes", other});
   made(module);
   is_refused(module);
@@ -142,10 +143,10 @@ TEST_CASE("a container of another compose service is found by no name, and nothi
 
 TEST_CASE("the steps of the lookup: the exact name, then <project>-<id>-N and <project>_<id>_N") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string module = scene.name("m");
+  E2eFixture fixture;
+  const std::string module = fixture.name("m");
   const auto found_by = [&] {
-    const Ended ended = scene.bba({"plan", module, "--json"});
+    const Ended ended = fixture.bba({"plan", module, "--json"});
     const auto plan = parse_json(ended.out);
     return plan ? string_member(plan->at("container"), "found_by").value_or("") : ended.err;
   };
@@ -156,9 +157,9 @@ TEST_CASE("the steps of the lookup: the exact name, then <project>-<id>-N and <p
   };
   // Without labels of Compose, only the compose files can say what the project is.
   const std::string with_dashes = made("project-" + module + "-1");
-  CHECK(scene.bba({"plan", module}).exit_code == 4);
-  fs::create_directories(scene.path("compose/apps"));
-  write_file(scene.path("compose/apps/compose.yaml"), "name: project\nservices: {}\n");
+  CHECK(fixture.bba({"plan", module}).exit_code == 4);
+  fs::create_directories(fixture.path("compose/apps"));
+  write_file(fixture.path("compose/apps/compose.yaml"), "name: project\nservices: {}\n");
   CHECK(found_by() == "a name like <project>-" + module + "-1");
   docker({"rm", "--volumes", with_dashes});
   const std::string with_underscores = made("project_" + module + "_1");
@@ -168,15 +169,15 @@ TEST_CASE("the steps of the lookup: the exact name, then <project>-<id>-N and <p
   docker({"rm", "--volumes", exact, with_underscores});
 }
 
-TEST_CASE("the engine: exit 5 where none listens, 2 for wrong use") {
+TEST_CASE("exit 5 where no engine listens, 2 for wrong usage") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Strings elsewhere = scene.command({"backup", "kuma"});
-  std::replace(elsewhere.begin(), elsewhere.end(), host(), "unix://" + scene.path("none"));
+  E2eFixture fixture;
+  Strings elsewhere = fixture.command({"backup", "kuma"});
+  std::replace(elsewhere.begin(), elsewhere.end(), host(), "unix://" + fixture.path("none"));
   const Ended nowhere = run(elsewhere);
   CHECK(nowhere.exit_code == 5);
-  CHECK(has(nowhere.err, scene.path("none")));
-  CHECK(scene.bba({}).exit_code == 2);
-  CHECK(scene.bba({"backup", "kuma", "--compresion", "gzip"}).exit_code == 2);
-  scene.check_nothing_left();
+  CHECK(has(nowhere.err, fixture.path("none")));
+  CHECK(fixture.bba({}).exit_code == 2);
+  CHECK(fixture.bba({"backup", "kuma", "--compresion", "gzip"}).exit_code == 2);
+  fixture.check_nothing_left();
 }

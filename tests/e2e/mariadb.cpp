@@ -25,7 +25,7 @@ constexpr const char* grant_statements =
 
 }  // namespace
 
-MariadbServer::MariadbServer(E2eFixture& scene, const std::string& what, MariadbKind kind,
+MariadbServer::MariadbServer(E2eFixture& fixture, const std::string& what, MariadbKind kind,
                              const Strings& options, const Strings& arguments)
     : kind_(kind) {
   const bool is_mysql = kind == MariadbKind::mysql;
@@ -33,8 +33,8 @@ MariadbServer::MariadbServer(E2eFixture& scene, const std::string& what, Mariadb
                            std::string(mariadb_password)};
   all.insert(all.end(), options.begin(), options.end());
   // Arguments alone are the server's.
-  container_ = scene.start(what, all, is_mysql ? "bba-fixture/mysql:8" : "bba-fixture/mariadb:10",
-                           arguments);
+  container_ = fixture.start(what, all, is_mysql ? "bba-fixture/mysql:8" : "bba-fixture/mariadb:10",
+                             arguments);
   wait_until_ready();
 }
 
@@ -86,9 +86,9 @@ void MariadbServer::check_no_dump_connected() const {
 }
 
 const MariadbServer& shared_mariadb() {
-  static E2eFixture scene;
+  static E2eFixture fixture;
   static const MariadbServer server = [] {
-    MariadbServer made(scene, "mariadb");
+    MariadbServer made(fixture, "mariadb");
     made.seed();
     return made;
   }();

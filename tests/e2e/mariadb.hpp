@@ -15,8 +15,9 @@ enum class MariadbKind { mariadb, mysql };
 class MariadbServer {
  public:
   // Ready for connections, and empty.
-  MariadbServer(E2eFixture& scene, const std::string& what, MariadbKind kind = MariadbKind::mariadb,
-                const Strings& options = {}, const Strings& arguments = {});
+  MariadbServer(E2eFixture& fixture, const std::string& what,
+                MariadbKind kind = MariadbKind::mariadb, const Strings& options = {},
+                const Strings& arguments = {});
 
   const std::string& container() const { return container_; }
   MariadbKind kind() const { return kind_; }

@@ -1,4 +1,4 @@
-// Class H on real servers: dumps that are whole and restore, and every way in which one is not.
+// Class H on real servers: dumps that are complete and restore, and every way in which one is not.
 #include "e2e/mariadb.hpp"
 
 #include <csignal>
@@ -20,9 +20,9 @@ void check_ended(const Ended& ended, int exit_code) {
 }
 
 void check_fails(const MariadbServer& server, int exit_code, const Strings& said) {
-  E2eFixture scene;
+  E2eFixture fixture;
   const std::string life = life_of(server.container());
-  const Ended ended = scene.bba({"backup", server.container()});
+  const Ended ended = fixture.bba({"backup", server.container()});
   INFO(ended.err);
   CHECK(ended.exit_code == exit_code);
   CHECK(ended.out.empty());
@@ -30,36 +30,36 @@ void check_fails(const MariadbServer& server, int exit_code, const Strings& said
     CAPTURE(part);
     CHECK(has(ended.err, part));
   }
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   CHECK_FALSE(runs_in(server.container(), "--all-databases"));
   CHECK(life_of(server.container()) == life);
 }
 
-// A program in the place of the dump's.
+// A program in place of the dump program.
 FakeProgram fake_dump(const MariadbServer& server, const std::string& script) {
   return FakeProgram(server.container(), server.dump_program(), script);
 }
 
-std::string dump_of(const E2eFixture& scene) {
-  const std::string file = scene.manifest().at("artifacts")[0].at("file");
-  return run({"gunzip", "-c", scene.backups() + "/" + file}).out;
+std::string dump_of(const E2eFixture& fixture) {
+  const std::string file = fixture.manifest().at("artifacts")[0].at("file");
+  return run({"gunzip", "-c", fixture.backups() + "/" + file}).out;
 }
 
 // Backs the server up, restores the set into a fresh one whose image makes a database and a user of
 // the same names, and compares.
 void check_round_trip(MariadbKind kind, const std::string& strategy) {
-  E2eFixture scene;
-  const MariadbServer server(scene, "shop-mariadb", kind);
+  E2eFixture fixture;
+  const MariadbServer server(fixture, "shop-mariadb", kind);
   server.seed();
   const std::string rows = server.row_counts();
   const std::string grants = server.grants();
   const std::string life = life_of(server.container());
-  const Ended ended = scene.bba({"backup", server.container()});
+  const Ended ended = fixture.bba({"backup", server.container()});
   check_ended(ended, 0);
   CHECK(life_of(server.container()) == life);
-  CHECK(scene.journals() == Strings{});
+  CHECK(fixture.journals() == Strings{});
 
-  const Json manifest = scene.manifest();
+  const Json manifest = fixture.manifest();
   CHECK(manifest.at("class") == "H");
   CHECK(manifest.at("strategy") == strategy);
   CHECK(manifest.at("fallback").is_null());
@@ -69,30 +69,30 @@ void check_round_trip(MariadbKind kind, const std::string& strategy) {
   CHECK(any_has(manifest.at("warnings"), "shop.counters (Aria), shop.sessions (MyISAM)"));
   CHECK(has(ended.err, "their engines have no transactions"));
   CHECK(artifact.at("found").at("databases").back().at("tables").at("orders") == 4000);
-  check_ended(scene.bba({"verify", server.container()}), 0);
+  check_ended(fixture.bba({"verify", server.container()}), 0);
   server.check_no_dump_connected();
 
   const Strings own{"--env", "MYSQL_DATABASE=shop",   "--env", "MYSQL_USER=shop_owner",
                     "--env", "MYSQL_PASSWORD=another"};
-  const MariadbServer second(scene, "second", kind, own);
+  const MariadbServer second(fixture, "second", kind, own);
   CHECK(second.row_counts() != rows);
-  const Ended restored = scene.restore_by_hand(second.container(), fixture_password);
+  const Ended restored = fixture.restore_by_hand(second.container(), fixture_password);
   check_ended(restored, 0);
   CHECK(second.row_counts() == rows);
   CHECK(second.grants() == grants);
   CHECK(has(rows, "shop.orders\t4000\n"));
   CHECK(trimmed(second.query("SELECT @@GLOBAL.max_allowed_packet")) == "16777216");
-  // Now it holds what the dump brings: nothing of it is touched.
+  // Now it has databases of the dump, so a second restore is refused and changes nothing.
   second.query("DELETE FROM shop.orders WHERE id = 7");
   const std::string before = second.row_counts();
-  const Ended again = scene.restore_by_hand(second.container(), fixture_password);
+  const Ended again = fixture.restore_by_hand(second.container(), fixture_password);
   CHECK(again.exit_code == 2);
   CHECK(has(again.err, "has databases of the dump already, drop them first:"));
   CHECK(second.row_counts() == before);
 }
 
 // The one artifact of a set and its manifest, changed so that they agree with each other again.
-void forge(const E2eFixture& scene,
+void forge(const E2eFixture& fixture,
            const std::function<void(std::string& dump, Json& manifest)>& change) {
   const auto sha256_of = [](const std::string& text) {
     Setting setting;
@@ -100,17 +100,17 @@ void forge(const E2eFixture& scene,
     return run({"sha256sum"}, setting).out.substr(0, 64);
   };
   std::string manifest_path;
-  for (const std::string& name : names_in(scene.backups())) {
-    if (name.ends_with(".manifest.json")) manifest_path = scene.backups() + "/" + name;
+  for (const std::string& name : names_in(fixture.backups())) {
+    if (name.ends_with(".manifest.json")) manifest_path = fixture.backups() + "/" + name;
   }
-  Json manifest = scene.manifest();
-  std::string dump = dump_of(scene);
+  Json manifest = fixture.manifest();
+  std::string dump = dump_of(fixture);
   change(dump, manifest);
   Json& record = manifest.at("artifacts")[0];
   Setting setting;
   setting.input = dump;
   const std::string stored = run({"gzip", "-c"}, setting).out;
-  write_file(scene.backups() + "/" + record.at("file").get<std::string>(), stored);
+  write_file(fixture.backups() + "/" + record.at("file").get<std::string>(), stored);
   record["bytes"] = stored.size();
   record["sha256"] = sha256_of(stored);
   record["uncompressed_bytes"] = dump.size();
@@ -134,24 +134,24 @@ bool scratch_is_gone(const std::string& module) {
 
 }  // namespace
 
-TEST_CASE("H, MariaDB: backed up, and restored by hand into a server that is not quite empty") {
+TEST_CASE("H, MariaDB is backed up, and restored by hand into a server that is not quite empty") {
   NEEDS_ENGINE();
   check_round_trip(MariadbKind::mariadb, "mariadb-dump");
 }
 
-TEST_CASE("H, MySQL's stand-in: its own programs, and the same way back") {
+TEST_CASE("H, MySQL's stand-in is backed up with its own programs, and restored by hand") {
   NEEDS_ENGINE();
   check_round_trip(MariadbKind::mysql, "mysqldump");
 }
 
-TEST_CASE("H, the drill: tables with their rows, objects and grants come back") {
+TEST_CASE("H, a drill restores tables with their rows, objects and grants") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MariadbServer& server = shared_mariadb();
-  check_ended(scene.bba({"backup", server.container()}), 0);
+  check_ended(fixture.bba({"backup", server.container()}), 0);
   const std::string life = life_of(server.container());
   const EventLog log({server.container()});
-  const Ended ended = scene.bba({"drill", server.container()});
+  const Ended ended = fixture.bba({"drill", server.container()});
   check_ended(ended, 0);
   INFO(ended.out);
   CHECK(has(ended.out, " databases, "));
@@ -159,24 +159,24 @@ TEST_CASE("H, the drill: tables with their rows, objects and grants come back") 
   CHECK(life_of(server.container()) == life);
   CHECK(log.events() == Strings{});
   CHECK(scratch_is_gone(server.container()));
-  check_ended(scene.bba({"gate", server.container(), "--require", "drilled"}), 0);
+  check_ended(fixture.bba({"gate", server.container(), "--require", "drilled"}), 0);
 }
 
-TEST_CASE("H, what only a restore shows: rows, objects and grants that do not come back, exit 7") {
+TEST_CASE("H, rows, objects and grants that a drill finds missing: exit 7") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MariadbServer& server = shared_mariadb();
-  check_ended(scene.bba({"backup", server.container()}), 0);
+  check_ended(fixture.bba({"backup", server.container()}), 0);
   const std::string end = "-- Dump completed";
-  const std::string good = dump_of(scene);
-  const Json facts = scene.manifest().at("facts");
+  const std::string good = dump_of(fixture);
+  const Json facts = fixture.manifest().at("facts");
   const auto drill_of = [&](const std::function<void(std::string&, Json&)>& change) {
-    forge(scene, [&](std::string& dump, Json& manifest) {
+    forge(fixture, [&](std::string& dump, Json& manifest) {
       dump = good;
       manifest["facts"] = facts;
       change(dump, manifest);
     });
-    const Ended ended = scene.bba({"drill", server.container()});
+    const Ended ended = fixture.bba({"drill", server.container()});
     CHECK(scratch_is_gone(server.container()));
     CHECK(ended.exit_code == 7);
     return ended.err;
@@ -202,17 +202,18 @@ TEST_CASE("H, what only a restore shows: rows, objects and grants that do not co
   CHECK(has(other, "restored, an account has what it did not have: GRANT"));
 }
 
-TEST_CASE("H, a dump of which the client gets a part only: exit 7, though the client ends with 0") {
+TEST_CASE(
+    "H, a dump of which the client reads only a part: exit 7, though the client exits with 0") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MariadbServer& server = shared_mariadb();
-  check_ended(scene.bba({"backup", server.container()}), 0);
+  check_ended(fixture.bba({"backup", server.container()}), 0);
   for (const auto& [said, words] :
        {std::pair<std::string, std::string>{"/*!50001 DROP VIEW IF EXISTS `sent`*/;\n",
                                             "mariadb ended before the end of it"},
         std::pair<std::string, std::string>{"CREATE TABLE `orders` (\n",
                                             "mariadb ended with exit code 1"}}) {
-    Relay relay(scene);
+    Relay relay(fixture);
     relay.cut_after(said);
     const Ended ended = run(relay.command({"drill", server.container()}));
     INFO(ended.err);
@@ -222,108 +223,109 @@ TEST_CASE("H, a dump of which the client gets a part only: exit 7, though the cl
   CHECK(scratch_is_gone(server.container()));
 }
 
-TEST_CASE("H, a password that the container's environment has no more: exit 6, or the operator's") {
+TEST_CASE(
+    "H, the password in the container's environment is outdated: exit 6, or the operator's works") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MariadbServer server(scene, "changed-mariadb");
+  E2eFixture fixture;
+  const MariadbServer server(fixture, "changed-mariadb");
   server.query("ALTER USER root@localhost IDENTIFIED BY 'another'");
   check_fails(
       server, 6,
       {"the server could not be asked anything: mariadb as root: exit code 1: ",
        "Access denied for user 'root'@'localhost'", "hint: set MYSQL_PWD in your environment"});
   const Strings backup{"backup", server.container()};
-  CHECK(scene.bba(backup, with({{"MYSQL_PWD", "neither"}})).exit_code == 6);
-  scene.check_nothing_left();
-  check_ended(scene.bba(backup, with({{"MYSQL_PWD", "another"}})), 0);
-  CHECK_FALSE(has(pretty_json(scene.manifest()), "another"));
+  CHECK(fixture.bba(backup, with({{"MYSQL_PWD", "neither"}})).exit_code == 6);
+  fixture.check_nothing_left();
+  check_ended(fixture.bba(backup, with({{"MYSQL_PWD", "another"}})), 0);
+  CHECK_FALSE(has(pretty_json(fixture.manifest()), "another"));
   // The drill needs neither the old password nor the new one.
-  check_ended(scene.bba({"drill", server.container()}), 0);
+  check_ended(fixture.bba({"drill", server.container()}), 0);
 }
 
-TEST_CASE("H, the password in a file that the container's environment names") {
+TEST_CASE("H, the password is read from the file that the container's environment names") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  write_file(scene.path("password"), std::string(mariadb_password) + "\n");
-  std::filesystem::permissions(scene.path("password"), std::filesystem::perms(0644));
+  E2eFixture fixture;
+  write_file(fixture.path("password"), std::string(mariadb_password) + "\n");
+  std::filesystem::permissions(fixture.path("password"), std::filesystem::perms(0644));
   const MariadbServer server(
-      scene, "file-mariadb", MariadbKind::mysql,
+      fixture, "file-mariadb", MariadbKind::mysql,
       {"--env", "MYSQL_ROOT_PASSWORD=", "--env", "MYSQL_ROOT_PASSWORD_FILE=/run/password",
-       "--volume", scene.path("password") + ":/run/password:ro"});
-  check_ended(scene.bba({"backup", server.container()}), 0);
+       "--volume", fixture.path("password") + ":/run/password:ro"});
+  check_ended(fixture.bba({"backup", server.container()}), 0);
 }
 
-TEST_CASE(
-    "H, a user whose dump would lack data and end with exit code 0: exit 6, naming the rights") {
+TEST_CASE("H, a user whose dump would be incomplete with exit code 0: exit 6, naming the rights") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MariadbServer server(scene, "limited-mariadb");
+  E2eFixture fixture;
+  const MariadbServer server(fixture, "limited-mariadb");
   server.seed();
   server.query(
       "CREATE USER backup@localhost IDENTIFIED BY 'of the backup'; "
       "GRANT SELECT, SHOW VIEW, LOCK TABLES, EVENT ON *.* TO backup@localhost");
-  write_file(scene.path("bba.yaml"), "modules:\n  " + server.container() + ":\n    user: backup\n");
-  const Strings backup{"backup", server.container(), "--config", scene.path("bba.yaml")};
+  write_file(fixture.path("bba.yaml"),
+             "modules:\n  " + server.container() + ":\n    user: backup\n");
+  const Strings backup{"backup", server.container(), "--config", fixture.path("bba.yaml")};
   const auto password = with({{"MYSQL_PWD", "of the backup"}});
-  const Ended without_triggers = scene.bba(backup, password);
+  const Ended without_triggers = fixture.bba(backup, password);
   CHECK(without_triggers.exit_code == 6);
   CHECK(has(without_triggers.err, "backup@localhost lacks rights on all databases"));
   CHECK(has(without_triggers.err, "not say so: TRIGGER"));
   CHECK(has(without_triggers.err, "modules." + server.container() + ".user"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   server.query("GRANT TRIGGER ON *.* TO backup@localhost");
-  check_ended(scene.bba(backup, password), 0);
-  CHECK(scene.manifest().at("facts").at("account") == "backup@localhost");
-  check_ended(scene.bba({"drill", server.container()}), 0);
+  check_ended(fixture.bba(backup, password), 0);
+  CHECK(fixture.manifest().at("facts").at("account") == "backup@localhost");
+  check_ended(fixture.bba({"drill", server.container()}), 0);
 }
 
-TEST_CASE("H, option files that would leave rows out of every dump: they do not count") {
+TEST_CASE("H, option files that would leave rows out of a dump are ignored") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MariadbServer server(scene, "options-mariadb");
+  E2eFixture fixture;
+  const MariadbServer server(fixture, "options-mariadb");
   server.seed();
   docker({"exec", "-i", "-u", "root", server.container(), "sh", "-c",
           "cat >/etc/mysql/conf.d/dump.cnf"},
          "[mysqldump]\nskip-comments\nno-data\nignore-table=shop.orders\nwhere=1=0\n");
-  check_ended(scene.bba({"backup", server.container()}), 0);
-  const Json databases = scene.manifest().at("artifacts")[0].at("found").at("databases");
+  check_ended(fixture.bba({"backup", server.container()}), 0);
+  const Json databases = fixture.manifest().at("artifacts")[0].at("found").at("databases");
   CHECK(databases.back().at("tables").at("orders") == 4000);
 }
 
-TEST_CASE("H, a table with a history of its rows: all of it is in the dump, and comes back") {
+TEST_CASE("H, a system-versioned table is dumped and restored with the history of its rows") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MariadbServer server(scene, "history-mariadb");
+  E2eFixture fixture;
+  const MariadbServer server(fixture, "history-mariadb");
   server.query(
       "CREATE DATABASE shop; CREATE TABLE shop.prices (id int PRIMARY KEY, price int) WITH SYSTEM "
       "VERSIONING; INSERT INTO shop.prices VALUES (1, 10), (2, 20); UPDATE shop.prices SET price = "
       "11 WHERE id = 1");
-  check_ended(scene.bba({"backup", server.container()}), 0);
-  const Json databases = scene.manifest().at("artifacts")[0].at("found").at("databases");
+  check_ended(fixture.bba({"backup", server.container()}), 0);
+  const Json databases = fixture.manifest().at("artifacts")[0].at("found").at("databases");
   CHECK(databases.back().at("tables").at("prices") == 3);
-  check_ended(scene.bba({"drill", server.container()}), 0);
+  check_ended(fixture.bba({"drill", server.container()}), 0);
 }
 
-TEST_CASE("H, a row that is larger than the server's usual packet comes back") {
+TEST_CASE("H, a row that is larger than the server's usual packet is restored") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MariadbServer server(scene, "large-mariadb");
+  E2eFixture fixture;
+  const MariadbServer server(fixture, "large-mariadb");
   server.query(
       "SET GLOBAL max_allowed_packet = 1073741824; CREATE DATABASE shop; "
       "CREATE TABLE shop.blobs (content longblob)");
   server.query("INSERT INTO shop.blobs VALUES (REPEAT('x', 20000000))");
   server.query("SET GLOBAL max_allowed_packet = 16777216");
-  check_ended(scene.bba({"backup", server.container()}), 0);
-  check_ended(scene.bba({"drill", server.container(), "--memory", "2GiB"}), 0);
+  check_ended(fixture.bba({"backup", server.container()}), 0);
+  check_ended(fixture.bba({"drill", server.container(), "--memory", "2GiB"}), 0);
 }
 
-TEST_CASE("H, the program is missing: exit 6, and the engine's words do not become an artifact") {
+TEST_CASE("H, the program is missing: exit 6, and the engine's error does not become an artifact") {
   NEEDS_ENGINE();
   const MariadbServer& server = shared_mariadb();
   const HiddenProgram hidden(server.container(), "mariadb-dump");
   check_fails(server, 6, {"mariadb-dump: ", "could not be started"});
 }
 
-TEST_CASE("H, half a dump and exit code 1: exit 6, with the program's own words") {
+TEST_CASE("H, half a dump and exit code 1: exit 6, with the program's error output") {
   NEEDS_ENGINE();
   const MariadbServer& server = shared_mariadb();
   const FakeProgram fake = fake_dump(server,
@@ -340,17 +342,17 @@ TEST_CASE("H, half a dump and exit code 0: exit 6") {
   check_fails(server, 6, {"without the line \"-- Dump completed\": cut inside"});
 }
 
-TEST_CASE("H, all but the last line, and exit code 0: exit 6") {
+TEST_CASE("H, a dump without its last line, and exit code 0: exit 6") {
   NEEDS_ENGINE();
   const MariadbServer& server = shared_mariadb();
   const FakeProgram fake = fake_dump(server, "\"$REAL\" \"$@\" | head -n -1\n");
   check_fails(server, 6, {"without the line \"-- Dump completed\""});
 }
 
-TEST_CASE("H, a view whose table is gone: exit 6, and what to do") {
+TEST_CASE("H, a view whose table is gone: exit 6, and the error says what to do") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MariadbServer server(scene, "view-mariadb");
+  E2eFixture fixture;
+  const MariadbServer server(fixture, "view-mariadb");
   server.query(
       "CREATE DATABASE shop; CREATE TABLE shop.t (id int); CREATE VIEW shop.broken AS SELECT id "
       "FROM shop.t; DROP TABLE shop.t");
@@ -360,40 +362,40 @@ TEST_CASE("H, a view whose table is gone: exit 6, and what to do") {
 TEST_CASE("H, the backup directory's file system is full: exit 8") {
   NEEDS_ENGINE();
   const MariadbServer& server = shared_mariadb();
-  E2eFixture scene;
-  scene.small_backup_directory("256k");
-  const Ended ended = scene.bba({"backup", server.container()});
+  E2eFixture fixture;
+  fixture.small_backup_directory("256k");
+  const Ended ended = fixture.bba({"backup", server.container()});
   CHECK(ended.exit_code == 8);
   CHECK(ended.out.empty());
   CHECK(has(ended.err, "No space left on device"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   server.check_no_dump_connected();
 }
 
-TEST_CASE("H, a container that is stopped or paused: exit 4, with the way out, and it stays so") {
+TEST_CASE("H, a container that is stopped or paused: exit 4 with a hint, and it stays so") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string stopped = scene.create("stopped-mariadb", {}, "bba-fixture/mariadb:10");
-  const Ended created = scene.bba({"backup", stopped});
+  E2eFixture fixture;
+  const std::string stopped = fixture.create("stopped-mariadb", {}, "bba-fixture/mariadb:10");
+  const Ended created = fixture.bba({"backup", stopped});
   CHECK(created.exit_code == 4);
   CHECK(has(created.err, "hint: start it first, or take its files as they are with --class E"));
   const MariadbServer& server = shared_mariadb();
   docker({"pause", server.container()});
-  const Ended ended = scene.bba({"backup", server.container()});
+  const Ended ended = fixture.bba({"backup", server.container()});
   CHECK(ended.exit_code == 4);
   CHECK(has(ended.err, "hint: unpause it first"));
   CHECK(paused(server.container()));
   docker({"unpause", server.container()});
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 }
 
-TEST_CASE("H, SIGTERM half way: 143, and the program inside has ended") {
+TEST_CASE("H, SIGTERM half way: 143, and the program in the container has ended") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MariadbServer& server = shared_mariadb();
   const WaitingProgram dump(server.container(), "mariadb-dump", "*--all-databases*", 500'000);
   const std::string life = life_of(server.container());
-  Process run = scene.begin({"backup", server.container()});
+  Process run = fixture.begin({"backup", server.container()});
   dump.wait_until_half_way(run);
   run.signal(SIGTERM);
   const Ended ended = run.wait(15s);
@@ -403,31 +405,31 @@ TEST_CASE("H, SIGTERM half way: 143, and the program inside has ended") {
   CHECK_FALSE(runs_in(server.container(), "--all-databases"));
   CHECK(life_of(server.container()) == life);
   server.check_no_dump_connected();
-  scene.check_nothing_left();
-  scene.wait_for_guard_to_end();
+  fixture.check_nothing_left();
+  fixture.wait_for_guard_to_end();
 }
 
 TEST_CASE("H, the container is killed half way: exit 6") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MariadbServer server(scene, "killed-mariadb");
+  E2eFixture fixture;
+  const MariadbServer server(fixture, "killed-mariadb");
   server.seed();
   const WaitingProgram dump(server.container(), "mariadb-dump", "*--all-databases*", 500'000);
-  Process run = scene.begin({"backup", server.container()});
+  Process run = fixture.begin({"backup", server.container()});
   dump.wait_until_half_way(run);
   docker({"kill", server.container()});
   const Ended ended = run.wait(30s);
   INFO(ended.err);
   CHECK(ended.exit_code == 6);
   CHECK(ended.out.empty());
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   // For the fakes' end.
   docker({"start", server.container()});
 }
 
 TEST_CASE("H, passwords and their digests are in no output, no manifest and no argv") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MariadbServer& server = shared_mariadb();
   const EventLog log({server.container()});
   const Strings digests = [&] {
@@ -446,26 +448,26 @@ TEST_CASE("H, passwords and their digests are in no output, no manifest and no a
                                    Strings{"-v", "plan", server.container(), "--json"},
                                    Strings{"-v", "backup", server.container(), "--json"},
                                    Strings{"-v", "drill", server.container()}}) {
-    const Ended ended = scene.bba(arguments);
+    const Ended ended = fixture.bba(arguments);
     check_ended(ended, 0);
     said += ended.out + ended.err;
   }
-  said += pretty_json(scene.manifest()) + join(log.events(), "\n");
+  said += pretty_json(fixture.manifest()) + join(log.events(), "\n");
   REQUIRE(has(said, "exec_create: mariadb-dump --no-defaults"));
   CHECK_FALSE(has(said, std::string(mariadb_password)));
   for (const std::string& digest : digests) CHECK_FALSE(has(said, digest));
 }
 
-TEST_CASE("H, plan changes nothing, and its request is what backup then asks for") {
+TEST_CASE("H, plan changes nothing, and shows the request that backup sends") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MariadbServer& server = shared_mariadb();
   const std::string life = life_of(server.container());
   const EventLog plan_log({server.container()});
-  const Ended planned = scene.bba({"plan", server.container(), "--json"});
+  const Ended planned = fixture.bba({"plan", server.container(), "--json"});
   check_ended(planned, 0);
   CHECK(life_of(server.container()) == life);
-  CHECK_FALSE(std::filesystem::exists(scene.backups()));
+  CHECK_FALSE(std::filesystem::exists(fixture.backups()));
   for (const std::string& event : plan_log.events()) {
     // It asks the server, and nothing else.
     const bool asks = event.starts_with("exec_create: mariadb --") ||
@@ -480,7 +482,7 @@ TEST_CASE("H, plan changes nothing, and its request is what backup then asks for
   const std::string head = "POST /containers/" + server.container() + "/exec with MYSQL_PWD: ";
   REQUIRE(request.starts_with(head));
   const EventLog backup_log({server.container()});
-  check_ended(scene.bba({"backup", server.container()}), 0);
+  check_ended(fixture.bba({"backup", server.container()}), 0);
   CHECK(has(join(backup_log.events(), "\n"),
             "exec_create: " + request.substr(head.size()) + " " + server.container()));
 }

@@ -2,10 +2,10 @@
 
 namespace e2e {
 
-MinioServer::MinioServer(E2eFixture& scene, const std::string& what, const std::string& filled,
+MinioServer::MinioServer(E2eFixture& fixture, const std::string& what, const std::string& filled,
                          const Strings& options)
-    : container_(scene.name(what)) {
-  scene.adopt(container_);
+    : container_(fixture.name(what)) {
+  fixture.adopt(container_);
   Strings argv{std::string(BBA_SOURCE_DIR) + "/fixtures/start-minio", container_};
   argv.insert(argv.end(), options.begin(), options.end());
   Setting setting;
@@ -63,9 +63,9 @@ Strings MinioServer::buckets() const {
 }
 
 const MinioServer& shared_minio() {
-  static E2eFixture scene;
+  static E2eFixture fixture;
   static const MinioServer server = [] {
-    MinioServer made(scene, "minio");
+    MinioServer made(fixture, "minio");
     made.mc({"mb", "local/odd"});
     for (const std::string key :
          {"two\nlines", "a 'quoted' \"key\"", "$HOME/`id`", "ünï/☃", "-r"}) {

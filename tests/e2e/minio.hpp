@@ -13,7 +13,7 @@ inline constexpr std::string_view minio_secret = "operator-s%41cret@/#";
 class MinioServer {
  public:
   // With buckets and objects in them, unless `filled` is "no".
-  MinioServer(E2eFixture& scene, const std::string& what, const std::string& filled = "yes",
+  MinioServer(E2eFixture& fixture, const std::string& what, const std::string& filled = "yes",
               const Strings& options = {});
 
   const std::string& container() const { return container_; }

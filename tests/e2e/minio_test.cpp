@@ -1,4 +1,4 @@
-// Class D: every object as the server lists it, every way in which one is not, and the files where
+// Class D: every object as the server lists it, every way in which one differs, and the files where
 // there is no mc to ask.
 #include "e2e/minio.hpp"
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* image = "bba-fixture/minio:1";
 
-// mc as it is, but for `cat` of what the pattern (of a shell's case) matches.
+// mc as it is, except for `cat` of what the pattern (of a shell's case) matches.
 std::string but_cat(const std::string& pattern, const std::string& script) {
   return fmt::format("case \"$*\" in *cat*{}*)\n{}\n;; esac\nexec \"$REAL\" \"$@\"\n", pattern,
                      script);
@@ -30,15 +30,15 @@ struct Done {
 Done check_round_trip(
     const MinioServer& server, const std::map<std::string, std::string>& environment,
     const std::optional<std::map<std::string, std::string>>& expected = std::nullopt) {
-  E2eFixture scene;
+  E2eFixture fixture;
   const std::string life = life_of(server.container());
-  const Ended ended = scene.bba({"backup", server.container()}, with(environment));
+  const Ended ended = fixture.bba({"backup", server.container()}, with(environment));
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   CHECK(life_of(server.container()) == life);
-  CHECK(scene.journals() == Strings{});
+  CHECK(fixture.journals() == Strings{});
 
-  Json manifest = scene.manifest();
+  Json manifest = fixture.manifest();
   CHECK(manifest.at("class") == "D");
   CHECK(manifest.at("strategy") == "objects through mc");
   CHECK(manifest.at("fallback").is_null());
@@ -47,7 +47,7 @@ Done check_round_trip(
   REQUIRE(manifest.at("artifacts").size() == 1);
   const Json& artifact = manifest.at("artifacts")[0];
   CHECK(artifact.at("kind") == "objects");
-  CHECK(ended.out == scene.backups() + "/" + artifact.at("file").get<std::string>() + "\n");
+  CHECK(ended.out == fixture.backups() + "/" + artifact.at("file").get<std::string>() + "\n");
 
   const auto objects = expected ? *expected : server.objects();
   const Json& found = artifact.at("found");
@@ -55,13 +55,13 @@ Done check_round_trip(
   CHECK(found.at("buckets") == server.buckets().size());
   CHECK(found.at("md5_etags").get<std::size_t>() + found.at("other_etags").get<std::size_t>() ==
         objects.size());
-  const Ended verified = scene.bba({"verify", server.container()});
+  const Ended verified = fixture.bba({"verify", server.container()});
   INFO(verified.out);
   CHECK(verified.exit_code == 0);
 
-  const MinioServer second(scene, "second-minio", "no");
+  const MinioServer second(fixture, "second-minio", "no");
   const Ended restored =
-      scene.restore_by_hand(second.container(), {{"MC_HOST_local", MinioServer::credentials()}});
+      fixture.restore_by_hand(second.container(), {{"MC_HOST_local", MinioServer::credentials()}});
   INFO(restored.err);
   REQUIRE(restored.exit_code == 0);
   CHECK(difference(objects, second.objects()) == "");
@@ -72,9 +72,9 @@ Done check_round_trip(
 void check_fails(const std::string& container,
                  const std::map<std::string, std::string>& environment, int exit_code,
                  const Strings& said) {
-  E2eFixture scene;
+  E2eFixture fixture;
   const std::string life = life_of(container);
-  const Ended ended = scene.bba({"backup", container}, with(environment));
+  const Ended ended = fixture.bba({"backup", container}, with(environment));
   INFO(ended.err);
   CHECK(ended.exit_code == exit_code);
   CHECK(ended.out.empty());
@@ -83,7 +83,7 @@ void check_fails(const std::string& container,
     CHECK(has(ended.err, part));
   }
   CHECK_FALSE(has(ended.err, std::string(minio_secret)));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   CHECK_FALSE(runs_in(container, "/mc "));
   CHECK(life_of(container) == life);
 }
@@ -91,15 +91,15 @@ void check_fails(const std::string& container,
 void check_files_instead(const std::string& container,
                          const std::map<std::string, std::string>& environment,
                          const std::string& why, const std::string& mode) {
-  E2eFixture scene;
+  E2eFixture fixture;
   const std::string life = life_of(container);
-  const Ended ended = scene.bba({"backup", container}, with(environment));
+  const Ended ended = fixture.bba({"backup", container}, with(environment));
   INFO(ended.err);
   REQUIRE(ended.exit_code == 11);
   CHECK(life_of(container) == life);
   CHECK(has(ended.err, "warning: " + container +
                            ": mounted data archive instead of the class's own procedure: " + why));
-  const Json manifest = scene.manifest();
+  const Json manifest = fixture.manifest();
   CHECK(manifest.at("class") == "D");
   CHECK(manifest.at("strategy") == "mounted data archive");
   CHECK(has(manifest.at("fallback").get<std::string>(), why));
@@ -108,16 +108,17 @@ void check_files_instead(const std::string& container,
   REQUIRE(manifest.at("artifacts").size() == 1);
   CHECK(manifest.at("artifacts")[0].at("source") == "/data");
   const std::string file =
-      scene.backups() + "/" + manifest.at("artifacts")[0].at("file").get<std::string>();
+      fixture.backups() + "/" + manifest.at("artifacts")[0].at("file").get<std::string>();
   // All of it, the server's own files as well.
   if (mode != "stopped") CHECK(has(run({"tar", "-tzf", file}).out, "data/.minio.sys/"));
-  CHECK(scene.journals() == Strings{});
-  CHECK(scene.bba({"verify", container}).exit_code == 0);
+  CHECK(fixture.journals() == Strings{});
+  CHECK(fixture.bba({"verify", container}).exit_code == 0);
 }
 
 }  // namespace
 
-TEST_CASE("D, all objects of all buckets, whatever they are called, and restored by hand") {
+TEST_CASE(
+    "D, all objects of all buckets are backed up, whatever their names, and restored by hand") {
   NEEDS_ENGINE();
   const Done done = check_round_trip(shared_minio(), MinioServer::alias());
   const Json& found = done.manifest.at("artifacts")[0].at("found");
@@ -128,15 +129,16 @@ TEST_CASE("D, all objects of all buckets, whatever they are called, and restored
   CHECK(found.at("vanished") == 0);
 }
 
-TEST_CASE("D, the tar: keys, times, an order that is the listing's") {
+TEST_CASE("D, the tar has the objects' keys and times, in the order of the listing") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MinioServer& server = shared_minio();
   REQUIRE(
-      scene.bba({"backup", server.container(), "--compression", "zstd"}, with(MinioServer::alias()))
+      fixture
+          .bba({"backup", server.container(), "--compression", "zstd"}, with(MinioServer::alias()))
           .exit_code == 0);
-  const Json artifact = scene.manifest().at("artifacts")[0];
-  const std::string file = scene.backups() + "/" + artifact.at("file").get<std::string>();
+  const Json artifact = fixture.manifest().at("artifacts")[0];
+  const std::string file = fixture.backups() + "/" + artifact.at("file").get<std::string>();
   CHECK(file.ends_with(".tar.zst"));
   Strings files;
   std::string listing;
@@ -173,11 +175,10 @@ TEST_CASE("D, the tar: keys, times, an order that is the listing's") {
   CHECK(artifact.at("found").at("listing_sha256") == run({"sha256sum"}, input).out.substr(0, 64));
 }
 
-TEST_CASE(
-    "D, objects that change or vanish between listing and reading are taken again or left out") {
+TEST_CASE("D, objects that change or vanish after the listing are read again or left out") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MinioServer server(scene, "busy-minio");
+  E2eFixture fixture;
+  const MinioServer server(fixture, "busy-minio");
   const auto once = [](const std::string& key, const std::string& script) {
     return fmt::format(
         "case \"$*\" in *cat*{0}*) [ -e '/tmp/e2e-once{1}' ] || {{ touch '/tmp/e2e-once{1}'\n"
@@ -226,7 +227,7 @@ TEST_CASE(
                "hint: if it changes all the time"});
 }
 
-TEST_CASE("D, an object that does not come as it is listed: exit 6, and its key") {
+TEST_CASE("D, an object that differs from its listing: exit 6, naming its key") {
   NEEDS_ENGINE();
   const MinioServer& server = shared_minio();
   const auto fails = [&](const std::string& key, const std::string& script, const Strings& said) {
@@ -243,8 +244,7 @@ TEST_CASE("D, an object that does not come as it is listed: exit 6, and its key"
         {"unexpected EOF"});
 }
 
-TEST_CASE(
-    "D, a listing with an error in it, whatever the exit code, or with anything else: exit 6") {
+TEST_CASE("D, a listing with an error or unknown lines in it: exit 6, whatever mc's exit code") {
   NEEDS_ENGINE();
   const MinioServer& server = shared_minio();
   const auto listing = [](const std::string& script) {
@@ -285,9 +285,9 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("D, keys that end in a slash are directories in the tar, and a warning") {
+TEST_CASE("D, keys that end in a slash become directories in the tar, with a warning") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MinioServer& server = shared_minio();
   const FakeProgram fake(
       server.container(), "mc",
@@ -298,17 +298,17 @@ TEST_CASE("D, keys that end in a slash are directories in the tar, and a warning
       "127.0.0.1:9000\"}\\n'\n"
       "\"$REAL\" \"$@\" | sed 's/\"totalObjects\":313/\"totalObjects\":314/'; exit 0\n"
       ";; esac\nexec \"$REAL\" \"$@\"\n");
-  const Ended ended = scene.bba({"backup", server.container()}, with(MinioServer::alias()));
+  const Ended ended = fixture.bba({"backup", server.container()}, with(MinioServer::alias()));
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   CHECK(has(ended.err, "1 keys end in '/'"));
-  const Json found = scene.manifest().at("artifacts")[0].at("found");
+  const Json found = fixture.manifest().at("artifacts")[0].at("found");
   CHECK(found.at("folders") == 1);
   CHECK(found.at("buckets") == 4);
-  CHECK(scene.bba({"verify", server.container()}).exit_code == 0);
+  CHECK(fixture.bba({"verify", server.container()}).exit_code == 0);
 }
 
-TEST_CASE("D, no name of an object or a bucket leads out of the tar") {
+TEST_CASE("D, no object or bucket name leads out of the tar") {
   NEEDS_ENGINE();
   const MinioServer& server = shared_minio();
   const auto fails = [&](const std::string& listing, const std::string& key,
@@ -330,11 +330,11 @@ TEST_CASE("D, no name of an object or a bucket leads out of the tar") {
   fails("'--quiet ls --json local'", "..", "the bucket ", "");
 }
 
-TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that is none") {
+TEST_CASE("D, an alias that mc does not know, that it takes for a directory, or that is invalid") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  // Nobody says its credentials.
-  const std::string bare = scene.start("bare-minio", {}, image);
+  E2eFixture fixture;
+  // Its credentials are given nowhere.
+  const std::string bare = fixture.start("bare-minio", {}, image);
   for (const std::string alias : {"elsewhere", "data"}) {
     check_fails(bare, {{"MINIO_MC_ALIAS", alias}, {"SUDO_USER", "operator"}}, 6,
                 {"mc does not know the alias " + alias + " of MINIO_MC_ALIAS: No such alias",
@@ -344,10 +344,10 @@ TEST_CASE("D, an alias that mc does not know, or takes for a directory, or that 
   check_fails(bare, {{"MINIO_MC_ALIAS", "--json"}}, 3, {"is not an alias", "hint: an alias is"});
 }
 
-TEST_CASE("D, the mc of these cases answers in the form that a real one was recorded in") {
+TEST_CASE("D, the mc of these tests answers in the form that was recorded of a real one") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MinioServer server(scene, "recorded-minio", "no");
+  E2eFixture fixture;
+  const MinioServer server(fixture, "recorded-minio", "no");
   const auto recorded = [](const std::string& name) {
     return run({"cat", std::string(BBA_SOURCE_DIR) + "/fixtures/real/mc/" + name + ".stdout"}).out;
   };
@@ -381,42 +381,42 @@ TEST_CASE("D, the mc of these cases answers in the form that a real one was reco
   CHECK(error.at("type") == real.at("type"));
 }
 
-TEST_CASE("D, a server without a bucket is backed up as what it is") {
+TEST_CASE("D, a server without buckets is backed up as an empty one") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MinioServer server(scene, "empty-minio", "no");
-  const Ended ended = scene.bba({"backup", server.container()}, with(MinioServer::alias()));
+  E2eFixture fixture;
+  const MinioServer server(fixture, "empty-minio", "no");
+  const Ended ended = fixture.bba({"backup", server.container()}, with(MinioServer::alias()));
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
-  const Json found = scene.manifest().at("artifacts")[0].at("found");
+  const Json found = fixture.manifest().at("artifacts")[0].at("found");
   CHECK(found.at("objects") == 0);
   CHECK(found.at("buckets") == 0);
 }
 
-TEST_CASE("D, credentials that show one bucket of three: exit 11, and the others are named") {
+TEST_CASE("D, credentials that show one bucket of three: exit 11, naming the others") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const MinioServer server(scene, "shared-minio", "yes",
+  E2eFixture fixture;
+  const MinioServer server(fixture, "shared-minio", "yes",
                            {"--env", "MINIO_STANDIN_READER=reader:readerpass:documents"});
   const auto reader = with(
       {{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", "http://reader:readerpass@127.0.0.1:9000"}});
   const Strings missing{"bucket nothing-in-it: the credentials of alias mine do not show it",
                         "bucket small: the credentials of alias mine do not show it"};
-  const Ended planned = scene.bba({"plan", server.container()}, reader);
+  const Ended planned = fixture.bba({"plan", server.container()}, reader);
   CHECK(planned.exit_code == 0);
   CHECK(has(planned.out, "incomplete   " + missing[0] + "\n"));
-  const auto plan = parse_json(scene.bba({"plan", server.container(), "--json"}, reader).out);
+  const auto plan = parse_json(fixture.bba({"plan", server.container(), "--json"}, reader).out);
   REQUIRE(plan);
   CHECK(plan->at("incomplete") == missing);
 
-  const Ended ended = scene.bba({"backup", server.container()}, reader);
+  const Ended ended = fixture.bba({"backup", server.container()}, reader);
   INFO(ended.err);
   CHECK(ended.exit_code == 11);
   for (const std::string& one : missing) {
     CHECK(has(ended.err, "warning: " + server.container() + ": not in the backup: " + one));
   }
   CHECK_FALSE(has(ended.err, "readerpass"));
-  const Json manifest = scene.manifest();
+  const Json manifest = fixture.manifest();
   CHECK(manifest.at("incomplete") == missing);
   CHECK(manifest.at("artifacts")[0].at("found").at("buckets") == 1);
   CHECK_FALSE(any_has(manifest.at("follow_ups"), "it is not known whether the credentials"));
@@ -426,24 +426,25 @@ TEST_CASE("D, credentials that show one bucket of three: exit 11, and the others
   CHECK(whole.manifest().at("incomplete") == Json::array());
 }
 
-TEST_CASE("D, data that this host cannot read: the server's own count of its buckets, or neither") {
+TEST_CASE(
+    "D, data that this host cannot read: the server's own count of its buckets, or a follow-up") {
   NEEDS_ENGINE();
   E2eFixture servers;
   const MinioServer server(
       servers, "tmpfs-minio", "yes",
       {"--tmpfs", "/data", "--env", "MINIO_STANDIN_READER=reader:readerpass:documents"});
   const auto backed_up = [&](const std::map<std::string, std::string>& environment, int exit_code) {
-    E2eFixture scene;
-    const Ended ended = scene.bba({"backup", server.container()}, with(environment));
+    E2eFixture fixture;
+    const Ended ended = fixture.bba({"backup", server.container()}, with(environment));
     INFO(ended.err);
     REQUIRE(ended.exit_code == exit_code);
-    return scene.manifest();
+    return fixture.manifest();
   };
   const std::string unknown = "it is not known whether the credentials of alias";
   const Json whole = backed_up(MinioServer::alias(), 0);
   CHECK(whole.at("incomplete") == Json::array());
   CHECK_FALSE(any_has(whole.at("follow_ups"), unknown));
-  // Who is not an administrator is told no count.
+  // A user who is not an administrator gets no count.
   const Json part = backed_up(
       {{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", "http://reader:readerpass@127.0.0.1:9000"}}, 0);
   CHECK(part.at("incomplete") == Json::array());
@@ -458,13 +459,14 @@ TEST_CASE("D, data that this host cannot read: the server's own count of its buc
               "not show them"});
 }
 
-TEST_CASE("D, restoring by hand to an alias that mc does not know makes no directory of it") {
+TEST_CASE("D, restoring by hand to an alias that mc does not know creates no directory") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  REQUIRE(scene.bba({"backup", shared_minio().container()}, with(MinioServer::alias())).exit_code ==
-          0);
-  const MinioServer target(scene, "restored-minio", "no");
-  const Ended restored = scene.restore_by_hand(target.container());
+  E2eFixture fixture;
+  REQUIRE(
+      fixture.bba({"backup", shared_minio().container()}, with(MinioServer::alias())).exit_code ==
+      0);
+  const MinioServer target(fixture, "restored-minio", "no");
+  const Ended restored = fixture.restore_by_hand(target.container());
   CHECK(restored.exit_code == 2);
   CHECK(has(restored.err, "set MC_HOST_local in your environment"));
   CHECK(target.buckets() == Strings{});
@@ -475,12 +477,12 @@ TEST_CASE("D, the operator's own credentials: good, wrong, and of a server that 
   const std::string container = shared_minio().container();
   const std::string good = MinioServer::credentials();
   {
-    E2eFixture scene;
-    const Ended ended = scene.bba({"backup", container},
-                                  with({{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", good}}));
+    E2eFixture fixture;
+    const Ended ended = fixture.bba({"backup", container},
+                                    with({{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", good}}));
     INFO(ended.err);
     CHECK(ended.exit_code == 0);
-    CHECK(any_has(scene.manifest().at("artifacts")[0].at("restore"), "set MC_HOST_mine="));
+    CHECK(any_has(fixture.manifest().at("artifacts")[0].at("restore"), "set MC_HOST_mine="));
   }
   check_fails(
       container, {{"MINIO_MC_ALIAS", "mine"}, {"MC_HOST_mine", "http://operator:x@127.0.0.1:9000"}},
@@ -491,7 +493,7 @@ TEST_CASE("D, the operator's own credentials: good, wrong, and of a server that 
               6, {"mc ls mine failed", "connection refused", "without MINIO_MC_ALIAS the files"});
 }
 
-TEST_CASE("D, the files instead: no alias, no mc, paused already, stopped") {
+TEST_CASE("D, without an alias or mc, or paused or stopped: the files are archived instead") {
   NEEDS_ENGINE();
   const MinioServer& server = shared_minio();
   check_files_instead(server.container(), {{"SUDO_USER", "somebody"}},
@@ -508,25 +510,25 @@ TEST_CASE("D, the files instead: no alias, no mc, paused already, stopped") {
                       "no objects through mc, as the container is paused", "paused");
   CHECK(paused(server.container()));
   docker({"unpause", server.container()});
-  E2eFixture scene;
-  const std::string stopped = scene.create("stopped-minio", {}, image);
+  E2eFixture fixture;
+  const std::string stopped = fixture.create("stopped-minio", {}, image);
   check_files_instead(stopped, MinioServer::alias(),
                       "no objects through mc, as the container is created", "stopped");
 
-  const std::string no_mount = scene.start("no-mount", {}, "bba-fixture/files:1");
-  const Ended ended = scene.bba({"backup", no_mount, "--class", "D"});
+  const std::string no_mount = fixture.start("no-mount", {}, "bba-fixture/files:1");
+  const Ended ended = fixture.bba({"backup", no_mount, "--class", "D"});
   CHECK(ended.exit_code == 4);
   CHECK(has(ended.err, "MINIO_MC_ALIAS is not set in your environment: container " + no_mount +
                            " has no mount that holds data"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 }
 
-TEST_CASE("D, many small objects are read at once, and one without an MD5 alone") {
+TEST_CASE("D, small objects are read many at a time, and one without an MD5 is read alone") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MinioServer& server = shared_minio();
   const EventLog log({server.container()});
-  REQUIRE(scene.bba({"backup", server.container()}, with(MinioServer::alias())).exit_code == 0);
+  REQUIRE(fixture.bba({"backup", server.container()}, with(MinioServer::alias())).exit_code == 0);
   Strings small;
   Strings in_parts;
   std::size_t keys = 0;
@@ -542,19 +544,19 @@ TEST_CASE("D, many small objects are read at once, and one without an MD5 alone"
         Strings{"exec_create: mc --quiet cat local/documents/in-parts.txt " + server.container()});
 }
 
-TEST_CASE("D, plan's requests are the backup's, in their order, and no other") {
+TEST_CASE("D, plan shows exactly the requests that backup sends, in their order") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const MinioServer& server = shared_minio();
   const auto programs_of = [&](const Strings& arguments) {
     const EventLog log({server.container()});
-    const Ended ended = scene.bba(arguments, with(MinioServer::alias()));
+    const Ended ended = fixture.bba(arguments, with(MinioServer::alias()));
     REQUIRE(ended.exit_code == 0);
     Strings programs;
     for (const std::string& event : log.events()) {
       constexpr std::string_view head = "exec_create: ";
       if (event.starts_with(head)) programs.push_back(event.substr(head.size()));
-      // Nothing is held still, and nothing read past mc.
+      // Nothing is paused, and nothing is read other than through mc.
       CHECK_FALSE(event.starts_with("pause"));
       CHECK_FALSE(event.starts_with("archive-path"));
     }
@@ -562,7 +564,7 @@ TEST_CASE("D, plan's requests are the backup's, in their order, and no other") {
   };
   const auto [asked, planned] = programs_of({"plan", server.container(), "--json"});
   Strings made = programs_of({"backup", server.container()}).first;
-  // What plan asks is how backup begins.
+  // Backup starts with plan's requests.
   REQUIRE(made.size() > asked.size());
   REQUIRE(std::equal(asked.begin(), asked.end(), made.begin()));
   made.erase(made.begin(), made.begin() + static_cast<std::ptrdiff_t>(asked.size()));
@@ -598,14 +600,14 @@ TEST_CASE("D, plan's requests are the backup's, in their order, and no other") {
   CHECK(listings == 6);  // one for each etag that is not an MD5
 }
 
-TEST_CASE("D, a root file system that is read-only") {
+TEST_CASE("D, a container with a read-only root file system is backed up") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const std::string container =
-      scene.start("readonly-minio",
-                  {"--read-only", "--tmpfs", "/run", "--env", "MINIO_ROOT_USER=operator", "--env",
-                   "MINIO_ROOT_PASSWORD=operator-secret"},
-                  image);
+      fixture.start("readonly-minio",
+                    {"--read-only", "--tmpfs", "/run", "--env", "MINIO_ROOT_USER=operator", "--env",
+                     "MINIO_ROOT_PASSWORD=operator-secret"},
+                    image);
   const Strings mc{"exec",
                    "-e",
                    "MC_CONFIG_DIR=/dev/shm/other",
@@ -620,10 +622,10 @@ TEST_CASE("D, a root file system that is read-only") {
     argv.insert(argv.end(), make.begin(), make.end());
     return run(argv).exit_code == 0;
   });
-  const Ended ended = scene.bba({"backup", container}, with(MinioServer::alias()));
+  const Ended ended = fixture.bba({"backup", container}, with(MinioServer::alias()));
   INFO(ended.err);
   CHECK(ended.exit_code == 0);
-  CHECK(scene.manifest().at("artifacts")[0].at("found").at("buckets") == 1);
+  CHECK(fixture.manifest().at("artifacts")[0].at("found").at("buckets") == 1);
 }
 
 TEST_CASE("D, the backup directory's file system is full: exit 8") {
@@ -631,14 +633,14 @@ TEST_CASE("D, the backup directory's file system is full: exit 8") {
   const MinioServer& server = shared_minio();
   for (const std::string size : {"16k", "1m", "6m"}) {
     CAPTURE(size);
-    E2eFixture scene;
-    scene.small_backup_directory(size);
-    const Ended ended = scene.bba({"backup", server.container()}, with(MinioServer::alias()));
+    E2eFixture fixture;
+    fixture.small_backup_directory(size);
+    const Ended ended = fixture.bba({"backup", server.container()}, with(MinioServer::alias()));
     INFO(ended.err);
     CHECK(ended.exit_code == 8);
     CHECK(ended.out.empty());
     CHECK(has(ended.err, "No space left on device"));
-    scene.check_nothing_left();
+    fixture.check_nothing_left();
     CHECK_FALSE(runs_in(server.container(), "/mc "));
   }
 }
@@ -652,42 +654,42 @@ TEST_CASE("D, killed half way: the run by SIGTERM and SIGKILL, then the containe
   ::setenv("MINIO_MC_ALIAS", "local", 1);
   for (const int signal : {SIGTERM, SIGKILL}) {
     CAPTURE(signal);
-    E2eFixture scene;
-    Process run = scene.begin({"backup", server.container()});
+    E2eFixture fixture;
+    Process run = fixture.begin({"backup", server.container()});
     waiting.wait_until_half_way(run);
     REQUIRE(runs_in(server.container(), "/mc "));
     run.signal(signal);
     CHECK(run.wait(10s).exit_code == (signal == SIGTERM ? 143 : -SIGKILL));
     wait_until("the program inside has ended", 6s,
                [&] { return !runs_in(server.container(), "/mc "); });
-    wait_until("the guard has ended", 10s, [&] { return !scene.guard(); });
-    scene.check_nothing_left();
+    wait_until("the guard has ended", 10s, [&] { return !fixture.guard(); });
+    fixture.check_nothing_left();
     CHECK(life_of(server.container()) == life);
   }
-  E2eFixture scene;
-  Process run = scene.begin({"backup", server.container()});
+  E2eFixture fixture;
+  Process run = fixture.begin({"backup", server.container()});
   waiting.wait_until_half_way(run);
   docker({"kill", server.container()});
   const Ended ended = run.wait(60s);
   INFO(ended.err);
   CHECK(ended.exit_code == 6);
   CHECK(ended.out.empty());
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   docker({"start", server.container()});
   ::unsetenv("MINIO_MC_ALIAS");
 }
 
 TEST_CASE(
-    "D, the secret is in no output, no manifest and no argv; plan's request is the backup's") {
+    "D, the secret is in no output, no manifest and no argv, and plan shows backup's request") {
   NEEDS_ENGINE();
   const MinioServer& server = shared_minio();
-  E2eFixture scene;
+  E2eFixture fixture;
   const EventLog log({server.container()});
   const std::string secret(minio_secret);
   for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
                                    Strings{"-v", "plan", server.container(), "--json"},
                                    Strings{"-v", "backup", server.container(), "--json"}}) {
-    const Ended ended = scene.bba(arguments, with(MinioServer::alias()));
+    const Ended ended = fixture.bba(arguments, with(MinioServer::alias()));
     REQUIRE(ended.exit_code == 0);
     CHECK_FALSE(has(ended.out, secret));
     CHECK_FALSE(has(ended.err, secret));
@@ -696,7 +698,7 @@ TEST_CASE(
                 "exec with MC_HOST_local: mc --quiet ls --recursive --summarize --json local"));
     }
   }
-  CHECK_FALSE(has(pretty_json(scene.manifest()), secret));
+  CHECK_FALSE(has(pretty_json(fixture.manifest()), secret));
   const std::string events = join(log.events(), "\n");
   REQUIRE(has(events, "exec_create: mc --quiet ls --recursive --summarize --json local"));
   CHECK_FALSE(has(events, secret));

@@ -11,20 +11,20 @@ namespace {
 
 constexpr const char* image = "bba-fixture/files:1";
 
-// The fixture's files in place of the scene's platform. Only the configuration ties its modules to
-// containers, as others on this engine may be called like them.
+// The files of fixtures/platform as the platform root. Only the configuration assigns containers to
+// its modules, as other containers on this engine may have the modules' names.
 class Platform {
  public:
-  explicit Platform(E2eFixture& scene) : scene_(scene) {
-    const std::string fixture = std::string(BBA_SOURCE_DIR) + "/fixtures/platform";
+  explicit Platform(E2eFixture& fixture) : fixture_(fixture) {
+    const std::string source = std::string(BBA_SOURCE_DIR) + "/fixtures/platform";
     for (const char* each : {"modules", "compose"}) {
-      fs::copy(fixture + "/" + each, scene.path(each), fs::copy_options::recursive);
+      fs::copy(source + "/" + each, fixture.path(each), fs::copy_options::recursive);
     }
   }
 
   std::string start(const std::string& module) {
     const std::string container =
-        scene_.start(module, {"--volume", scene_.volume(module) + ":/data"}, image);
+        fixture_.start(module, {"--volume", fixture_.volume(module) + ":/data"}, image);
     containers_[module] = container;
     return container;
   }
@@ -34,9 +34,9 @@ class Platform {
     for (const auto& [module, container] : containers_) {
       text += fmt::format("  {}: {{container: {}}}\n", module, container);
     }
-    write_file(scene_.path("config.yaml"), text);
-    arguments.insert(arguments.end(), {"--config", scene_.path("config.yaml")});
-    return scene_.bba(arguments);
+    write_file(fixture_.path("config.yaml"), text);
+    arguments.insert(arguments.end(), {"--config", fixture_.path("config.yaml")});
+    return fixture_.bba(arguments);
   }
 
   Json json(Strings arguments) const {
@@ -48,7 +48,7 @@ class Platform {
   }
 
  private:
-  E2eFixture& scene_;
+  E2eFixture& fixture_;
   std::map<std::string, std::string> containers_;
 };
 
@@ -62,10 +62,10 @@ Json row_of(const Json& audit, const std::string& module) {
 
 }  // namespace
 
-TEST_CASE("minio-init: sidecar-bound, so minio is backed up in its place") {
+TEST_CASE("minio-init is sidecar-bound, so minio is backed up in its place") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Platform platform(scene);
+  E2eFixture fixture;
+  Platform platform(fixture);
   const std::string minio = platform.start("minio");
   const Json plan = platform.json({"plan", "minio-init"});
   CHECK(plan.at("module") == "minio");
@@ -74,7 +74,7 @@ TEST_CASE("minio-init: sidecar-bound, so minio is backed up in its place") {
   const Ended ended = platform.bba({"backup", "minio-init"});
   INFO(ended.err);
   REQUIRE(ended.exit_code == 11);  // without MINIO_MC_ALIAS, its files
-  const Json manifest = scene.manifest();
+  const Json manifest = fixture.manifest();
   CHECK(manifest.at("module") == "minio");
   CHECK(manifest.at("class") == "D");
   CHECK(manifest.at("members").empty());
@@ -82,8 +82,8 @@ TEST_CASE("minio-init: sidecar-bound, so minio is backed up in its place") {
 
 TEST_CASE("a module of another host: a warning in the plan, and in the manifest") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Platform platform(scene);
+  E2eFixture fixture;
+  Platform platform(fixture);
   const std::string kuma = platform.start("uptime-kuma");
   const Json plan = platform.json({"plan", "uptime-kuma"});
   REQUIRE(plan.at("warnings").size() == 1);
@@ -93,7 +93,7 @@ TEST_CASE("a module of another host: a warning in the plan, and in the manifest"
   const Ended ended = platform.bba({"backup", "uptime-kuma"});
   CHECK(ended.exit_code == 0);
   CHECK(has(ended.err, warning));
-  CHECK(scene.manifest().at("warnings")[0] == warning);
+  CHECK(fixture.manifest().at("warnings")[0] == warning);
   // What the plan said is what the engine was asked for.
   CHECK(plan.at("requests") == Json{fmt::format("POST /containers/{}/pause", kuma),
                                     fmt::format("GET /containers/{}/archive?path=%2Fdata", kuma),
@@ -101,30 +101,30 @@ TEST_CASE("a module of another host: a warning in the plan, and in the manifest"
   CHECK(log.events() == Strings{"pause " + kuma, "archive-path " + kuma, "unpause " + kuma});
 }
 
-TEST_CASE("one broken stack: a warning with its place for those who do not need it") {
+TEST_CASE("one broken stack: a warning with its place for modules that do not need it") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Platform platform(scene);
-  const std::string broken = scene.path("compose/core/compose.yaml");
+  E2eFixture fixture;
+  Platform platform(fixture);
+  const std::string broken = fixture.path("compose/core/compose.yaml");
   write_file(broken, "services:\n  db:\n    volumes: {a: 1}\n");
-  const std::string there = scene.start("other", {"--volume", "/data"}, image);
-  const Ended ended = scene.bba({"plan", there});
+  const std::string there = fixture.start("other", {"--volume", "/data"}, image);
+  const Ended ended = fixture.bba({"plan", there});
   CHECK(ended.exit_code == 0);
   CHECK(has(ended.out, broken + ":3:"));
-  const std::string gone = scene.name("gone");
-  const Ended none = scene.bba({"plan", gone});
+  const std::string gone = fixture.name("gone");
+  const Ended none = fixture.bba({"plan", gone});
   CHECK(none.exit_code == 4);
   CHECK(has(none.err, "hint: repair this, as it may name the container: " + broken + ":3:"));
 }
 
 TEST_CASE("audit: the platform's modules, with the containers that are there") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  Platform platform(scene);
+  E2eFixture fixture;
+  Platform platform(fixture);
   const std::string kuma = platform.start("uptime-kuma");
   const std::string vault = platform.start("vault");
   docker({"stop", "--time", "0", vault});
-  const std::string lost = scene.start("lost", {"--volume", "/data"}, image);
+  const std::string lost = fixture.start("lost", {"--volume", "/data"}, image);
 
   const Json before = platform.json({"audit"});
   CHECK(before.at("modules").size() == 46);
@@ -143,29 +143,29 @@ TEST_CASE("audit: the platform's modules, with the containers that are there") {
 
   REQUIRE(platform.bba({"backup", "uptime-kuma"}).exit_code == 0);
   const Json last = row_of(platform.json({"audit"}), "uptime-kuma").at("last_backup");
-  CHECK(last.at("time") == scene.manifest().at("started"));
+  CHECK(last.at("time") == fixture.manifest().at("started"));
   CHECK(last.at("missing").empty());
 
   const Ended markdown = platform.bba({"audit", "--format", "markdown"});
   CHECK(markdown.exit_code == 0);
   CHECK(has(markdown.out, "| uptime-kuma | E | " + kuma + " |"));
-  // It read, and did nothing else.
+  // It only read.
   CHECK(life_of(kuma).starts_with("running"));
-  CHECK(scene.journals() == Strings{});
+  CHECK(fixture.journals() == Strings{});
 }
 
 TEST_CASE("a module id that is a path, empty or has .. is refused by every command") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  fs::create_directory(scene.backups());
-  fs::permissions(scene.backups(), fs::perms::owner_all);
+  E2eFixture fixture;
+  fs::create_directory(fixture.backups());
+  fs::permissions(fixture.backups(), fs::perms::owner_all);
   for (const std::string id : {"", "..", "../x", "a/b", "/etc", "a..b"}) {
     CAPTURE(id);
     for (const Strings& command :
          {Strings{"backup", id}, Strings{"plan", id}, Strings{"gate", id}, Strings{"list", id},
           Strings{"prune", id, "--keep-last", "1"}, Strings{"verify", id}}) {
       CAPTURE(command[0]);
-      const Ended ended = scene.bba(command);
+      const Ended ended = fixture.bba(command);
       // `list` and `prune` take "" for all of them; `verify` takes a path.
       const bool all = id.empty() && (command[0] == "list" || command[0] == "prune");
       CHECK((all ? ended.exit_code == 0 : ended.exit_code != 0));
@@ -174,5 +174,5 @@ TEST_CASE("a module id that is a path, empty or has .. is refused by every comma
       CHECK(ended.exit_code >= 0);
     }
   }
-  CHECK(names_in(scene.backups()) == Strings{});
+  CHECK(names_in(fixture.backups()) == Strings{});
 }

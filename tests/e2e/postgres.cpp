@@ -33,10 +33,10 @@ bool shell_in(const std::string& container, const std::string& script) {
 
 }  // namespace
 
-Server::Server(E2eFixture& scene, const std::string& what, Kind kind) : kind_(kind) {
+Server::Server(E2eFixture& fixture, const std::string& what, Kind kind) : kind_(kind) {
   const std::string variable =
       kind == Kind::bitnami ? "POSTGRESQL_PASSWORD=" : "POSTGRES_PASSWORD=";
-  container_ = scene.start(what, {"--env", variable + std::string(password)}, image_of(kind));
+  container_ = fixture.start(what, {"--env", variable + std::string(password)}, image_of(kind));
   wait_until_ready();
 }
 
@@ -109,9 +109,9 @@ void Server::check_not_disturbed() const {
 }
 
 const Server& shared_server() {
-  static E2eFixture scene;
+  static E2eFixture fixture;
   static const Server server = [] {
-    Server made(scene, "postgres");
+    Server made(fixture, "postgres");
     made.seed();
     return made;
   }();
@@ -160,7 +160,7 @@ void WaitingDump::wait_until_half_way(const Process& run) const {
   wait_until("half a dump", 30s,
              [&] { return std::filesystem::exists(half_way_) || !run.running(); });
   if (!run.running()) throw std::runtime_error("the run ended early: " + run.err());
-  // Taken away, so that the next dump's is not mistaken for it.
+  // Removed, so that it is not taken for the next dump's.
   shell_in(container(), fmt::format("rm -f {}", half_way_mark));
 }
 

@@ -1,4 +1,4 @@
-// PostgreSQL servers for the cases, and programs that stand in the place of pg_dumpall.
+// PostgreSQL servers for the tests, and programs that replace pg_dumpall.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ enum class Kind { official, official_17, bitnami, peer };
 class Server {
  public:
   // Ready for connections, and empty.
-  Server(E2eFixture& scene, const std::string& what, Kind kind = Kind::official);
+  Server(E2eFixture& fixture, const std::string& what, Kind kind = Kind::official);
 
   const std::string& container() const { return container_; }
   Kind kind() const { return kind_; }
@@ -29,8 +29,8 @@ class Server {
   std::string query(const std::string& database, const std::string& sql) const;
   // docker exec of the server's own programs, as its superuser.
   Strings exec(const Strings& argv) const;
-  // A PostgreSQL server takes an inherited child that a signal has ended for a crash of its own,
-  // and throws out every client.
+  // A PostgreSQL server takes the end of an inherited child by a signal for a crash of its own,
+  // and disconnects every client.
   void check_not_disturbed() const;
 
  private:
@@ -41,7 +41,7 @@ class Server {
 // One seeded server for all cases of a program that leave it as it is.
 const Server& shared_server();
 
-// A program in the place of pg_dumpall, for as long as this lives.
+// A program in place of pg_dumpall, for as long as this object lives.
 class FakeDump {
  public:
   FakeDump(std::string container, const std::string& script, const std::string& mode = "755");

@@ -1,4 +1,4 @@
-// Class A on real servers: dumps that are whole and restore, and every way in which one is not.
+// Class A on real servers: dumps that are complete and restore, and every way in which one is not.
 #include "e2e/postgres.hpp"
 
 #include <filesystem>
@@ -8,24 +8,24 @@ using namespace e2e;
 namespace {
 
 // Backs the server up, restores the set into a fresh one of the same image, and compares.
-void check_round_trip(E2eFixture& scene, const Server& server, const Strings& options) {
+void check_round_trip(E2eFixture& fixture, const Server& server, const Strings& options) {
   const std::string before = server.dump();
   const std::string life = life_of(server.container());
   Strings arguments{"backup", server.container()};
   arguments.insert(arguments.end(), options.begin(), options.end());
-  const Ended ended = scene.bba(arguments);
+  const Ended ended = fixture.bba(arguments);
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   CHECK(life_of(server.container()) == life);
-  CHECK(scene.journals() == Strings{});
+  CHECK(fixture.journals() == Strings{});
 
-  const Json manifest = scene.manifest();
+  const Json manifest = fixture.manifest();
   CHECK(manifest.at("class") == "A");
   CHECK(manifest.at("strategy") == "pg_dumpall");
   CHECK(manifest.at("fallback").is_null());
   REQUIRE(manifest.at("artifacts").size() == 1);
   const std::string artifact =
-      scene.backups() + "/" + manifest.at("artifacts")[0].at("file").get<std::string>();
+      fixture.backups() + "/" + manifest.at("artifacts")[0].at("file").get<std::string>();
   CHECK(ended.out == artifact + "\n");
   CHECK(any_has(manifest.at("warnings"), "frozen"));
   CHECK(has(ended.err, "allow no connections: frozen"));
@@ -33,9 +33,9 @@ void check_round_trip(E2eFixture& scene, const Server& server, const Strings& op
   const Ended sum = run({"sha256sum", artifact});
   CHECK(sum.out.substr(0, 64) == manifest.at("artifacts")[0].at("sha256"));
 
-  const Server second(scene, "second", server.kind());
+  const Server second(fixture, "second", server.kind());
   const Ended restored =
-      scene.restore_by_hand(second.container(), {{"PGPASSWORD", std::string(password)}});
+      fixture.restore_by_hand(second.container(), {{"PGPASSWORD", std::string(password)}});
   INFO(restored.err);
   REQUIRE(restored.exit_code == 0);
   CHECK(second.row_counts() == server.row_counts());
@@ -45,9 +45,9 @@ void check_round_trip(E2eFixture& scene, const Server& server, const Strings& op
 }
 
 void check_fails(const Server& server, int exit_code, const Strings& said) {
-  E2eFixture scene;
+  E2eFixture fixture;
   const std::string life = life_of(server.container());
-  const Ended ended = scene.bba({"backup", server.container()});
+  const Ended ended = fixture.bba({"backup", server.container()});
   INFO(ended.err);
   CHECK(ended.exit_code == exit_code);
   CHECK(ended.out.empty());
@@ -55,45 +55,48 @@ void check_fails(const Server& server, int exit_code, const Strings& said) {
     CAPTURE(part);
     CHECK(has(ended.err, part));
   }
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   CHECK_FALSE(dump_runs_in(server.container()));
   CHECK(life_of(server.container()) == life);
 }
 
 }  // namespace
 
-TEST_CASE("A, an official-like server: backed up, and restored by hand into a second one") {
+TEST_CASE(
+    "A, a server like the official image's is backed up, and restored by hand into a second one") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  check_round_trip(scene, shared_server(), {});
+  E2eFixture fixture;
+  check_round_trip(fixture, shared_server(), {});
 }
 
-TEST_CASE("A, the same with zstd") {
+TEST_CASE("A, a server is backed up with zstd, and restored by hand into a second one") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  check_round_trip(scene, shared_server(), {"--compression", "zstd"});
+  E2eFixture fixture;
+  check_round_trip(fixture, shared_server(), {"--compression", "zstd"});
 }
 
-TEST_CASE("A, a Bitnami-like server: a password for every connection, programs out of PATH") {
+TEST_CASE(
+    "A, a server like Bitnami's: every connection needs a password, programs are not in PATH") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const Server server(scene, "bitnami-postgres", Kind::bitnami);
+  E2eFixture fixture;
+  const Server server(fixture, "bitnami-postgres", Kind::bitnami);
   server.seed();
-  check_round_trip(scene, server, {});
+  check_round_trip(fixture, server, {});
 }
 
 TEST_CASE("A, peer authentication: only the container's user postgres gets in") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const Server server(scene, "peer-postgres", Kind::peer);
+  E2eFixture fixture;
+  const Server server(fixture, "peer-postgres", Kind::peer);
   server.seed();
-  check_round_trip(scene, server, {});
+  check_round_trip(fixture, server, {});
 }
 
-TEST_CASE("A, a password that the container's environment has no more: exit 6, or the operator's") {
+TEST_CASE(
+    "A, the password in the container's environment is outdated: exit 6, or the operator's works") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const Server server(scene, "bitnami-postgres", Kind::bitnami);
+  E2eFixture fixture;
+  const Server server(fixture, "bitnami-postgres", Kind::bitnami);
   server.query("postgres", "ALTER ROLE postgres PASSWORD 'another'");
   check_fails(server, 6,
               {"psql could not ask the server anything: as postgres: exit code 2: ",
@@ -101,31 +104,31 @@ TEST_CASE("A, a password that the container's environment has no more: exit 6, o
                "hint: set PGPASSWORD in your environment and modules." + server.container() +
                    ".env to [PGPASSWORD]"});
 
-  write_file(scene.path("bba.yaml"),
+  write_file(fixture.path("bba.yaml"),
              "modules:\n  " + server.container() + ":\n    env: [PGPASSWORD]\n");
-  const Strings backup{"backup", server.container(), "--config", scene.path("bba.yaml")};
+  const Strings backup{"backup", server.container(), "--config", fixture.path("bba.yaml")};
   Setting wrong;
   wrong.environment["PGPASSWORD"] = "neither";
-  const Ended refused = scene.bba(backup, wrong);
+  const Ended refused = fixture.bba(backup, wrong);
   CHECK(refused.exit_code == 6);
   CHECK(has(refused.err, "password authentication failed"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   Setting right;
   right.environment["PGPASSWORD"] = "another";
-  const Ended ended = scene.bba(backup, right);
+  const Ended ended = fixture.bba(backup, right);
   INFO(ended.err);
   CHECK(ended.exit_code == 0);
-  CHECK(scene.manifest().at("strategy") == "pg_dumpall");
+  CHECK(fixture.manifest().at("strategy") == "pg_dumpall");
 }
 
-TEST_CASE("A, the server is down in a container that runs: exit 6, with the first refusal") {
+TEST_CASE("A, the server is down in a running container: exit 6, with the first error") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   // The server is a child of the container's first process, which outlives it.
   const std::string container =
-      scene.start("down-postgres", {"--env", "POSTGRES_PASSWORD=" + std::string(password)},
-                  "bba-fixture/postgres:15",
-                  {"sh", "-c", "docker-entrypoint.sh postgres & while :; do sleep 0.2; done"});
+      fixture.start("down-postgres", {"--env", "POSTGRES_PASSWORD=" + std::string(password)},
+                    "bba-fixture/postgres:15",
+                    {"sh", "-c", "docker-entrypoint.sh postgres & while :; do sleep 0.2; done"});
   const Strings in{"docker", "-H", host(), "exec", "-u", "postgres", container};
   const auto inside = [&](const Strings& argv) {
     Strings all = in;
@@ -137,20 +140,20 @@ TEST_CASE("A, the server is down in a container that runs: exit 6, with the firs
   });
   REQUIRE(inside({"pg_ctl", "stop", "--mode", "fast", "--wait"}).exit_code == 0);
   const std::string life = life_of(container);
-  const Ended ended = scene.bba({"-v", "backup", container});
+  const Ended ended = fixture.bba({"-v", "backup", container});
   INFO(ended.err);
   CHECK(ended.exit_code == 6);
   CHECK(ended.out.empty());
-  // As whom it was asked first is what the error says; -v says the others, too.
+  // The error is that of the first user that was tried; -v shows the others, too.
   CHECK(has(ended.err, "psql could not ask the server anything: as postgres: exit code 2: "));
   CHECK(has(ended.err, "Is the server running locally and accepting connections on that socket?"));
   CHECK(has(ended.err, "psql as postgres (user postgres): exit code 2: "));
   CHECK(has(ended.err, "hint: if it is up, name a superuser with modules." + container + ".user"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   CHECK(life_of(container) == life);
 }
 
-TEST_CASE("A, the program is missing: exit 6, and the engine's words do not become an artifact") {
+TEST_CASE("A, the program is missing: exit 6, and the engine's error does not become an artifact") {
   NEEDS_ENGINE();
   const Server& server = shared_server();
   const HiddenDump hidden(server.container());
@@ -165,7 +168,7 @@ TEST_CASE("A, the program cannot be executed: exit 6") {
   check_fails(server, 6, {"exit code 1", "no such file"});
 }
 
-TEST_CASE("A, half a dump and exit code 1: exit 6, with the program's own words") {
+TEST_CASE("A, half a dump and exit code 1: exit 6, with the program's error output") {
   NEEDS_ENGINE();
   const Server& server = shared_server();
   const FakeDump fake(server.container(),
@@ -185,7 +188,7 @@ TEST_CASE("A, half a dump and exit code 0: exit 6") {
   check_fails(server, 6, {"cut inside the rows of a COPY"});
 }
 
-TEST_CASE("A, all but the last line, and exit code 0: exit 6") {
+TEST_CASE("A, a dump without its last line, and exit code 0: exit 6") {
   NEEDS_ENGINE();
   const Server& server = shared_server();
   const FakeDump fake(server.container(),
@@ -213,66 +216,66 @@ TEST_CASE("A, a dump that ends in rows which look like the end marker: exit 6") 
 TEST_CASE("A, the backup directory's file system is full: exit 8") {
   NEEDS_ENGINE();
   const Server& server = shared_server();
-  E2eFixture scene;
-  scene.small_backup_directory("256k");
+  E2eFixture fixture;
+  fixture.small_backup_directory("256k");
   const std::string life = life_of(server.container());
-  const Ended ended = scene.bba({"backup", server.container()});
+  const Ended ended = fixture.bba({"backup", server.container()});
   CHECK(ended.exit_code == 8);
   CHECK(ended.out.empty());
   CHECK(has(ended.err, "No space left on device"));
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
   CHECK_FALSE(dump_runs_in(server.container()));
   CHECK(life_of(server.container()) == life);
 }
 
-TEST_CASE("A, a container that is stopped or paused: exit 4, with the way out, and it stays so") {
+TEST_CASE("A, a container that is stopped or paused: exit 4 with a hint, and it stays so") {
   NEEDS_ENGINE();
-  E2eFixture scene;
-  const std::string stopped = scene.create("stopped-postgres", {}, "bba-fixture/postgres:15");
-  const Ended created = scene.bba({"backup", stopped});
+  E2eFixture fixture;
+  const std::string stopped = fixture.create("stopped-postgres", {}, "bba-fixture/postgres:15");
+  const Ended created = fixture.bba({"backup", stopped});
   CHECK(created.exit_code == 4);
   CHECK(has(created.err, "hint: start it first, or take its files as they are with --class E"));
 
   const Server& server = shared_server();
   docker({"pause", server.container()});
-  const Ended ended = scene.bba({"backup", server.container()});
+  const Ended ended = fixture.bba({"backup", server.container()});
   CHECK(ended.exit_code == 4);
   CHECK(has(ended.err, "hint: unpause it first"));
   CHECK(paused(server.container()));
   docker({"unpause", server.container()});
-  scene.check_nothing_left();
+  fixture.check_nothing_left();
 }
 
 TEST_CASE("A, the password is in no output, no manifest and no argv") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const Server& server = shared_server();
   const EventLog log({server.container()});
   const std::string secret(password);
   for (const Strings& arguments : {Strings{"-v", "plan", server.container()},
                                    Strings{"-v", "plan", server.container(), "--json"},
                                    Strings{"-v", "backup", server.container(), "--json"}}) {
-    const Ended ended = scene.bba(arguments);
+    const Ended ended = fixture.bba(arguments);
     REQUIRE(ended.exit_code == 0);
     CHECK_FALSE(has(ended.out, secret));
     CHECK_FALSE(has(ended.err, secret));
   }
-  CHECK_FALSE(has(pretty_json(scene.manifest()), secret));
+  CHECK_FALSE(has(pretty_json(fixture.manifest()), secret));
   const std::string events = join(log.events(), "\n");
   REQUIRE(has(events, "exec_create: pg_dumpall -w -U postgres"));
   CHECK_FALSE(has(events, secret));
 }
 
-TEST_CASE("A, plan changes nothing, and its request is what backup then asks for") {
+TEST_CASE("A, plan changes nothing, and shows the request that backup sends") {
   NEEDS_ENGINE();
-  E2eFixture scene;
+  E2eFixture fixture;
   const Server& server = shared_server();
   const std::string life = life_of(server.container());
   const EventLog plan_log({server.container()});
-  const Ended planned = scene.bba({"plan", server.container(), "--json"});
+  const Ended planned = fixture.bba({"plan", server.container(), "--json"});
   REQUIRE(planned.exit_code == 0);
   CHECK(life_of(server.container()) == life);
-  CHECK_FALSE(std::filesystem::exists(scene.backups()));
+  CHECK_FALSE(std::filesystem::exists(fixture.backups()));
   for (const std::string& event : plan_log.events()) {
     // It asks the server, and nothing else.
     const bool asks = event.starts_with("exec_create: psql") ||
@@ -288,12 +291,12 @@ TEST_CASE("A, plan changes nothing, and its request is what backup then asks for
   const std::string head = "POST /containers/" + server.container() + "/exec with PGPASSWORD: ";
   REQUIRE(request.starts_with(head));
   const EventLog backup_log({server.container()});
-  REQUIRE(scene.bba({"backup", server.container()}).exit_code == 0);
+  REQUIRE(fixture.bba({"backup", server.container()}).exit_code == 0);
   const std::string events = join(backup_log.events(), "\n");
   CHECK(has(events, "exec_create: " + request.substr(head.size()) + " " + server.container()));
 
   // --dry-run is the same plan.
-  const Ended dry = scene.bba({"backup", server.container(), "--dry-run", "--json"});
+  const Ended dry = fixture.bba({"backup", server.container(), "--dry-run", "--json"});
   CHECK(dry.exit_code == 0);
   const auto dry_plan = parse_json(dry.out);
   REQUIRE(dry_plan);

@@ -39,7 +39,7 @@ bool is_valkey(const RedisSetup& setup) {
 
 }  // namespace
 
-RedisServer::RedisServer(E2eFixture& scene, const std::string& what, RedisSetup setup)
+RedisServer::RedisServer(E2eFixture& fixture, const std::string& what, RedisSetup setup)
     : setup_(std::move(setup)) {
   Strings arguments{"--enable-debug-command", "local", "--save", ""};
   arguments.insert(arguments.end(), setup_.arguments.begin(), setup_.arguments.end());
@@ -52,7 +52,7 @@ RedisServer::RedisServer(E2eFixture& scene, const std::string& what, RedisSetup 
     options.insert(options.end(), {"--env", "SERVER_OPTIONS=--enable-debug-command local"});
     command = {"sh", "-c", setup_.shell};
   }
-  container_ = scene.start(what, options, setup_.image, command);
+  container_ = fixture.start(what, options, setup_.image, command);
   wait_until_ready();
 }
 
@@ -128,11 +128,11 @@ pid_t RedisServer::saver() const {
   return static_cast<pid_t>(std::stol(children));
 }
 
-HeldSave::HeldSave(const RedisServer& server) : saver_(server.saver()) {
+SuspendedSave::SuspendedSave(const RedisServer& server) : saver_(server.saver()) {
   if (::kill(saver_, SIGSTOP) != 0) throw std::runtime_error("no save to hold");
 }
 
-void HeldSave::let_go() {
+void SuspendedSave::resume() {
   if (saver_ > 0) ::kill(saver_, SIGCONT);
   saver_ = -1;
 }

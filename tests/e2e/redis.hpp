@@ -20,8 +20,8 @@ struct RedisSetup {
 
 class RedisServer {
  public:
-  // Ready for commands, and empty. It saves only when it is asked to.
-  RedisServer(E2eFixture& scene, const std::string& what, RedisSetup setup = {});
+  // Ready for commands, and empty. It saves only on request.
+  RedisServer(E2eFixture& fixture, const std::string& what, RedisSetup setup = {});
 
   const std::string& container() const { return container_; }
   const RedisSetup& setup() const { return setup_; }
@@ -52,15 +52,15 @@ class RedisServer {
   RedisSetup setup_;
 };
 
-// The server's save that is under way, standing still until it is let go.
-class HeldSave {
+// Suspends the server's save that is under way, until it is resumed.
+class SuspendedSave {
  public:
-  explicit HeldSave(const RedisServer& server);
-  HeldSave(const HeldSave&) = delete;
-  HeldSave& operator=(const HeldSave&) = delete;
-  ~HeldSave() { let_go(); }
+  explicit SuspendedSave(const RedisServer& server);
+  SuspendedSave(const SuspendedSave&) = delete;
+  SuspendedSave& operator=(const SuspendedSave&) = delete;
+  ~SuspendedSave() { resume(); }
 
-  void let_go();
+  void resume();
 
  private:
   pid_t saver_;

@@ -46,9 +46,9 @@ struct Way {
 
 }  // namespace
 
-Relay::Relay(const E2eFixture& scene)
-    : scene_(scene),
-      path_(scene.path("relay.sock")),
+Relay::Relay(const E2eFixture& fixture)
+    : fixture_(fixture),
+      path_(fixture.path("relay.sock")),
       listener_(new_socket()),
       quit_(::eventfd(0, EFD_CLOEXEC)) {
   const sockaddr_un address = address_of(path_);
@@ -67,11 +67,12 @@ Relay::~Relay() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Relay::lie(const std::string& truth, const std::string& instead) {
-  if (truth.size() != instead.size()) throw std::runtime_error("a lie of another length");
+void Relay::replace_in_answers(const std::string& original, const std::string& replacement) {
+  if (original.size() != replacement.size())
+    throw std::runtime_error("a replacement of another length");
   const std::lock_guard lock(mutex_);
-  truth_ = truth;
-  instead_ = instead;
+  original_ = original;
+  replacement_ = replacement;
 }
 
 void Relay::cut_after(const std::string& said) {
@@ -91,7 +92,7 @@ void Relay::hold_at(const std::string& request) {
 }
 
 Strings Relay::command(const Strings& arguments) const {
-  Strings command = scene_.command(arguments);
+  Strings command = fixture_.command(arguments);
   for (std::string& word : command) {
     if (word == host()) word = std::string(scheme) + path_;
   }
@@ -118,12 +119,12 @@ void Relay::pass(const Fd& client) {
     ::shutdown(client.get(), SHUT_RDWR);
     return;
   }
-  std::string truth, instead, hold, cut, slow;
+  std::string original, replacement, hold, cut, slow;
   std::chrono::milliseconds slower_by{};
   {
     const std::lock_guard lock(mutex_);
-    truth = truth_;
-    instead = instead_;
+    original = original_;
+    replacement = replacement_;
     hold = hold_at_;
     cut = cut_after_;
     slow = slow_at_;
@@ -193,7 +194,7 @@ void Relay::pass(const Fd& client) {
     } else if (ready[0].revents != 0) {
       held = !move(up, hold, {});
     }
-    if (!held && ready[1].revents != 0) move(down, truth, instead);
+    if (!held && ready[1].revents != 0) move(down, original, replacement);
     if (!down.open) break;  // the engine has said everything
   }
   if (held) {

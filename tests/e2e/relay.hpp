@@ -1,5 +1,6 @@
-// Stands between the program and the engine: passes everything on, changes one run of bytes in what
-// the engine says, or stops at one in what the program asks. What no real engine does on demand.
+// A proxy between the program and the engine. It passes everything on, but can replace one run of
+// bytes in the engine's answers, or stall at one in the program's requests, which no real engine
+// does on demand.
 #pragma once
 
 #include <atomic>
@@ -14,20 +15,21 @@ namespace e2e {
 
 class Relay {
  public:
-  explicit Relay(const E2eFixture& scene);
+  explicit Relay(const E2eFixture& fixture);
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
   ~Relay();
 
-  // In the engine's answers; both are of the same length.
-  void lie(const std::string& truth, const std::string& instead);
-  // Where the program says this the engine hears nothing more from it, and may answer to the end.
+  // From now on, in the engine's answers; both are of the same length.
+  void replace_in_answers(const std::string& original, const std::string& replacement);
+  // Once the program has sent this, the engine receives nothing more, and may answer to the end.
   void cut_after(const std::string& said);
-  // What the program says from here on reaches the engine this much later, program or no program.
+  // What the program sends from this on reaches the engine this much later, even if the program has
+  // ended by then.
   void slow_down(const std::string& request, std::chrono::milliseconds by);
-  // How many times it has.
+  // How many times that was done.
   int late() const { return late_; }
-  // A connection on which the program says this from now on is held there; empty: none is.
+  // A connection on which the program sends this from now on stalls there; empty: none does.
   void hold_at(const std::string& request);
   bool holds() const { return holding_ > 0; }
 
@@ -39,11 +41,11 @@ class Relay {
   void accept_all();
   void pass(const Fd& client);
 
-  const E2eFixture& scene_;
+  const E2eFixture& fixture_;
   std::string path_;
   Fd listener_, quit_;
   std::mutex mutex_;
-  std::string truth_, instead_, hold_at_, cut_after_, slow_at_;
+  std::string original_, replacement_, hold_at_, cut_after_, slow_at_;
   std::chrono::milliseconds slower_by_{};
   std::atomic<int> holding_{0}, late_{0};
   std::list<Fd> clients_;

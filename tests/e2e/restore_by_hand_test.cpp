@@ -1,4 +1,4 @@
-// A shell runs the manifest's restore commands against targets that are in the way: used ones, an
+// A shell runs the manifest's restore commands against difficult targets: used ones, an
 // image's own fresh cluster, files that are mounted, credentials that are missing.
 #include <cstdlib>
 #include <filesystem>
@@ -84,7 +84,7 @@ TEST_CASE("by hand, PostgreSQL: into the image's own fresh cluster with a user a
             "SELECT count(*) FROM pg_roles WHERE rolname = 'reader'") == "1");
 }
 
-TEST_CASE("by hand, PostgreSQL: what a used cluster has is kept under another name") {
+TEST_CASE("by hand, PostgreSQL: a database that exists in the target is kept under another name") {
   NEEDS_ENGINE();
   E2eFixture fixture;
   const Strings environment{"POSTGRES_PASSWORD=s3cret", "POSTGRES_DB=shop"};
@@ -104,7 +104,8 @@ TEST_CASE("by hand, PostgreSQL: what a used cluster has is kept under another na
   CHECK(ask(first, "postgres", aside, "SELECT word FROM t") == "after");
 }
 
-TEST_CASE("by hand, PostgreSQL: a dump that does not restore leaves the database that was there") {
+TEST_CASE(
+    "by hand, PostgreSQL: a dump that fails to restore leaves the existing database as it was") {
   NEEDS_ENGINE();
   E2eFixture fixture;
   const Strings environment{"POSTGRES_PASSWORD=s3cret", "POSTGRES_DB=shop"};
@@ -141,7 +142,7 @@ TEST_CASE("by hand, PostgreSQL: an artifact that cannot be read to its end resto
   CHECK(ask(first, "postgres", "shop", "SELECT word FROM t") == "after");
 }
 
-TEST_CASE("by hand, PostgreSQL: a server whose socket is elsewhere is reached at 127.0.0.1") {
+TEST_CASE("by hand, PostgreSQL: a server with another socket directory is reached at 127.0.0.1") {
   NEEDS_ENGINE();
   E2eFixture fixture;
   const std::string first = postgres(fixture, "shop-postgres", {"POSTGRES_PASSWORD=s3cret"});
@@ -166,7 +167,7 @@ TEST_CASE("by hand, PostgreSQL: a server whose socket is elsewhere is reached at
   CHECK(over_tcp("SELECT word FROM t") == "before");
 }
 
-TEST_CASE("by hand, PostgreSQL: dumped by a second superuser") {
+TEST_CASE("by hand, PostgreSQL: a dump made by a second superuser is restored") {
   NEEDS_ENGINE();
   E2eFixture fixture;
   const std::string first =
@@ -186,7 +187,7 @@ TEST_CASE("by hand, PostgreSQL: dumped by a second superuser") {
   CHECK(ask(second, "owner", "owner", "SELECT n FROM t") == "7");
 }
 
-TEST_CASE("by hand, files: a used volume gets exactly the old state, and its users stand still") {
+TEST_CASE("by hand, files: a used volume gets exactly the old state while its users are stopped") {
   NEEDS_ENGINE();
   E2eFixture fixture;
   const std::string volume = fixture.volume("data");
@@ -218,7 +219,7 @@ TEST_CASE("by hand, files: a used volume gets exactly the old state, and its use
   CHECK(std::count(events.begin(), events.end(), "start " + other) == 1);
 }
 
-TEST_CASE("by hand, files: where it fails, what was there is put back and the service started") {
+TEST_CASE("by hand, files: a failed restore puts the old files back and starts the service") {
   NEEDS_ENGINE();
   E2eFixture fixture;
   const std::string volume = fixture.volume("data");
@@ -229,7 +230,7 @@ TEST_CASE("by hand, files: where it fails, what was there is put back and the se
   shell(first, "cd /app/data; echo new >sub/file; echo newer >newer; rm one");
   const auto now_there = inventory(volume_path(volume));
 
-  // A docker that puts half of what it is given, and says that all is well.
+  // A docker that copies only half of its input, and exits with 0.
   const std::string real = run({"sh", "-c", "command -v docker"}).out;
   make_program(
       fixture, "docker",
@@ -241,7 +242,7 @@ TEST_CASE("by hand, files: where it fails, what was there is put back and the se
   CHECK(difference(now_there, inventory(volume_path(volume))) == "");
   CHECK(inspect(first).at("State").at("Running") == true);
 
-  // A damaged artifact is met before anything is stopped.
+  // A damaged artifact is found before anything is stopped.
   const std::string life = life_of(first);
   const std::string file =
       fixture.backups() + "/" + fixture.manifest().at("artifacts")[0].at("file").get<std::string>();
@@ -250,7 +251,7 @@ TEST_CASE("by hand, files: where it fails, what was there is put back and the se
   CHECK(life_of(first) == life);
 }
 
-TEST_CASE("by hand, files: a single file that is mounted is written into") {
+TEST_CASE("by hand, files: a single file that is mounted is overwritten in place") {
   NEEDS_ENGINE();
   E2eFixture fixture;
   write_file(fixture.path("app.db"), "the old content");
@@ -267,7 +268,7 @@ TEST_CASE("by hand, files: a single file that is mounted is written into") {
   for (const std::string& name : names_in(fixture.path(""))) CHECK_FALSE(has(name, ".bba-"));
 }
 
-TEST_CASE("by hand, Redis: an RDB alone into a server that keeps an append-only file") {
+TEST_CASE("by hand, Redis: an RDB alone is restored into a server that keeps an append-only file") {
   NEEDS_ENGINE();
   E2eFixture fixture;
   const RedisServer server(fixture, "redis");

@@ -4,13 +4,13 @@
 
 namespace e2e {
 
-SlowContainer::SlowContainer(E2eFixture& scene, std::uint64_t bytes, const Strings& options)
-    : volume_(scene.volume("data")), file_(volume_path(volume_) + "/big.bin") {
+SlowContainer::SlowContainer(E2eFixture& fixture, std::uint64_t bytes, const Strings& options)
+    : volume_(fixture.volume("data")), file_(volume_path(volume_) + "/big.bin") {
   write_file(file_, "");
   std::filesystem::resize_file(file_, bytes);
   Strings all{"--volume", volume_ + ":/data"};
   all.insert(all.end(), options.begin(), options.end());
-  container_ = scene.start("kuma", all, "bba-fixture/files:1");
+  container_ = fixture.start("kuma", all, "bba-fixture/files:1");
   life_ = life_of(container_);
 }
 

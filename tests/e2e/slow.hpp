@@ -8,16 +8,16 @@ namespace e2e {
 class SlowContainer {
  public:
   // With a volume at /data that holds one sparse file of `bytes`.
-  explicit SlowContainer(E2eFixture& scene, std::uint64_t bytes = 512 << 20,
+  explicit SlowContainer(E2eFixture& fixture, std::uint64_t bytes = 512 << 20,
                          const Strings& options = {});
 
   const std::string& container() const { return container_; }
   const std::string& volume() const { return volume_; }
   // The large file, on this host.
   const std::string& file() const { return file_; }
-  // As life_of() was right after the start.
+  // life_of() right after the start.
   const std::string& life() const { return life_; }
-  // That command, begun, once the engine reads the large file.
+  // Starts that command, and returns once the engine reads the large file.
   Process half_way(const Strings& command) const;
 
  private:

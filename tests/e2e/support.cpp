@@ -338,7 +338,7 @@ Json inspect(const std::string& container) {
   return json->front();
 }
 
-// Not by inspect: that one waits for an archive under way.
+// Not with inspect, which waits for an archive that is under way.
 bool paused(const std::string& container) {
   return docker({"ps", "--all", "--filter", "name=^/" + container + "$", "--format",
                  "{{.State}}"}) == "paused";
@@ -361,7 +361,7 @@ std::optional<pid_t> first_process_if_any(const std::string& container) {
 
 pid_t first_process_of(const std::string& container) {
   const auto pid = first_process_if_any(container);
-  // Who sends a signal to process 0 sends it to himself.
+  // A signal to process 0 would go to the tests themselves.
   if (!pid) throw std::runtime_error(container + " has no process");
   return *pid;
 }

@@ -1,4 +1,4 @@
-// What the end-to-end cases share: programs that run and are watched, the engine as `docker` sees
+// What the end-to-end tests share: programs that run and are watched, the engine as `docker` sees
 // it, and what a case makes and removes again.
 #pragma once
 
@@ -17,7 +17,7 @@
 #include "bba/base/json.hpp"
 #include "bba/base/text.hpp"
 
-// First line of each case: without an engine it says so and counts as skipped.
+// First line of each test case: without an engine it says so and counts as skipped.
 #define NEEDS_ENGINE() \
   if (!e2e::engine_is_there()) return
 
@@ -32,8 +32,8 @@ bool engine_is_there();
 // unix:///..., of the engine under test.
 std::string host();
 
-// Looks again and again until the predicate holds; throws, naming what did not come, when the time
-// is up. How long it took.
+// Polls until the predicate holds, and returns how long that took; throws, naming what did not
+// come, when the time is up.
 std::chrono::duration<double> wait_until(const std::string& what, std::chrono::milliseconds limit,
                                          const std::function<bool()>& predicate);
 
@@ -60,7 +60,7 @@ inline Setting with(const std::map<std::string, std::string>& environment) {
   return {environment, {}, {}};
 }
 
-// A program with its output kept. Whatever happens, it has ended when this goes.
+// A program with its output kept. Its destructor ends the program.
 class Process {
  public:
   explicit Process(const Strings& argv, const Setting& setting = {});
@@ -83,8 +83,8 @@ class Process {
 };
 
 Ended run(const Strings& argv, const Setting& setting = {});
-// Of the engine under test; throws with its words when it fails. The output without blanks around
-// it.
+// Runs docker on the engine under test; throws with its error output when it fails. The output is
+// trimmed.
 std::string docker(const Strings& arguments, const std::string& input = {});
 
 // --- this host -----------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ Strings command_lines_in(const std::string& container);
 // Whether a dump runs in the container, or what a test put in its place.
 bool dump_runs_in(const std::string& container);
 
-// What the engine says of these containers from here on.
+// The engine's events of these containers from now on.
 class EventLog {
  public:
   explicit EventLog(Strings containers);
@@ -144,7 +144,7 @@ class E2eFixture {
   E2eFixture& operator=(const E2eFixture&) = delete;
   ~E2eFixture();
 
-  // A name that nobody else has; as a container's it is its module id too.
+  // A unique name; as a container's name it is its module id too.
   std::string name(const std::string& what);
   std::string volume(const std::string& what);
   // docker run --detach, docker create.
@@ -172,10 +172,10 @@ class E2eFixture {
   Ended restore_by_hand(const std::string& target,
                         const std::map<std::string, std::string>& environment = {}) const;
   Strings journals() const;
-  // The guard of a run that is under way here.
+  // The pid of the guard of a run that is under way here.
   std::optional<pid_t> guard() const;
   void wait_for_guard_to_end() const;
-  // What every run that did not succeed leaves: no file, no journal.
+  // A run that did not succeed leaves no file and no journal.
   void check_nothing_left() const;
 
  private:

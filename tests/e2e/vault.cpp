@@ -2,10 +2,10 @@
 
 namespace e2e {
 
-VaultServer::VaultServer(E2eFixture& scene, const std::string& what, const std::string& image,
+VaultServer::VaultServer(E2eFixture& fixture, const std::string& what, const std::string& image,
                          const std::string& storage, const Strings& options)
-    : container_(scene.name(what)), program_(image.starts_with("openbao") ? "bao" : "vault") {
-  scene.adopt(container_);
+    : container_(fixture.name(what)), program_(image.starts_with("openbao") ? "bao" : "vault") {
+  fixture.adopt(container_);
   Strings argv{std::string(BBA_SOURCE_DIR) + "/fixtures/start-vault", container_};
   argv.insert(argv.end(), options.begin(), options.end());
   Setting setting;
@@ -50,8 +50,8 @@ std::string VaultServer::content() const {
 }
 
 const VaultServer& shared_vault() {
-  static E2eFixture scene;
-  static const VaultServer server(scene, "vault");
+  static E2eFixture fixture;
+  static const VaultServer server(fixture, "vault");
   return server;
 }
 

@@ -11,7 +11,7 @@ namespace e2e {
 class VaultServer {
  public:
   // Initialised and unsealed.
-  VaultServer(E2eFixture& scene, const std::string& what, const std::string& image = "vault:1",
+  VaultServer(E2eFixture& fixture, const std::string& what, const std::string& image = "vault:1",
               const std::string& storage = "raft", const Strings& options = {});
 
   const std::string& container() const { return container_; }

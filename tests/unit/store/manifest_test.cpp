@@ -272,7 +272,7 @@ TEST_CASE("values that no writer of ours can have meant") {
   nothing["artifacts"] = Json::array();
   CHECK(error_of_reading(dump_json(nothing)) == "no error");  // it names members
   nothing["members"] = Json::array();
-  CHECK(error_of_reading(dump_json(nothing)).find("\"artifacts\" names nothing") !=
+  CHECK(error_of_reading(dump_json(nothing)).find("\"artifacts\" is empty") !=
         std::string::npos);
 }
 

@@ -1,5 +1,5 @@
-// Holds the sources to the plan of the house: which room may see which, where a library's headers
-// may stand, what only a service knows, and what only the guard may do.
+// Checks the sources against the architecture: which room may include which, where a library's
+// headers may be included, what only a service knows, and what only the guard may do.
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -213,7 +213,8 @@ void judge_own_header(const Source& source, const std::string& header, Lines& co
   }
 }
 
-// What asks nobody and waits for nothing: what is asked, what an answer means, what passes by.
+// Code that sends nothing and waits for nothing: it builds requests, reads answers and checks
+// streams.
 bool is_pure(const std::string& path) {
   if (service_of(path).empty()) return false;
   const std::string name = fs::path(path).stem().string();
@@ -367,7 +368,7 @@ std::vector<Source> sources() {
 
 }  // namespace
 
-TEST_CASE("every source keeps to the plan of the house") {
+TEST_CASE("every source follows the rules of the architecture") {
   const std::vector<Source> all = sources();
   CHECK(all.size() > 40);
   for (const Source& source : all) {
@@ -385,7 +386,7 @@ TEST_CASE("everything in src/ and include/ is a source or a header, in its place
   }
 }
 
-TEST_CASE("what an include names is there") {
+TEST_CASE("every include names a file that exists") {
   for (const Source& source : sources()) {
     for (const Include& one : includes_of(source)) {
       if (one.of_library) continue;
@@ -399,8 +400,7 @@ TEST_CASE("what an include names is there") {
   }
 }
 
-TEST_CASE(
-    "a public header is one that another room includes; the others stand beside their source") {
+TEST_CASE("every public header is included by another room; the others stand beside their source") {
   for (const std::string& path : only_private(sources())) {
     FAIL_CHECK(path << ": no other room includes it");
   }
@@ -435,14 +435,14 @@ TEST_CASE("a source includes its own header first") {
   CHECK(own > 80);
 }
 
-TEST_CASE("a header is guarded") {
+TEST_CASE("every header has an include guard") {
   for (const Source& source : sources()) {
     if (!source.path.ends_with(".hpp")) continue;
     CHECK_MESSAGE(source.text.find("\n#pragma once\n") != source.text.npos, source.path);
   }
 }
 
-TEST_CASE("the visible top level is the agreed one") {
+TEST_CASE("the repository's top level has only the agreed files and directories") {
   const std::set<std::string> agreed{"CMakeLists.txt", "src",  "include",  "tests",
                                      "fixtures",       "docs", "README.md"};
   for (const auto& entry : fs::directory_iterator(root)) {
@@ -451,7 +451,7 @@ TEST_CASE("the visible top level is the agreed one") {
   }
 }
 
-TEST_CASE("a breach is found, whatever it looks like") {
+TEST_CASE("each kind of violation is found, however it is written") {
   const auto complaints = [](const char* path, const char* text) { return judge({path, text}); };
   const std::vector<std::pair<const char*, const char*>> breaches{
       {"src/base/x.cpp", "#include \"bba/wire/frame.hpp\"\n"},
@@ -522,7 +522,7 @@ TEST_CASE("a breach is found, whatever it looks like") {
   }
 }
 
-TEST_CASE("what is allowed is let pass") {
+TEST_CASE("allowed code passes") {
   const std::vector<std::pair<const char*, const char*>> allowed{
       {"src/store/x.cpp", "#include \"bba/pipe/digest.hpp\"\n"},
       {"src/docker/x.cpp", "#include \"bba/wire/frame.hpp\"\n#include \"bba/pipe/stage.hpp\"\n"},

@@ -29,7 +29,7 @@ inline wire::ContainerSummary container(const std::string& name,
   return one;
 }
 
-// As Compose makes it: its labels, and its name where none is given.
+// A container with Compose's labels, and with Compose's name where none is given.
 inline wire::ContainerSummary compose_container(const std::string& project,
                                                 const std::string& service,
                                                 const std::string& name = {},

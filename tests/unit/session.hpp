@@ -51,7 +51,7 @@ inline pid_t dead_process() {
   return pid;
 }
 
-// What a run leaves that was killed after it paused this container on the engine at `host`.
+// The journal of a run that was killed after it paused this container on the engine at `host`.
 inline std::string put_journal(const SetDirectory& directory, const std::string& host,
                                const std::string& id, const std::string& name,
                                pid_t run = dead_process()) {

@@ -17,7 +17,7 @@ TEST_CASE("a chunk holds a copy of its own") {
   CHECK(as_text(chunk.bytes()) == "content");
 }
 
-TEST_CASE("an empty chunk, however it was made") {
+TEST_CASE("an empty chunk is empty, however it was made") {
   for (const Chunk& chunk :
        {Chunk(), Chunk::copy_of(""), Chunk::copy_of(ByteView()), Chunk::copy_of("abc").sub(3)}) {
     CHECK(chunk.empty());

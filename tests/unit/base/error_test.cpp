@@ -26,7 +26,7 @@ TEST_CASE("kind and hint can be set later") {
   CHECK(std::string(error.what()) == "x");
 }
 
-TEST_CASE("a context is added on the way out, and the object stays the same") {
+TEST_CASE("a context is added to an error on its way out, and the object stays the same") {
   struct Special : Error {
     Special() : Error(ErrorKind::engine, "refused") {}
   };
@@ -46,7 +46,8 @@ TEST_CASE("with_context passes results and foreign exceptions through") {
   CHECK_THROWS_AS(with_context("x", [] { throw 7; }), int);
 }
 
-TEST_CASE("a failed system call says what, why, and what to do where that is known") {
+TEST_CASE(
+    "a failed system call's error says what failed, why, and what to do where that is known") {
   const Error full = system_error(ErrorKind::storage, "writing to /backups", ENOSPC);
   CHECK(std::string(full.what()) == "writing to /backups: No space left on device");
   CHECK(full.kind() == ErrorKind::storage);

@@ -71,7 +71,7 @@ TEST_CASE("a descriptor is closed once, by its last owner") {
   CHECK_FALSE(is_open(number));
 }
 
-TEST_CASE("assigning closes what was held, and assigning to itself keeps it") {
+TEST_CASE("assigning closes the old descriptor, and assigning to itself keeps it") {
   Pipe one;
   Pipe two;
   const int old_number = one.reader.get();

@@ -7,7 +7,7 @@
 
 using namespace bba;
 
-TEST_CASE("one whole JSON value, or nothing") {
+TEST_CASE("only one whole JSON value is accepted") {
   CHECK(parse_json(R"({"a": [1, 2.5, null, true, "x"]})").has_value());
   CHECK(parse_json(" 7 ") == Json(7));
   for (const std::string text : {"", " ", "{", "{}{}", "{} x", "[1,]", "{'a':1}", "nul", "\"\xff\"",
@@ -34,7 +34,7 @@ TEST_CASE("objects keep their order") {
   CHECK(dump_json(parse_json(R"({"z":1,"a":2,"m":3})").value()) == R"({"z":1,"a":2,"m":3})");
 }
 
-TEST_CASE("a member is there in the type wanted, or it is not") {
+TEST_CASE("a member of another type counts as missing") {
   const Json object = parse_json(
                           R"({"text":"x","int":-7,"size":7,"real":1.5,"flag":true,"null":null,
                               "max":18446744073709551615,"huge":18446744073709551616,
@@ -68,7 +68,7 @@ TEST_CASE("a member is there in the type wanted, or it is not") {
   }
 }
 
-TEST_CASE("whatever a peer sends can be asked for members") {
+TEST_CASE("members can be looked up in any JSON value") {
   for (const Json& value : {Json(), Json(7), Json("x"), Json::array({1, 2}), Json(true)}) {
     CHECK(member(value, "a") == nullptr);
     CHECK_FALSE(string_member(value, "a").has_value());
@@ -76,7 +76,7 @@ TEST_CASE("whatever a peer sends can be asked for members") {
   }
 }
 
-TEST_CASE("bytes that are not UTF-8 are replaced, not thrown over") {
+TEST_CASE("bytes that are not UTF-8 are replaced, and nothing is thrown") {
   const Json value{{"name", "a\xff"}};
   CHECK(dump_json(value) == "{\"name\":\"a\xef\xbf\xbd\"}");
   CHECK(pretty_json(value) == "{\n  \"name\": \"a\xef\xbf\xbd\"\n}\n");

@@ -8,7 +8,7 @@
 
 using bba::valid_module_id;
 
-TEST_CASE("module ids that can stand in a file name") {
+TEST_CASE("module ids that are safe in a file name are accepted") {
   for (const char* id : {"postgres", "n8n-worker", "a", "7zip", "git.mirror", "audio_mcp"}) {
     CAPTURE(id);
     CHECK(valid_module_id(id));
@@ -16,7 +16,7 @@ TEST_CASE("module ids that can stand in a file name") {
   CHECK(valid_module_id(std::string(100, 'a')));
 }
 
-TEST_CASE("anything that could leave its directory, or hide in it, is not a module id") {
+TEST_CASE("anything that could leave its directory, or be hidden in it, is not a module id") {
   for (const char* id : {"", ".", "..", ".hidden", "-rf", "a/b", "/etc", "../x", "a..b", "a\\b",
                          "A", "a b", "a\n", "caf\xC3\xA9", "a*", "_x"}) {
     CAPTURE(id);

@@ -5,7 +5,7 @@
 
 using namespace bba;
 
-TEST_CASE("path: one spelling for each") {
+TEST_CASE("path: each absolute path has one spelling") {
   CHECK(normal_path("/data") == "/data");
   CHECK(normal_path("/data/") == "/data");
   CHECK(normal_path("//a///b c//") == "/a/b c");
@@ -20,7 +20,7 @@ TEST_CASE("path: one spelling for each") {
   CHECK_FALSE(normal_path("/a/..").has_value());
 }
 
-TEST_CASE("path: which lies within which") {
+TEST_CASE("path: whether one path is the other or inside it") {
   CHECK(lies_within("/a", "/a"));
   CHECK(lies_within("/a/b", "/a"));
   CHECK(lies_within("/a", "/"));
@@ -37,7 +37,7 @@ TEST_CASE("path: its last component") {
   CHECK(base_name("/") == "");
 }
 
-TEST_CASE("path: the directory that one lies in") {
+TEST_CASE("path: the parent directory") {
   CHECK(parent_of("/a/b/c") == "/a/b");
   CHECK(parent_of("/a b/c") == "/a b");
   CHECK(parent_of("/a") == "/");

@@ -19,14 +19,14 @@ bool readable(int fd) {
 
 }  // namespace
 
-TEST_CASE("nothing is requested at first") {
+TEST_CASE("no stop is requested at first") {
   const Stop stop;
   CHECK_FALSE(stop.requested().has_value());
   CHECK_FALSE(readable(stop.fd()));
   CHECK_NOTHROW(stop.throw_if_requested());
 }
 
-TEST_CASE("a request stays, and the first one counts") {
+TEST_CASE("a stop request stays, and only the first one counts") {
   Stop stop;
   stop.request(SIGTERM);
   stop.request(SIGINT);
@@ -42,13 +42,13 @@ TEST_CASE("a request stays, and the first one counts") {
   }
 }
 
-TEST_CASE("SIGINT is an interruption") {
+TEST_CASE("SIGINT is reported as an interruption") {
   Stop stop;
   stop.request(SIGINT);
   CHECK(stop.error().kind() == ErrorKind::interrupted);
 }
 
-TEST_CASE("a time limit is due once it was passed, and a signal counts before it") {
+TEST_CASE("a time limit takes effect once it has passed, and a signal takes precedence over it") {
   Stop stop;
   CHECK_FALSE(stop.deadline().has_value());
   stop.set_time_limit(std::chrono::hours(1));
@@ -64,7 +64,7 @@ TEST_CASE("a time limit is due once it was passed, and a signal counts before it
   CHECK(stop.error().kind() == ErrorKind::terminated);
 }
 
-TEST_CASE("a signal handler may ask, and errno survives it") {
+TEST_CASE("a signal handler may request a stop, and errno is kept") {
   static Stop stop;
   struct sigaction action {};
   action.sa_handler = [](int number) { stop.request(number); };
@@ -77,7 +77,7 @@ TEST_CASE("a signal handler may ask, and errno survives it") {
   CHECK(stop.requested() == SIGUSR1);
 }
 
-TEST_CASE("who waits in another thread is woken") {
+TEST_CASE("a thread that waits is woken by a stop request") {
   Stop stop;
   int woken = 0;
   std::thread waiter([&] {
@@ -89,7 +89,7 @@ TEST_CASE("who waits in another thread is woken") {
   CHECK(woken == 1);
 }
 
-TEST_CASE("of many requests at once exactly one is kept") {
+TEST_CASE("of many concurrent stop requests exactly one is kept") {
   Stop stop;
   std::vector<std::thread> threads;
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {

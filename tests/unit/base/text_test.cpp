@@ -10,7 +10,7 @@
 using namespace bba;
 using Words = std::vector<std::string>;
 
-TEST_CASE("sizes for people") {
+TEST_CASE("sizes are formatted for people") {
   CHECK(format_bytes(0) == "0 B");
   CHECK(format_bytes(1023) == "1023 B");
   CHECK(format_bytes(1024) == "1.0 KiB");
@@ -20,7 +20,7 @@ TEST_CASE("sizes for people") {
   CHECK(format_bytes(std::numeric_limits<std::uint64_t>::max()) == "16.0 EiB");
 }
 
-TEST_CASE("sizes as people type them") {
+TEST_CASE("sizes are parsed as people type them") {
   CHECK(parse_bytes("512") == 512u);
   CHECK(parse_bytes("512B") == 512u);
   CHECK(parse_bytes("64MiB") == 64u << 20);
@@ -49,7 +49,7 @@ TEST_CASE("the length of a UTF-8 sequence") {
   }
 }
 
-TEST_CASE("text is shown on one line, and no byte of it reaches the terminal as a command") {
+TEST_CASE("text is printed on one line, and none of its bytes act as terminal commands") {
   CHECK(printable("plain") == "plain");
   CHECK(printable("") == "");
   CHECK(printable("a\nb\tc\rd") == "a\\nb\\tc\\rd");
@@ -62,7 +62,7 @@ TEST_CASE("text is shown on one line, and no byte of it reaches the terminal as 
   CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");
 }
 
-TEST_CASE("the nearest names, and none that nobody meant") {
+TEST_CASE("the most similar names are suggested, and no others") {
   const Words names{"postgres", "honcho-postgres", "redis", "honcho-redis", "vault", "minio"};
   CHECK(nearest("postgers", names, 3) == Words{"postgres"});
   CHECK(nearest("redis", names, 3) == Words{"redis", "honcho-redis"});
@@ -88,7 +88,7 @@ TEST_CASE("join, trimmed and split") {
   CHECK(split(",a,,b,", ',') == Views{"", "a", "", "b", ""});
 }
 
-TEST_CASE("argv for a shell") {
+TEST_CASE("argv is quoted for a shell") {
   CHECK(shell_quoted(Words{}).empty());
   CHECK(shell_quoted(Words{"pg_dumpall", "-w", "--lock-wait-timeout=10"}) ==
         "pg_dumpall -w --lock-wait-timeout=10");
@@ -96,7 +96,7 @@ TEST_CASE("argv for a shell") {
         "'a b' '' 'it'\\''s' '$(x)' '*' '~' 'a\nb' '#' -");
 }
 
-TEST_CASE("patterns") {
+TEST_CASE("glob patterns match whole texts") {
   const auto matches = [](const char* pattern, const char* text) {
     return glob_match(pattern, text);
   };
@@ -118,7 +118,7 @@ TEST_CASE("patterns") {
   CHECK_FALSE(matches("*a*b*", "xxbxxaxx"));
 }
 
-TEST_CASE("a pattern of stars is no way to stop the program") {
+TEST_CASE("a pattern of many stars is matched in little time") {
   std::string pattern;
   for (int i = 0; i < 1000; ++i) pattern += "*a";
   CHECK_FALSE(glob_match(pattern + "*b", std::string(10'000, 'a')));

@@ -15,7 +15,7 @@ Timestamp at(int y, unsigned m, unsigned d, int h = 0, int min = 0, int s = 0) {
 
 }  // namespace
 
-TEST_CASE("the two forms of a time, there and back") {
+TEST_CASE("both forms of a time are written and read back") {
   const Timestamp time = at(2026, 11, 23, 8, 42, 32);
   CHECK(format_compact(time) == "20261123T084232Z");
   CHECK(format_rfc3339(time) == "2026-11-23T08:42:32Z");
@@ -28,7 +28,7 @@ TEST_CASE("the two forms of a time, there and back") {
   }
 }
 
-TEST_CASE("times as the engine writes them") {
+TEST_CASE("times are read as the engine writes them") {
   const Timestamp time = at(2026, 11, 23, 8, 42, 32);
   CHECK(parse_rfc3339("2026-11-23T08:42:32.123456789Z") == time);
   CHECK(parse_rfc3339("2026-11-23T10:42:32+02:00") == time);
@@ -37,7 +37,7 @@ TEST_CASE("times as the engine writes them") {
   CHECK(parse_rfc3339("0001-01-01T00:00:00Z") == at(1, 1, 1));  // never started
 }
 
-TEST_CASE("what is not a time") {
+TEST_CASE("invalid times are refused") {
   for (const std::string text :
        {"", "2026", "20261123T084232", "20261123T084232Zx", "2026112T3084232Z", "20261323T084232Z",
         "20260230T000000Z", "20261123T240000Z", "20261123T006000Z", "20261123t084232z",
@@ -55,14 +55,14 @@ TEST_CASE("what is not a time") {
   }
 }
 
-TEST_CASE("now is now") {
+TEST_CASE("now() is the current time") {
   const auto before = floor<seconds>(system_clock::now());
   const Timestamp time = now();
   CHECK(time >= before);
   CHECK(time <= system_clock::now());
 }
 
-TEST_CASE("spans as operators type them") {
+TEST_CASE("time spans are parsed as operators type them") {
   CHECK(parse_duration("90s") == 90s);
   CHECK(parse_duration("15m") == 15min);
   CHECK(parse_duration("1h") == 1h);
@@ -73,7 +73,7 @@ TEST_CASE("spans as operators type them") {
   CHECK(parse_duration("36600d") == 36600 * 24h);
 }
 
-TEST_CASE("what is not a span") {
+TEST_CASE("invalid time spans are refused") {
   for (const std::string text :
        {"", "5", "h", "-1h", "+1h", "1h-30m", "1.5h", "1 h", " 1h", "1h ", "1H", "1ms", "1y",
         "36601d", "36600d1s", "9223372036854775807s", "99999999999999999999s", "1h30"}) {
@@ -82,7 +82,7 @@ TEST_CASE("what is not a span") {
   }
 }
 
-TEST_CASE("spans for people: the two largest units, in a row") {
+TEST_CASE("time spans are shown in their two largest adjacent units") {
   CHECK(format_duration(0s) == "0s");
   CHECK(format_duration(-5s) == "0s");
   CHECK(format_duration(42s) == "42s");

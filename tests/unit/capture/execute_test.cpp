@@ -28,9 +28,9 @@ using Lines = std::vector<std::string>;
 // A server whose pg_dumpall an engine runs.
 struct Dump {
   FakeEngine fake;
-  BackupFixture world{fake.socket_path()};
-  run::Cleanup cleanup{world.state(), fake.host()};
-  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
+  BackupFixture fixture{fake.socket_path()};
+  run::Cleanup cleanup{fixture.state(), fake.host()};
+  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(fixture.backups());
   bba::test::PlainService service;
   bba::test::TextKind kind;
   service::Capture capture;
@@ -65,18 +65,18 @@ struct Dump {
                                                                   {"ContainerID", "c0ffee"}})))});
   }
   CapturedSet run(pipe::Compression compression = pipe::Compression::gzip) {
-    return execute(world.session, cleanup, capture, directory, compression, noon);
+    return execute(fixture.session, cleanup, capture, directory, compression, noon);
   }
 };
 
-// The newest set of the module is there as its manifest says.
-void check_whole(const BackupFixture& world, const std::string& module) {
-  const auto directory = store::OwnedDirectory::open_existing(world.backups());
+// Checks that the newest set of the module is as its manifest says.
+void check_whole(const BackupFixture& fixture, const std::string& module) {
+  const auto directory = store::OwnedDirectory::open_existing(fixture.backups());
   const store::Catalogue catalogue = store::read_catalogue(directory, module);
   REQUIRE(catalogue.sets.size() == 1);
-  CHECK(store::checksum_error(read_file(world.path(catalogue.sets[0].manifest_file))) == "");
+  CHECK(store::checksum_error(read_file(fixture.path(catalogue.sets[0].manifest_file))) == "");
   for (const store::ArtifactRecord& record : catalogue.sets[0].manifest.artifacts) {
-    const std::string stored = read_file(world.path(record.file));
+    const std::string stored = read_file(fixture.path(record.file));
     CHECK(sha256_of(stored) == record.sha256);
     CHECK(pipe::test::decompressed(pipe::Compression::gzip, stored).size() ==
           record.uncompressed_bytes);
@@ -93,7 +93,7 @@ TEST_CASE("a dump becomes a set that has no name until it is published, and then
       {send(answer(200, R"({"Id":"sha256:aaaa","RepoDigests":["postgres@sha256:bbbb"]})"))});
   std::vector<CapturedSet> sets;
   sets.push_back(dump.run());
-  CHECK(names_in(dump.world.backups()) == Lines{});
+  CHECK(names_in(dump.fixture.backups()) == Lines{});
   CHECK_FALSE(dump.cleanup.has({store::CleanupKind::exec, "e1", "pg_dumpall in db-1"}));
 
   const store::Manifest& manifest = sets[0].manifest;
@@ -110,12 +110,12 @@ TEST_CASE("a dump becomes a set that has no name until it is published, and then
   CHECK(record.restore.back() == "restore db-20261123T120000Z.txt.gz as number 1");
 
   publish(sets, dump.directory);
-  CHECK(names_in(dump.world.backups()) ==
+  CHECK(names_in(dump.fixture.backups()) ==
         Lines{"db-20261123T120000Z.manifest.json", "db-20261123T120000Z.txt.gz"});
-  const std::string stored = read_file(dump.world.path(record.file));
+  const std::string stored = read_file(dump.fixture.path(record.file));
   CHECK(stored.size() == record.bytes);
   CHECK(sha256_of(stored) == record.sha256);
-  check_whole(dump.world, "db");
+  check_whole(dump.fixture, "db");
 }
 
 TEST_CASE("a clock that is set back while a set is taken does not spoil it") {
@@ -124,11 +124,11 @@ TEST_CASE("a clock that is set back while a set is taken does not spoil it") {
   // The run began when the clock was ahead.
   const Timestamp ahead = now() + std::chrono::hours(1);
   std::vector<CapturedSet> sets;
-  sets.push_back(execute(dump.world.session, dump.cleanup, dump.capture, dump.directory,
+  sets.push_back(execute(dump.fixture.session, dump.cleanup, dump.capture, dump.directory,
                          pipe::Compression::gzip, ahead));
   CHECK(sets[0].manifest.finished == ahead);
   publish(sets, dump.directory);
-  check_whole(dump.world, "db");
+  check_whole(dump.fixture, "db");
 }
 
 TEST_CASE("an image that was removed under its container has no digest, and that is not an error") {
@@ -137,9 +137,9 @@ TEST_CASE("an image that was removed under its container has no digest, and that
   CHECK(dump.run(pipe::Compression::zstd).manifest.container.image_digest == "");
 }
 
-TEST_CASE("what is not proven whole is not a set, and its journal has no open entry") {
+TEST_CASE("a dump that is not proven complete becomes no set, and leaves no open journal entry") {
   Dump dump;
-  SUBCASE("the program fails, in its own words") {
+  SUBCASE("the program fails, and its error output is reported") {
     dump.prints(dump.text, "pg_dumpall: error: out of memory", 1);
     const Thrown error = thrown_by([&] { dump.run(); });
     CHECK(error.kind == ErrorKind::capture);
@@ -149,17 +149,17 @@ TEST_CASE("what is not proven whole is not a set, and its journal has no open en
     dump.prints(dump.text.substr(0, dump.text.size() / 2), "", 0);
     CHECK(thrown_by([&] { dump.run(); }).kind == ErrorKind::capture);
   }
-  SUBCASE("a program that could not start, and said so where its output should be") {
+  SUBCASE("a program could not start, and the error stands where its output should be") {
     dump.prints("OCI runtime exec failed: not found", "", 126);
     const Thrown error = thrown_by([&] { dump.run(); });
     CHECK(contains(error.message, "it could not be started"));
     CHECK(contains(error.message, "OCI runtime exec failed: not found"));
   }
   CHECK_FALSE(dump.cleanup.has({store::CleanupKind::exec, "e1", "pg_dumpall in db-1"}));
-  CHECK(names_in(dump.world.backups()) == Lines{});
+  CHECK(names_in(dump.fixture.backups()) == Lines{});
 }
 
-TEST_CASE("sets that were taken as one name each other") {
+TEST_CASE("sets that were taken together name each other") {
   Dump dump;
   dump.prints(dump.text, "", 0);
   std::vector<CapturedSet> sets;
@@ -169,12 +169,12 @@ TEST_CASE("sets that were taken as one name each other") {
   publish(sets, dump.directory);
   CHECK(sets[0].manifest.members == Lines{"web-20261123T120000Z.manifest.json"});
   CHECK(sets[1].manifest.members == Lines{"db-20261123T120000Z.manifest.json"});
-  CHECK(names_in(dump.world.backups()).size() == 4);
-  check_whole(dump.world, "db");
-  check_whole(dump.world, "web");
+  CHECK(names_in(dump.fixture.backups()).size() == 4);
+  check_whole(dump.fixture, "db");
+  check_whole(dump.fixture, "web");
 }
 
-TEST_CASE("where one name of several cannot be had, none is left") {
+TEST_CASE("where one file name of several is taken, no file of the set is left") {
   Dump dump;
   dump.prints(dump.text, "", 0);
   std::vector<CapturedSet> sets;
@@ -188,37 +188,37 @@ TEST_CASE("where one name of several cannot be had, none is left") {
   SUBCASE("the last manifest's") {
     taken = "web-20261123T120000Z.manifest.json";
   }
-  write_file(dump.world.path(taken), "somebody else's");
+  write_file(dump.fixture.path(taken), "somebody else's");
   const Thrown error = thrown_by([&] { publish(sets, dump.directory); });
   CHECK(error.kind == ErrorKind::storage);
   CHECK(contains(error.message, "publishing: "));
-  CHECK(names_in(dump.world.backups()) == Lines{taken});
-  CHECK(read_file(dump.world.path(taken)) == "somebody else's");
+  CHECK(names_in(dump.fixture.backups()) == Lines{taken});
+  CHECK(read_file(dump.fixture.path(taken)) == "somebody else's");
 }
 
-TEST_CASE("a time limit ends the reading of a directory of this host, files or none") {
-  BackupFixture world;
-  run::Cleanup cleanup(world.state(), "unix:///nonexistent/engine.sock");
-  const auto backups = store::OwnedDirectory::open_existing(world.backups());
+TEST_CASE("a time limit ends the reading of a directory of this host, even of an empty one") {
+  BackupFixture fixture;
+  run::Cleanup cleanup(fixture.state(), "unix:///nonexistent/engine.sock");
+  const auto backups = store::OwnedDirectory::open_existing(fixture.backups());
   const service::Capture capture;
-  const CaptureContext context{world.session, cleanup, capture, backups, pipe::Compression::gzip};
-  const std::string project = world.temp / "project";
+  const CaptureContext context{fixture.session, cleanup, capture, backups, pipe::Compression::gzip};
+  const std::string project = fixture.temp / "project";
   std::filesystem::create_directories(project + "/empty");
-  world.stop.set_time_limit(std::chrono::seconds(0));
+  fixture.stop.set_time_limit(std::chrono::seconds(0));
   ArtifactSink sink(backups, pipe::Compression::gzip);
   CHECK(thrown_by([&] {
           capture_directory(context, {project, {}}, sink, [](std::size_t) {});
         }).kind == ErrorKind::timeout);
 }
 
-TEST_CASE("where the names cannot be taken back either, the first failure is what is told") {
+TEST_CASE("where published names cannot be removed again either, the first failure is reported") {
   Dump dump;
   dump.prints(dump.text, "", 0);
   std::vector<CapturedSet> sets;
   sets.push_back(dump.run());
   dump.capture.target.module = "web";
   sets.push_back(dump.run());
-  write_file(dump.world.path("web-20261123T120000Z.txt.gz"), "somebody else's");
+  write_file(dump.fixture.path("web-20261123T120000Z.txt.gz"), "somebody else's");
   const std::string told = ::test::in_child([&]() -> std::string {
     ::test::fail_system_call(SYS_unlinkat, EIO);
     return thrown_by([&] { publish(sets, dump.directory); }).message;

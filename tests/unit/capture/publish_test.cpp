@@ -13,7 +13,7 @@ namespace {
 using namespace test;
 using Names = std::vector<std::string>;
 
-// What comes into a directory, in order.
+// The names that appear in a directory, in order.
 class Arrivals {
  public:
   explicit Arrivals(const std::string& directory) : fd_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
@@ -60,12 +60,12 @@ CapturedSet captured(const store::OwnedDirectory& directory, const std::string& 
 }  // namespace
 
 TEST_CASE("no manifest has a name before every artifact of every set has one") {
-  BackupFixture world;
-  const auto directory = store::OwnedDirectory::open_existing(world.backups());
+  BackupFixture fixture;
+  const auto directory = store::OwnedDirectory::open_existing(fixture.backups());
   std::vector<CapturedSet> sets;
   sets.push_back(captured(directory, "db"));
   sets.push_back(captured(directory, "web"));
-  const Arrivals arrivals(world.backups());
+  const Arrivals arrivals(fixture.backups());
   publish(sets, directory);
   const Names names = arrivals.names();
   REQUIRE(names.size() == 6);

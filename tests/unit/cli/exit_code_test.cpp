@@ -7,7 +7,7 @@
 
 using namespace bba;
 
-TEST_CASE("exit codes: as documented, each kind its own") {
+TEST_CASE("exit codes: each kind of error has its own, as documented") {
   const std::map<ErrorKind, int> promised{
       {ErrorKind::internal, 1},     {ErrorKind::usage, 2},     {ErrorKind::config, 3},
       {ErrorKind::container, 4},    {ErrorKind::engine, 5},    {ErrorKind::capture, 6},

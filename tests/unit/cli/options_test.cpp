@@ -54,14 +54,14 @@ TEST_CASE("options: a module alone is a backup of it") {
   CHECK(options.text == "");
 }
 
-TEST_CASE("options: a module that is called like a command is reached with backup") {
+TEST_CASE("options: a module that has a command's name is reached with backup") {
   CHECK(parse({"backup", "plan"}).modules == Words{"plan"});
   CHECK(parse({"backup", "backup"}).modules == Words{"backup"});
   CHECK(parse({"backup", "audit"}).command == "backup");
   CHECK(parse({"plan", "plan"}).modules == Words{"plan"});
 }
 
-TEST_CASE("options: several modules at once, for backup alone") {
+TEST_CASE("options: only backup takes several modules") {
   CHECK(parse({"backup", "a", "b"}).modules == Words{"a", "b"});
   CHECK(parse({"a", "b"}).modules == Words{"a", "b"});
   CHECK(refusal({"plan", "a", "b"}).what != "");
@@ -69,7 +69,7 @@ TEST_CASE("options: several modules at once, for backup alone") {
   CHECK(refusal({"plan"}).what != "");
 }
 
-TEST_CASE("options: global ones stand before or after the command, and without one") {
+TEST_CASE("options: global options stand before or after the command, or without one") {
   for (const Words& words : {Words{"--platform-root", "/p", "--json", "plan", "x"},
                              Words{"plan", "--platform-root", "/p", "x", "--json"},
                              Words{"--json", "plan", "x", "--platform-root=/p"},
@@ -99,7 +99,7 @@ TEST_CASE("options: the value of an option is not taken for a module or a comman
   CHECK(parse({"--container", "audit", "x"}).container == "audit");
 }
 
-TEST_CASE("options: what is chosen for a backup") {
+TEST_CASE("options: the options of a backup are read") {
   const Options options =
       parse({"backup", "x", "--container", "c", "--class", "E", "--consistency", "stop", "--path",
              "/a", "--path", "/b c", "--compression", "zstd", "--timeout", "15m", "--dry-run"});
@@ -117,13 +117,13 @@ TEST_CASE("options: what is chosen for a backup") {
   CHECK(parse({"x", "--path", "/a/", "--path", "//b/.//c/"}).paths == Words{"/a", "/b/c"});
 }
 
-TEST_CASE("options: one container or path is not for several modules") {
+TEST_CASE("options: --container and --path are refused with several modules") {
   CHECK(contains(refusal({"backup", "a", "b", "--container", "c"}).what, "--container"));
   CHECK(contains(refusal({"a", "b", "--path", "/data"}).what, "--path"));
   CHECK(parse({"a", "--container", "c"}).container == "c");
 }
 
-TEST_CASE("options: a word that is nearly a command") {
+TEST_CASE("options: a mistyped command gets a suggestion") {
   for (const auto& [word, command] : std::map<std::string, std::string>{{"verfy", "verify"},
                                                                         {"verifyy", "verify"},
                                                                         {"prun", "prune"},
@@ -146,7 +146,7 @@ TEST_CASE("options: a word that is nearly a command") {
   CHECK(refusal({"prun", "--keep-last", "3"}).hint == "did you mean `prune`?");
 }
 
-TEST_CASE("options: help is a word too") {
+TEST_CASE("options: help is a command, too") {
   CHECK(parse({"help"}).text == parse({"--help"}).text);
   CHECK(parse({"help", "gate"}).text == parse({"gate", "--help"}).text);
   CHECK(parse({"--json", "help"}).text == parse({"--help"}).text);
@@ -171,7 +171,7 @@ TEST_CASE(
   CHECK(contains(parse({"--help"}).text, "configuration's `host`"));
 }
 
-TEST_CASE("options: values that cannot be meant") {
+TEST_CASE("options: invalid values are refused") {
   for (const Words& words : {Words{"x", "--class", "Z"},
                              {"x", "--class", "e"},
                              {"x", "--path", ""},
@@ -206,21 +206,21 @@ TEST_CASE("options: an option of another command is refused") {
   CHECK(refusal({"recover", "x"}).what != "");
 }
 
-TEST_CASE("options: a slip of the finger is told what was meant") {
+TEST_CASE("options: a mistyped option gets a suggestion") {
   CHECK(refusal({"x", "--contianer", "c"}).hint == "did you mean --container?");
   CHECK(refusal({"x", "--platform-rot=/p"}).hint == "did you mean --platform-root?");
   CHECK(refusal({"audit", "--fromat", "json"}).hint == "did you mean --format?");
   CHECK(contains(refusal({"plan", "x", "--zzzzzzzzz"}).hint, "plan --help"));
 }
 
-TEST_CASE("options: nothing to do is wrong use") {
+TEST_CASE("options: neither a module nor a command is wrong usage") {
   CHECK(contains(refusal({}).what, "no module and no command"));
   CHECK(contains(refusal({"--json"}).what, "no module and no command"));
   CHECK(contains(refusal({"--platform-root", "x"}).what, "no module and no command"));
   CHECK(contains(refusal({}).hint, "--help"));
 }
 
-TEST_CASE("options: the styles of the terminal") {
+TEST_CASE("options: color, quiet and verbose are read") {
   const Options plain = parse({"x"});
   CHECK(plain.style.color == Color::automatic);
   CHECK_FALSE(plain.style.quiet);
@@ -232,7 +232,7 @@ TEST_CASE("options: the styles of the terminal") {
   CHECK(parse({"-v", "x"}).style.verbose);
 }
 
-TEST_CASE("options: audit") {
+TEST_CASE("options: the options of audit are read") {
   CHECK(parse({"audit"}).command == "audit");
   CHECK_FALSE(parse({"audit"}).format.has_value());
   for (const std::string format : {"table", "json", "markdown"}) {
@@ -241,7 +241,7 @@ TEST_CASE("options: audit") {
   CHECK(parse({"audit", "--json"}).json);
 }
 
-TEST_CASE("options: drill") {
+TEST_CASE("options: the options of drill are read") {
   const Options drill = parse({"drill", "postgres", "--memory", "512MiB"});
   CHECK(drill.command == "drill");
   CHECK(drill.modules == Words{"postgres"});
@@ -254,7 +254,7 @@ TEST_CASE("options: drill") {
   CHECK(contains(parse({"drill", "--help"}).text, "without network"));
 }
 
-TEST_CASE("options: verify, gate, list and prune") {
+TEST_CASE("options: the options of verify, gate, list and prune are read") {
   CHECK(parse({"verify", "/backups/x.sql.gz"}).modules == Words{"/backups/x.sql.gz"});
   const Options gate = parse({"gate", "x", "--max-age", "2h", "--require", "drilled", "--ref",
                               "/b/x.sql.gz", "--max-shrink", "50%", "--skip-image-check"});
@@ -284,7 +284,7 @@ TEST_CASE("options: verify, gate, list and prune") {
   CHECK(prune.orphans);
 }
 
-TEST_CASE("options: help and version are text, and no command") {
+TEST_CASE("options: help and version print a text and run no command") {
   for (const Words& words : {Words{"--help"}, Words{"-h"}, Words{"postgres", "--help"},
                              Words{"plan", "--help"}, Words{"--version"}}) {
     CAPTURE(words.front());
@@ -303,7 +303,7 @@ TEST_CASE("options: help and version are text, and no command") {
   CHECK(parse({"--version"}).text == std::string("backup-before-apply ") + BBA_VERSION + "\n");
 }
 
-TEST_CASE("options: the guard's own words are taken as they are") {
+TEST_CASE("options: the guard's arguments are taken as they are") {
   const Options options = parse({"__guard", "/state", "--journal"});
   CHECK(options.guard == Words{"/state", "--journal"});
   CHECK(parse({"__guard", "/state"}).guard.empty());  // a module of a strange name

@@ -30,7 +30,7 @@ const std::string more_than_a_pipe_holds(1 << 20, 'x');
 
 }  // namespace
 
-TEST_CASE("output: a reader that takes its time gets everything") {
+TEST_CASE("output: a slow reader gets everything") {
   Pipe pipe;
   std::string got;
   std::thread reader(
@@ -56,7 +56,7 @@ TEST_CASE("output: a request to stop ends the wait for a reader that takes nothi
   CHECK_FALSE(takes_more(pipe.writer.get()));
 }
 
-TEST_CASE("output: what is full, left or closed is an error") {
+TEST_CASE("output: a full disk, a closed pipe and a closed descriptor are errors") {
   std::signal(SIGPIPE, SIG_IGN);
   const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   CHECK(write_text(full.get(), "x", nullptr) == WriteResult::failed);
@@ -71,7 +71,7 @@ TEST_CASE("output: what is full, left or closed is an error") {
   CHECK(errno == EBADF);
 }
 
-TEST_CASE("output: closed standard streams are occupied, and still fail") {
+TEST_CASE("output: closed standard streams are occupied, and writing to them still fails") {
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {

@@ -1,4 +1,4 @@
-// What stands on standard error: plain lines elsewhere, a live line on a terminal.
+// What is written to standard error: a live line on a terminal, plain lines elsewhere.
 #include "cli/terminal.hpp"
 
 #include <chrono>
@@ -75,7 +75,7 @@ const Terminal::Style verbose{.verbose = true};
 const Terminal::Style never{.color = Color::never};
 const Terminal::Style always{.color = Color::always};
 
-// Tells the progress until the first picture is due, by the terminal's own clock, and once more.
+// Reports progress until the terminal's clock lets it draw the first time, and once more.
 void show(Terminal& terminal, const Progress& progress) {
   terminal.progress(progress);
   const auto start = std::chrono::steady_clock::now();
@@ -94,7 +94,7 @@ void say_all(Terminal& terminal) {
 
 }  // namespace
 
-TEST_CASE("terminal: plain lines, and what quiet and verbose change of them") {
+TEST_CASE("terminal: plain lines, and what --quiet and --verbose change") {
   CHECK(plain({}, say_all) == "a note\nwarning: a warning\nerror: an error\nhint: a hint\n");
   CHECK(plain(quiet, say_all) == "warning: a warning\nerror: an error\nhint: a hint\n");
   CHECK(plain(verbose, say_all) ==
@@ -107,7 +107,7 @@ TEST_CASE("terminal: an error without a hint has no hint line") {
         }) == "error: doing it: broken\n");
 }
 
-TEST_CASE("terminal: nothing from outside reaches the screen as a control character") {
+TEST_CASE("terminal: control characters from outside never reach the screen") {
   const std::string out = plain(always, [](Terminal& terminal) {
     terminal.note("a\x1b[2Jb\nc");
     terminal.warning("\x07");
@@ -120,7 +120,7 @@ TEST_CASE("terminal: nothing from outside reaches the screen as a control charac
   CHECK(out.find("\x1b]0") == std::string::npos);
 }
 
-TEST_CASE("terminal: color where it is wanted") {
+TEST_CASE("terminal: color is used where it is wanted") {
   CHECK(plain({}, say_all).find('\x1b') == std::string::npos);
   CHECK(plain(always, say_all).find("\x1b[31merror: \x1b[0man error\n") != std::string::npos);
   CHECK(on_terminal({}, say_all).find("\x1b[33mwarning: \x1b[0ma warning\n") != std::string::npos);
@@ -128,7 +128,7 @@ TEST_CASE("terminal: color where it is wanted") {
         "a note\nwarning: a warning\nerror: an error\nhint: a hint\n");
 }
 
-TEST_CASE("terminal: elsewhere progress is one line at the end, not one for each call") {
+TEST_CASE("terminal: without a terminal, progress is one line at the end, not one for each call") {
   const auto act = [](Terminal& terminal) {
     for (std::uint64_t bytes = 0; bytes <= 1 << 20; bytes += 1024) {
       terminal.progress({"pg: dump", bytes, 1 << 20});
@@ -151,12 +151,12 @@ TEST_CASE("terminal: a live line is replaced in place, never wider than the scre
   const std::string out = on_terminal(never, act);
   CHECK(out.find("\r\x1b[2K" + std::string(79, 'l')) == 0);
   CHECK(out.find(std::string(80, 'l')) > out.find("warning: "));
-  // The warning begins on a line that was cleared.
+  // The live line is cleared before the warning.
   CHECK(out.find("\r\x1b[2Kwarning: in between\n") != std::string::npos);
   CHECK(on_terminal(quiet, act).find('l') == std::string::npos);
 }
 
-TEST_CASE("terminal: the share is never more than what is expected") {
+TEST_CASE("terminal: the percentage stays below 100 until the end") {
   const auto shown = [](std::uint64_t bytes, std::optional<std::uint64_t> expected) {
     return on_terminal(never, [&](Terminal& terminal) { show(terminal, {"x", bytes, expected}); });
   };
@@ -166,8 +166,7 @@ TEST_CASE("terminal: the share is never more than what is expected") {
   CHECK_FALSE(shown(50, 0).ends_with("%"));
 }
 
-TEST_CASE(
-    "terminal: nobody who reads: progress is not waited for, and a request ends other waits") {
+TEST_CASE("terminal: progress does not wait for a reader, and a stop request ends other waits") {
   int ends[2];
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
   const Fd reader(ends[0]), writer(ends[1]);
@@ -176,7 +175,7 @@ TEST_CASE(
   while (::write(writer.get(), filler.data(), filler.size()) > 0) {
   }
   REQUIRE(::fcntl(writer.get(), F_SETFL, 0) == 0);
-  const int held = [&] {
+  const int before = [&] {
     int bytes = 0;
     REQUIRE(::ioctl(reader.get(), FIONREAD, &bytes) == 0);
     return bytes;
@@ -195,10 +194,10 @@ TEST_CASE(
   terminal.warning("a warning");
   int bytes = 0;
   REQUIRE(::ioctl(reader.get(), FIONREAD, &bytes) == 0);
-  CHECK(bytes == held);
+  CHECK(bytes == before);
 }
 
-TEST_CASE("terminal: what cannot be written is lost, and that is all") {
+TEST_CASE("terminal: what cannot be written is dropped without an error") {
   const Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   const Fd closed(::open("/dev/null", O_RDONLY | O_CLOEXEC));  // as occupy_standard_streams() does
   for (const Fd* fd : {&full, &closed}) {

@@ -4,7 +4,7 @@
 
 namespace bba::commands {
 
-TEST_CASE("a manifest of a whole set needs no hand, one of a fallback or an incomplete set does") {
+TEST_CASE("a complete set needs no attention, a fallback or an incomplete set does") {
   store::Manifest manifest;
   manifest.module = "vault";
   manifest.warnings = {"something to know"};

@@ -15,14 +15,14 @@ using namespace std::chrono_literals;
 }  // namespace
 
 TEST_CASE("sets are listed by module, newest first, and orphans behind them") {
-  BackupFixture world;
-  put_set(world, "web", noon - 24h, {{"", tar_content(1)}});
-  put_set(world, "web", noon, {{"one", tar_content(1)}, {"two", tar_content(2)}});
-  put_set(world, "db", noon - 1h, {{"", sql_content()}});
-  put_receipt(world, "db", noon - 1h);
-  write_file(world.path("db-20200101T000000Z.sql.gz"), "x");
+  BackupFixture fixture;
+  put_set(fixture, "web", noon - 24h, {{"", tar_content(1)}});
+  put_set(fixture, "web", noon, {{"one", tar_content(1)}, {"two", tar_content(2)}});
+  put_set(fixture, "db", noon - 1h, {{"", sql_content()}});
+  put_receipt(fixture, "db", noon - 1h);
+  write_file(fixture.path("db-20200101T000000Z.sql.gz"), "x");
 
-  const Listing listing = list(world.session, "");
+  const Listing listing = list(fixture.session, "");
   REQUIRE(listing.sets.size() == 3);
   CHECK(listing.sets[0].module == "db");
   CHECK(listing.sets[0].proof == "drilled");
@@ -42,16 +42,16 @@ TEST_CASE("sets are listed by module, newest first, and orphans behind them") {
   CHECK(json["sets"][0]["ratio"].get<double>() < 1);
   CHECK(json["orphans"][0]["file"] == "db-20200101T000000Z.sql.gz");
 
-  CHECK(list(world.session, "web").sets.size() == 2);
-  CHECK(list(world.session, "web").orphans.empty());
-  CHECK(list(world.session, "other").sets.empty());
+  CHECK(list(fixture.session, "web").sets.size() == 2);
+  CHECK(list(fixture.session, "web").orphans.empty());
+  CHECK(list(fixture.session, "other").sets.empty());
 }
 
 TEST_CASE("a set that a drill disproved says so, and why, until it is edited") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  put_receipt(world, "web", noon, false);
-  const Listing listing = list(world.session, "web");
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  put_receipt(fixture, "web", noon, false);
+  const Listing listing = list(fixture.session, "web");
   CHECK(listing.sets.at(0).proof == "failed");
   CHECK(listing.sets.at(0).broken == "");
   CHECK(contains(list_text(listing, noon),
@@ -60,15 +60,15 @@ TEST_CASE("a set that a drill disproved says so, and why, until it is edited") {
 }
 
 TEST_CASE("a fallback, a set that changed and an incomplete one say so, below their row") {
-  BackupFixture world;
-  put_set(world, "vault", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
+  BackupFixture fixture;
+  put_set(fixture, "vault", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
     manifest.fallback = "no snapshot, as it is\nsealed";
     manifest.artifacts[0].found["changed_while_read"] = 3;
     manifest.incomplete = {"bucket photos", "bucket films"};
   });
-  put_set(world, "vault", noon - 1h, {{"", snapshot_content()}},
+  put_set(fixture, "vault", noon - 1h, {{"", snapshot_content()}},
           [](store::Manifest& manifest) { manifest.strategy = "raft snapshot"; });
-  const Listing listing = list(world.session, "");
+  const Listing listing = list(fixture.session, "");
   const std::string text = list_text(listing, noon);
   CHECK(contains(text,
                  "  verified  0s   mounted data archive\n"
@@ -89,32 +89,32 @@ TEST_CASE("a fallback, a set that changed and an incomplete one say so, below th
   CHECK(json["sets"][1]["incomplete"] == Json::array());
 }
 
-TEST_CASE("what is missing or of another size is broken at a glance") {
-  BackupFixture world;
-  const auto missing = put_set(world, "a", noon, {{"", tar_content()}});
-  const auto longer = put_set(world, "b", noon, {{"", tar_content()}});
-  std::filesystem::remove(world.path(missing.artifacts[0].file));
-  write_file(world.path(longer.artifacts[0].file), "x");
-  const Listing listing = list(world.session, "");
+TEST_CASE("a set with a file that is missing or of another size is shown as broken") {
+  BackupFixture fixture;
+  const auto missing = put_set(fixture, "a", noon, {{"", tar_content()}});
+  const auto longer = put_set(fixture, "b", noon, {{"", tar_content()}});
+  std::filesystem::remove(fixture.path(missing.artifacts[0].file));
+  write_file(fixture.path(longer.artifacts[0].file), "x");
+  const Listing listing = list(fixture.session, "");
   REQUIRE(listing.sets.size() == 2);
   for (const ListedSet& row : listing.sets) CHECK(row.proof == "broken");
   CHECK(contains(listing.sets[0].broken, "is missing"));
   CHECK(contains(listing.sets[1].broken, "has 1 bytes"));
 }
 
-TEST_CASE("a set of the future says so, and an empty one divides by nothing") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", {"tar", "", tar_content().found}, pipe::Compression::none}});
-  const Listing listing = list(world.session, "web");
+TEST_CASE("a set dated in the future is marked, and an empty one does not divide by zero") {
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", {"tar", "", tar_content().found}, pipe::Compression::none}});
+  const Listing listing = list(fixture.session, "web");
   CHECK(contains(list_text(listing, noon - 1h), "in the future"));
   CHECK(list_json(listing, noon)["sets"][0]["ratio"] == 1.0);
 }
 
-TEST_CASE("a directory that is not there and an id that is none are errors") {
-  BackupFixture world;
-  CHECK(thrown_by([&] { list(world.session, "a/b"); }).kind == ErrorKind::config);
-  world.session.settings.backup_dir = world.temp / "nowhere";
-  CHECK(thrown_by([&] { list(world.session, ""); }).kind == ErrorKind::storage);
+TEST_CASE("a missing directory and an invalid module id are errors") {
+  BackupFixture fixture;
+  CHECK(thrown_by([&] { list(fixture.session, "a/b"); }).kind == ErrorKind::config);
+  fixture.session.settings.backup_dir = fixture.temp / "nowhere";
+  CHECK(thrown_by([&] { list(fixture.session, ""); }).kind == ErrorKind::storage);
 }
 
 }  // namespace bba::commands

@@ -19,13 +19,13 @@ using bba::test::send;
 using Lines = std::vector<std::string>;
 
 // An engine with one container, called `kuma`, that has one volume.
-struct PlanWorld {
+struct PlanFixture {
   FakeEngine fake;
-  BackupFixture world{fake.socket_path()};
+  BackupFixture backup_fixture{fake.socket_path()};
 
-  // The volume lies at `source` below the world's directory.
-  explicit PlanWorld(const std::string& source = "volume") {
-    const std::string data = world.temp / source;
+  // The volume is at `source` below the fixture's directory.
+  explicit PlanFixture(const std::string& source = "volume") {
+    const std::string data = backup_fixture.temp / source;
     std::filesystem::create_directories(data);
     write_file(data + "/kuma.db", std::string(5000, 'x'));
     const Json mounts = Json::array({{{"Type", "volume"},
@@ -50,7 +50,7 @@ struct PlanWorld {
   }
 
   void file(const std::string& name, const std::string& content) {
-    const std::string path = world.temp / ("platform/" + name);
+    const std::string path = backup_fixture.temp / ("platform/" + name);
     std::filesystem::create_directories(path.substr(0, path.rfind('/')));
     write_file(path, content);
   }
@@ -60,17 +60,17 @@ struct PlanWorld {
                                                join(references, ", ") + "]}\n");
   }
   service::Capture capture(const BackupRequest& request) {
-    return make_capture(world.session, request);
+    return make_capture(backup_fixture.session, request);
   }
   Lines members(const std::string& id, std::optional<char> module_class = {}) {
     BackupRequest request;
     request.module = id;
     request.module_class = module_class;
-    return modules_to_back_up(world.session, request);
+    return modules_to_back_up(backup_fixture.session, request);
   }
 };
 
-BackupRequest wish_for(const std::string& module) {
+BackupRequest request_for(const std::string& module) {
   BackupRequest request;
   request.module = module;
   return request;
@@ -83,10 +83,10 @@ bool any_has(const Lines& lines, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("a plan says where everything comes from, and reads only") {
-  PlanWorld plan;
-  const service::Capture capture = plan.capture(wish_for("kuma"));
-  const Json json = plan_json(capture, plan.world.session);
+TEST_CASE("a plan says where everything comes from, and changes nothing") {
+  PlanFixture fixture;
+  const service::Capture capture = fixture.capture(request_for("kuma"));
+  const Json json = plan_json(capture, fixture.backup_fixture.session);
   CHECK(json["module"] == "kuma");
   CHECK(json["class"] == "E");
   CHECK(json["container"]["found_by"] == "the name kuma");
@@ -96,120 +96,122 @@ TEST_CASE("a plan says where everything comes from, and reads only") {
   CHECK(json["requests"] == Json{"POST /containers/kuma/pause",
                                  "GET /containers/kuma/archive?path=%2Fapp%2Fdata",
                                  "POST /containers/kuma/unpause"});
-  const std::string text = plan_text(capture, plan.world.session);
+  const std::string text = plan_text(capture, fixture.backup_fixture.session);
   for (const Json& request : json["requests"]) {
     CHECK(contains(text, "request      " + request.get<std::string>() + "\n"));
   }
   CHECK(contains(text, "kuma is paused meanwhile"));
-  for (const auto& seen : plan.fake.requests()) CHECK(seen.method == "GET");
-  CHECK_FALSE(std::filesystem::exists(plan.world.state()));
+  for (const auto& seen : fixture.fake.requests()) CHECK(seen.method == "GET");
+  CHECK_FALSE(std::filesystem::exists(fixture.backup_fixture.state()));
 }
 
-TEST_CASE("a source that is reached through a link is read where it leads") {
-  PlanWorld plan("disk/volume");
-  const std::string disk = plan.world.temp / "disk";
+TEST_CASE("a source that is reached through a link is read at the link's target") {
+  PlanFixture fixture("disk/volume");
+  const std::string disk = fixture.backup_fixture.temp / "disk";
   std::filesystem::rename(disk, disk + "1");
   std::filesystem::create_directory_symlink("disk1", disk);
-  const service::Capture capture = plan.capture(wish_for("kuma"));
+  const service::Capture capture = fixture.capture(request_for("kuma"));
   REQUIRE(capture.parts.size() == 1);
   const auto& archive = std::get<service::PathArchive>(capture.parts[0].what);
   CHECK(archive.host_path == std::filesystem::canonical(disk + "1/volume"));
   CHECK(capture.parts[0].expected_bytes >= 5000);
 }
 
-TEST_CASE("paths stand in for the mounts that they do not touch") {
-  PlanWorld plan;
-  BackupRequest request = wish_for("kuma");
+TEST_CASE("paths replace the mounts that they do not touch") {
+  PlanFixture fixture;
+  BackupRequest request = request_for("kuma");
   request.paths = {"/srv/state"};
-  const Json json = plan_json(plan.capture(request), plan.world.session);
+  const Json json = plan_json(fixture.capture(request), fixture.backup_fixture.session);
   CHECK(json["mounts"][0]["taken"] == false);
   CHECK(json["mounts"][0]["why"] == "paths are archived instead");
   REQUIRE(json["artifacts"].size() == 1);
   CHECK(json["artifacts"][0]["source"] == "/srv/state");
 }
 
-TEST_CASE("backups and journals that lie in what is archived are left out of it") {
-  // The volume is the world's directory, with the backup directory in it.
-  PlanWorld plan("");
-  write_file(plan.world.backups() + "/earlier.tar", std::string(100'000, 'x'));
-  const service::Capture capture = plan.capture(wish_for("kuma"));
+TEST_CASE("backups and journals inside the archived data are left out of it") {
+  // The volume is the fixture's directory, with the backup directory in it.
+  PlanFixture fixture("");
+  write_file(fixture.backup_fixture.backups() + "/earlier.tar", std::string(100'000, 'x'));
+  const service::Capture capture = fixture.capture(request_for("kuma"));
   CHECK(std::get<service::PathArchive>(capture.parts[0].what).excludes ==
         Lines{"/app/data/backups", "/app/data/state"});
   CHECK(capture.parts[0].expected_bytes < 100'000);
   CHECK(any_has(capture.warnings,
                 "/app/data/backups is left out of the archive of /app/data: it is the backup "
                 "directory"));
-  CHECK(contains(plan_text(capture, plan.world.session), "/app/data/backups is left out"));
+  CHECK(contains(plan_text(capture, fixture.backup_fixture.session),
+                 "/app/data/backups is left out"));
 
-  PlanWorld itself("backups");
-  const service::Capture same = itself.capture(wish_for("kuma"));
+  PlanFixture itself("backups");
+  const service::Capture same = itself.capture(request_for("kuma"));
   CHECK(std::get<service::PathArchive>(same.parts[0].what).excludes == Lines{"/app/data/*"});
-  CHECK(PlanWorld("backups/other").capture(wish_for("kuma")).warnings == Lines{});
+  CHECK(PlanFixture("backups/other").capture(request_for("kuma")).warnings == Lines{});
 
-  PlanWorld project;
-  conf::ModuleSettings& settings = project.world.session.settings.config.modules["kuma"];
+  PlanFixture project;
+  conf::ModuleSettings& settings = project.backup_fixture.session.settings.config.modules["kuma"];
   settings.module_class = 'G';
-  settings.compose_root = project.world.temp / "";
-  const service::Capture compose = project.capture(wish_for("kuma"));
+  settings.compose_root = project.backup_fixture.temp / "";
+  const service::Capture compose = project.capture(request_for("kuma"));
   const auto& directory = std::get<service::HostDirectory>(compose.parts.at(0).what);
-  CHECK(directory.excludes ==
-        Lines{project.world.temp / "volume", project.world.backups(), project.world.state()});
-  CHECK(
-      any_has(compose.warnings, project.world.backups() + " is left out of the archive of host:"));
+  CHECK(directory.excludes == Lines{project.backup_fixture.temp / "volume",
+                                    project.backup_fixture.backups(),
+                                    project.backup_fixture.state()});
+  CHECK(any_has(compose.warnings,
+                project.backup_fixture.backups() + " is left out of the archive of host:"));
 }
 
 TEST_CASE("one broken compose stack is a warning for a module that is found without it") {
-  PlanWorld plan;
-  plan.file("compose/core/compose.yaml", "services:\n  db: [\n");
-  plan.file("compose/apps/compose.yaml", "services:\n  uptime:\n    container_name: kuma\n");
-  const service::Capture found = plan.capture(wish_for("kuma"));
+  PlanFixture fixture;
+  fixture.file("compose/core/compose.yaml", "services:\n  db: [\n");
+  fixture.file("compose/apps/compose.yaml", "services:\n  uptime:\n    container_name: kuma\n");
+  const service::Capture found = fixture.capture(request_for("kuma"));
   REQUIRE(found.warnings.size() == 1);
   CHECK(contains(found.warnings[0], "compose/core/compose.yaml:3:1"));
-  // The stack that can be read still decides.
-  CHECK(plan.capture(wish_for("uptime")).target.found_by ==
+  // The stack that can be read is still used.
+  CHECK(fixture.capture(request_for("uptime")).target.found_by ==
         "container_name kuma in the compose files");
 
-  const Thrown none = thrown_by([&] { plan.capture(wish_for("db")); });
+  const Thrown none = thrown_by([&] { fixture.capture(request_for("db")); });
   CHECK(none.kind == ErrorKind::container);
   CHECK(contains(none.hint, "compose/core/compose.yaml:3:1"));
 
-  // Who names the container needs no file.
-  BackupRequest named = wish_for("db");
+  // A container that is named needs no file.
+  BackupRequest named = request_for("db");
   named.container = "kuma";
-  CHECK(plan.capture(named).warnings == Lines{});
-  plan.world.session.settings.config.modules["db"].container = "kuma";
-  CHECK(plan.capture(wish_for("db")).warnings == Lines{});
+  CHECK(fixture.capture(named).warnings == Lines{});
+  fixture.backup_fixture.session.settings.config.modules["db"].container = "kuma";
+  CHECK(fixture.capture(request_for("db")).warnings == Lines{});
 }
 
 TEST_CASE("a module that lives on another host is a warning") {
-  PlanWorld plan;
-  plan.module("kuma", "statefulness: stateful, host: core-2");
-  const Lines warnings = plan.capture(wish_for("kuma")).warnings;
+  PlanFixture fixture;
+  fixture.module("kuma", "statefulness: stateful, host: core-2");
+  const Lines warnings = fixture.capture(request_for("kuma")).warnings;
   CHECK(any_has(warnings, "module.yaml says that kuma lives on core-2, and this is core-1"));
-  plan.module("kuma", "statefulness: stateful, host: CORE-1.example.org");
-  CHECK(plan.capture(wish_for("kuma")).warnings == Lines{});
+  fixture.module("kuma", "statefulness: stateful, host: CORE-1.example.org");
+  CHECK(fixture.capture(request_for("kuma")).warnings == Lines{});
 }
 
-TEST_CASE("which modules one request means") {
-  PlanWorld plan;
-  plan.module("minio", "statefulness: stateful");
-  plan.module("db", "statefulness: stateful");
-  plan.module("web", "statefulness: stateless");
-  plan.module("init", "statefulness: sidecar-bound", {"minio"});
-  plan.module("both", "statefulness: sidecar-bound", {"db", "init", "minio"});
-  plan.module("none", "statefulness: sidecar-bound");
-  plan.module("round", "statefulness: sidecar-bound", {"about"});
-  plan.module("about", "statefulness: sidecar-bound", {"round"});
-  CHECK(plan.members("minio") == Lines{"minio"});
-  CHECK(plan.members("unknown") == Lines{"unknown"});
-  CHECK(plan.members("init") == Lines{"minio"});
-  CHECK(plan.members("both") == Lines{"db", "minio"});
+TEST_CASE("a sidecar-bound module means the modules that hold its data") {
+  PlanFixture fixture;
+  fixture.module("minio", "statefulness: stateful");
+  fixture.module("db", "statefulness: stateful");
+  fixture.module("web", "statefulness: stateless");
+  fixture.module("init", "statefulness: sidecar-bound", {"minio"});
+  fixture.module("both", "statefulness: sidecar-bound", {"db", "init", "minio"});
+  fixture.module("none", "statefulness: sidecar-bound");
+  fixture.module("round", "statefulness: sidecar-bound", {"about"});
+  fixture.module("about", "statefulness: sidecar-bound", {"round"});
+  CHECK(fixture.members("minio") == Lines{"minio"});
+  CHECK(fixture.members("unknown") == Lines{"unknown"});
+  CHECK(fixture.members("init") == Lines{"minio"});
+  CHECK(fixture.members("both") == Lines{"db", "minio"});
   // A class that is asked for overrides what the module is.
-  CHECK(plan.members("web", 'E') == Lines{"web"});
-  CHECK(plan.members("init", 'E') == Lines{"init"});
+  CHECK(fixture.members("web", 'E') == Lines{"web"});
+  CHECK(fixture.members("init", 'E') == Lines{"init"});
 
   const auto refused = [&](const std::string& id) {
-    const Thrown error = thrown_by([&] { plan.members(id); });
+    const Thrown error = thrown_by([&] { fixture.members(id); });
     CHECK(error.kind == ErrorKind::config);
     return error.message + " | " + error.hint;
   };
@@ -222,18 +224,18 @@ TEST_CASE("which modules one request means") {
   }
 }
 
-TEST_CASE("a module that nobody knows is answered with the names of those that are known") {
-  PlanWorld plan;
-  plan.module("postgres", "statefulness: stateful");
-  const Thrown error = thrown_by([&] { plan.capture(wish_for("postgers")); });
+TEST_CASE("an unknown module is answered with similar names of known ones") {
+  PlanFixture fixture;
+  fixture.module("postgres", "statefulness: stateful");
+  const Thrown error = thrown_by([&] { fixture.capture(request_for("postgers")); });
   CHECK(error.kind == ErrorKind::container);
   CHECK(error.hint == "no such module; did you mean postgres?");
 }
 
-TEST_CASE("a container that was passed over is told before modules of nearly that name") {
-  PlanWorld plan;
-  plan.module("postgres", "statefulness: stateful");
-  plan.fake.on(
+TEST_CASE("a container that was passed over is named before modules of similar names") {
+  PlanFixture fixture;
+  fixture.module("postgres", "statefulness: stateful");
+  fixture.fake.on(
       "GET /containers/json",
       {send(answer(200, dump_json(Json::array(
                             {{{"Id", "c0ffee"},
@@ -243,8 +245,8 @@ TEST_CASE("a container that was passed over is told before modules of nearly tha
                               {"Labels",
                                {{"com.docker.compose.project", "lab"},
                                 {"com.docker.compose.service", "ledger-postgers"}}}}}))))});
-  plan.world.session.engine.list();  // takes the answer that this world begins with
-  const Thrown error = thrown_by([&] { plan.capture(wish_for("postgers")); });
+  fixture.backup_fixture.session.engine.list();  // takes the answer that the fixture starts with
+  const Thrown error = thrown_by([&] { fixture.capture(request_for("postgers")); });
   CHECK(error.kind == ErrorKind::container);
   CHECK(contains(error.hint,
                  "passed over, being of another compose service: lab-ledger-postgers-1 "
@@ -252,14 +254,14 @@ TEST_CASE("a container that was passed over is told before modules of nearly tha
 }
 
 TEST_CASE("one container is not backed up under the names of several modules") {
-  PlanWorld plan;
-  plan.module("app", "statefulness: sidecar-bound", {"db", "cache"});
-  plan.module("app2", "statefulness: sidecar-bound", {"db"});
-  for (const std::string id : {"db", "cache"}) plan.module(id, "statefulness: stateful");
+  PlanFixture fixture;
+  fixture.module("app", "statefulness: sidecar-bound", {"db", "cache"});
+  fixture.module("app2", "statefulness: sidecar-bound", {"db"});
+  for (const std::string id : {"db", "cache"}) fixture.module(id, "statefulness: stateful");
   const auto refused = [&](const BackupRequest& request) {
-    return thrown_by([&] { modules_to_back_up(plan.world.session, request); });
+    return thrown_by([&] { modules_to_back_up(fixture.backup_fixture.session, request); });
   };
-  BackupRequest request = wish_for("app");
+  BackupRequest request = request_for("app");
   CHECK_FALSE(refused(request).kind.has_value());
   request.container = "kuma";
   CHECK(refused(request).kind == ErrorKind::usage);

@@ -22,150 +22,150 @@ unsigned mode_of(const std::string& path) {
   return status.st_mode & 07777u;
 }
 
-void publish(BackupFixture& world, const std::string& manifest) {
-  publish_proof(world.session, store::OwnedDirectory::open_existing(world.backups()), manifest);
+void publish(BackupFixture& fixture, const std::string& manifest) {
+  publish_proof(fixture.session, store::OwnedDirectory::open_existing(fixture.backups()), manifest);
 }
 
-std::optional<store::Proof> read(const BackupFixture& world) {
-  return store::read_proof(world.proofs(), "web", ::geteuid());
+std::optional<store::Proof> read(const BackupFixture& fixture) {
+  return store::read_proof(fixture.proofs(), "web", ::geteuid());
 }
 
 }  // namespace
 
 TEST_CASE("a set that a drill disproved has no proof, until a drill passes") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  publish(world, manifest_file);
-  REQUIRE(read(world).has_value());
-  put_receipt(world, "web", noon, false);
-  publish(world, manifest_file);
-  CHECK_FALSE(read(world).has_value());
-  REQUIRE(world.reporter.warnings.size() == 1);
-  CHECK(contains(world.reporter.warnings[0], "a key is lost"));
-  put_receipt(world, "web", noon);
-  publish(world, manifest_file);
-  CHECK(read(world)->level == store::ProofLevel::drilled);
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  publish(fixture, manifest_file);
+  REQUIRE(read(fixture).has_value());
+  put_receipt(fixture, "web", noon, false);
+  publish(fixture, manifest_file);
+  CHECK_FALSE(read(fixture).has_value());
+  REQUIRE(fixture.reporter.warnings.size() == 1);
+  CHECK(contains(fixture.reporter.warnings[0], "a key is lost"));
+  put_receipt(fixture, "web", noon);
+  publish(fixture, manifest_file);
+  CHECK(read(fixture)->level == store::ProofLevel::drilled);
 }
 
-TEST_CASE("the proof is of the newest set, and of the directory that backups go to") {
-  BackupFixture world;
-  put_set(world, "web", noon - 1h, {{"", tar_content()}});
-  put_set(world, "web", noon, {{"", tar_content()}});
-  publish(world, store::manifest_name("web", noon - 1h));
-  CHECK_FALSE(read(world).has_value());
-  const std::string copy = world.temp / "copy";
-  std::filesystem::copy(world.backups(), copy);
-  publish_proof(world.session, store::OwnedDirectory::open_copy(copy), manifest_file);
-  CHECK_FALSE(read(world).has_value());
-  publish(world, manifest_file);
-  CHECK(read(world)->started == noon);
+TEST_CASE("the proof is of the newest set, and only for the directory that backups go to") {
+  BackupFixture fixture;
+  put_set(fixture, "web", noon - 1h, {{"", tar_content()}});
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  publish(fixture, store::manifest_name("web", noon - 1h));
+  CHECK_FALSE(read(fixture).has_value());
+  const std::string copy = fixture.temp / "copy";
+  std::filesystem::copy(fixture.backups(), copy);
+  publish_proof(fixture.session, store::OwnedDirectory::open_copy(copy), manifest_file);
+  CHECK_FALSE(read(fixture).has_value());
+  publish(fixture, manifest_file);
+  CHECK(read(fixture)->started == noon);
 }
 
 TEST_CASE("no proof while a manifest that cannot be read may be newer") {
-  BackupFixture world;
-  put_set(world, "web", noon - 1h, {{"", tar_content()}});
-  put_set(world, "web", noon, {{"", tar_content()}});
-  publish(world, manifest_file);
-  REQUIRE(read(world).has_value());
-  const std::string newer = world.path(store::manifest_name("web", noon + 1h));
+  BackupFixture fixture;
+  put_set(fixture, "web", noon - 1h, {{"", tar_content()}});
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  publish(fixture, manifest_file);
+  REQUIRE(read(fixture).has_value());
+  const std::string newer = fixture.path(store::manifest_name("web", noon + 1h));
   write_file(newer, "{}");
-  publish(world, store::manifest_name("web", noon - 1h));
-  CHECK(world.reporter.warnings.empty());
-  CHECK(read(world).has_value());
-  publish(world, manifest_file);
-  CHECK_FALSE(read(world).has_value());
-  REQUIRE(world.reporter.warnings.size() == 1);
-  CHECK(contains(world.reporter.warnings[0], store::manifest_name("web", noon + 1h)));
+  publish(fixture, store::manifest_name("web", noon - 1h));
+  CHECK(fixture.reporter.warnings.empty());
+  CHECK(read(fixture).has_value());
+  publish(fixture, manifest_file);
+  CHECK_FALSE(read(fixture).has_value());
+  REQUIRE(fixture.reporter.warnings.size() == 1);
+  CHECK(contains(fixture.reporter.warnings[0], store::manifest_name("web", noon + 1h)));
   std::filesystem::remove(newer);
-  publish(world, manifest_file);
-  CHECK(read(world).has_value());
+  publish(fixture, manifest_file);
+  CHECK(read(fixture).has_value());
 }
 
 TEST_CASE("a backup that one of the future hides is told of, and the others are not") {
-  BackupFixture world;
+  BackupFixture fixture;
   const Timestamp at = now();
-  for (const auto ago : {2h, 1h, -1h}) put_set(world, "web", at - ago, {{"", tar_content()}});
-  publish(world, store::manifest_name("web", at - 2h));
-  publish(world, store::manifest_name("web", at + 1h));
-  CHECK(world.reporter.warnings.empty());
-  CHECK(read(world)->started == at + 1h);
-  publish(world, store::manifest_name("web", at - 1h));
-  CHECK(read(world)->started == at + 1h);
-  REQUIRE(world.reporter.warnings.size() == 1);
-  CHECK(world.reporter.warnings[0].starts_with(store::manifest_name("web", at - 1h)));
-  CHECK(contains(world.reporter.warnings[0], store::manifest_name("web", at + 1h)));
+  for (const auto ago : {2h, 1h, -1h}) put_set(fixture, "web", at - ago, {{"", tar_content()}});
+  publish(fixture, store::manifest_name("web", at - 2h));
+  publish(fixture, store::manifest_name("web", at + 1h));
+  CHECK(fixture.reporter.warnings.empty());
+  CHECK(read(fixture)->started == at + 1h);
+  publish(fixture, store::manifest_name("web", at - 1h));
+  CHECK(read(fixture)->started == at + 1h);
+  REQUIRE(fixture.reporter.warnings.size() == 1);
+  CHECK(fixture.reporter.warnings[0].starts_with(store::manifest_name("web", at - 1h)));
+  CHECK(contains(fixture.reporter.warnings[0], store::manifest_name("web", at + 1h)));
 }
 
-TEST_CASE("a proof is withdrawn for its own set alone") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  publish(world, manifest_file);
-  const auto directory = store::OwnedDirectory::open_existing(world.backups());
-  withdraw_proof(world.session, directory, store::manifest_name("web", noon - 1h));
-  CHECK(read(world).has_value());
-  withdraw_proof(world.session, directory, manifest_file);
-  CHECK_FALSE(read(world).has_value());
-  withdraw_proof(world.session, directory, manifest_file);
-  CHECK(world.reporter.warnings.empty());
+TEST_CASE("a proof is withdrawn only for its own set") {
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  publish(fixture, manifest_file);
+  const auto directory = store::OwnedDirectory::open_existing(fixture.backups());
+  withdraw_proof(fixture.session, directory, store::manifest_name("web", noon - 1h));
+  CHECK(read(fixture).has_value());
+  withdraw_proof(fixture.session, directory, manifest_file);
+  CHECK_FALSE(read(fixture).has_value());
+  withdraw_proof(fixture.session, directory, manifest_file);
+  CHECK(fixture.reporter.warnings.empty());
 }
 
 TEST_CASE("a proof that cannot be written is a warning, not a failure") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  SUBCASE("the directory's place is taken") {
-    write_file(world.proofs(), "a file");
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  SUBCASE("a file is in the directory's place") {
+    write_file(fixture.proofs(), "a file");
   }
   SUBCASE("others can write to the directory") {
-    std::filesystem::create_directory(world.proofs());
-    ::chmod(world.proofs().c_str(), 0777);
+    std::filesystem::create_directory(fixture.proofs());
+    ::chmod(fixture.proofs().c_str(), 0777);
   }
-  publish(world, manifest_file);
-  REQUIRE(world.reporter.warnings.size() == 1);
-  CHECK(contains(world.reporter.warnings[0], "the backup is good"));
+  publish(fixture, manifest_file);
+  REQUIRE(fixture.reporter.warnings.size() == 1);
+  CHECK(contains(fixture.reporter.warnings[0], "the backup is good"));
 }
 
 TEST_CASE("a proof of an older version can be replaced and withdrawn") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  publish(world, manifest_file);
-  const std::string file = world.proofs() + "/web.json";
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  publish(fixture, manifest_file);
+  const std::string file = fixture.proofs() + "/web.json";
   Json old = *parse_json(read_file(file));
   old["schema"] = 1;
   for (const char* key : {"strategy", "fallback", "changed_while_read", "incomplete"}) {
     old.erase(key);
   }
   write_file(file, pretty_json(old));
-  const auto directory = store::OwnedDirectory::open_existing(world.backups());
-  SUBCASE("withdrawn for its own set alone") {
-    withdraw_proof(world.session, directory, store::manifest_name("web", noon - 1h));
+  const auto directory = store::OwnedDirectory::open_existing(fixture.backups());
+  SUBCASE("withdrawn only for its own set") {
+    withdraw_proof(fixture.session, directory, store::manifest_name("web", noon - 1h));
     CHECK(std::filesystem::exists(file));
-    withdraw_proof(world.session, directory, manifest_file);
+    withdraw_proof(fixture.session, directory, manifest_file);
     CHECK_FALSE(std::filesystem::exists(file));
   }
   SUBCASE("replaced") {
-    publish(world, manifest_file);
-    CHECK(read(world)->strategy == "mounted data archive");
+    publish(fixture, manifest_file);
+    CHECK(read(fixture)->strategy == "mounted data archive");
   }
-  CHECK(world.reporter.warnings.empty());
+  CHECK(fixture.reporter.warnings.empty());
 }
 
-TEST_CASE("a proof that no gate would believe is not written, with a warning") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  REQUIRE(::chmod(world.temp.path().c_str(), 0777) == 0);
-  publish(world, manifest_file);
-  CHECK(contains(world.reporter.warnings.at(0), "could not be written"));
-  REQUIRE(::chmod(world.temp.path().c_str(), 0755) == 0);
+TEST_CASE("a proof that no gate would believe is not written, and there is a warning") {
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  REQUIRE(::chmod(fixture.temp.path().c_str(), 0777) == 0);
+  publish(fixture, manifest_file);
+  CHECK(contains(fixture.reporter.warnings.at(0), "could not be written"));
+  REQUIRE(::chmod(fixture.temp.path().c_str(), 0755) == 0);
 }
 
-TEST_CASE("a good set is published without a word, whatever the umask") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}});
+TEST_CASE("a good set is published without a warning, whatever the umask") {
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
   const mode_t before = ::umask(077);
-  publish(world, manifest_file);
+  publish(fixture, manifest_file);
   ::umask(before);
-  CHECK(world.reporter.warnings.empty());
-  CHECK(mode_of(world.proofs() + "/web.json") == 0644);
+  CHECK(fixture.reporter.warnings.empty());
+  CHECK(mode_of(fixture.proofs() + "/web.json") == 0644);
 }
 
 }  // namespace bba::commands

@@ -8,7 +8,8 @@ using bba::conf::choose_class;
 using bba::conf::ClassRule;
 using bba::conf::image_repository;
 
-TEST_CASE("class rules: an image's repository is its name less registry, library, tag and digest") {
+TEST_CASE(
+    "class rules: an image's repository is its name without registry, library, tag and digest") {
   const struct {
     std::string image;
     std::string repository;
@@ -37,7 +38,7 @@ TEST_CASE("class rules: an image's repository is its name less registry, library
   }
 }
 
-TEST_CASE("class rules: the choice says which rule made it") {
+TEST_CASE("class rules: the result says which rule decided") {
   const std::vector<ClassRule> rules{
       {'A', {"honcho-postgres", "*postgres"}, {"postgres", "*/postgresql"}}};
   CHECK(choose_class(rules, "honcho-postgres", "x")->why ==

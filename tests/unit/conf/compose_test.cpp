@@ -201,7 +201,7 @@ TEST_CASE("compose: a file that two others include is read once") {
   CHECK(load(root).at(0).volumes.size() == 1);
 }
 
-TEST_CASE("compose: includes that cannot be followed say where they stand") {
+TEST_CASE("compose: an include that cannot be followed is reported with its place") {
   {
     const test::TempDir root;
     root.write("compose/apps/compose.yaml", "include:\n  - a.yaml");
@@ -248,7 +248,7 @@ TEST_CASE("compose: includes that cannot be followed say where they stand") {
         "compose/apps/compose.yaml:1:11: cannot follow the include \"https://example.org/x.git\"");
 }
 
-TEST_CASE("compose: a broken stack is a problem beside the services of the others") {
+TEST_CASE("compose: a broken stack is reported, and the services of the others are read") {
   const test::TempDir root;
   root.write("compose/apps/compose.yaml", "services: {a: {image: 1}}");
   root.write("compose/core/compose.yaml", "services: {b: {}}");
@@ -264,7 +264,7 @@ TEST_CASE("compose: the projects, by their files' own names or by their director
   const auto projects = [](const std::string& text) {
     const test::TempDir root;
     root.write("compose/core/compose.yaml", text);
-    // An included file belongs to the project that includes it, whatever it calls itself.
+    // An included file belongs to the project that includes it, whatever its own `name` is.
     root.write("compose/core/more.yaml", "name: more");
     std::vector<std::string> problems;
     return bba::join(load_compose(root.path(), problems).projects, " ");
@@ -277,7 +277,7 @@ TEST_CASE("compose: the projects, by their files' own names or by their director
   CHECK(projects("{include: [more.yaml]}") == "core");
   // What Compose would fill in is not known here.
   CHECK(projects("{name: '${PROJECT:-platform}'}") == "");
-  // What was read before the file turns out to be broken counts, as services do.
+  // What was read before the error counts, as it does for services.
   CHECK(projects("{name: platform, services: []}") == "platform");
   CHECK(projects("{name: 7}") == "");
   CHECK(projects("[]") == "");
@@ -291,7 +291,7 @@ TEST_CASE("compose: the projects, by their files' own names or by their director
   CHECK(problems == std::vector<std::string>{});
 }
 
-TEST_CASE("compose: a file of nothing but volumes is read in time") {
+TEST_CASE("compose: a large file of nothing but volumes is read in reasonable time") {
   std::string text = "services:\n  s:\n    volumes:\n";
   for (int i = 0; i < 100'000; ++i) text += "      - v:/d" + std::to_string(i) + "\n";
   CHECK(services_of(text).at(0).volumes.size() == 100'000);

@@ -28,7 +28,7 @@ std::string hint_of(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("config: nothing in the file, or no file, is the default") {
+TEST_CASE("config: an empty or missing file gives the defaults") {
   for (const char* text : {"", "\n", "# platform_root: /x\n", "---\n", "{}\n"}) {
     CAPTURE(text);
     const Config config = parse_config(text, "c.yaml", "ABCDEFG");
@@ -52,7 +52,7 @@ TEST_CASE("config: nothing in the file, or no file, is the default") {
   CHECK(load_config(directory.path() + "/c.yaml", true, "ABCDEFG").compression == "zstd");
 }
 
-TEST_CASE("config: every key") {
+TEST_CASE("config: every key is read") {
   const Config config = parse_config(R"(
 platform_root: /srv/platform
 backup_dir: /srv/backups
@@ -184,7 +184,7 @@ TEST_CASE("config: wrong types and values are errors that name their place") {
   }
 }
 
-TEST_CASE("config: a wrong value comes with what would be right") {
+TEST_CASE("config: the error of a wrong value says what would be right") {
   CHECK(hint_of("consistency: paus") == "did you mean \"pause\"?");
   CHECK(hint_of("compression: xz") == "one of: gzip, zstd");
   CHECK(hint_of("timeout: 60") == "write \"60s\" for seconds");

@@ -46,7 +46,7 @@ bool has_key(std::string_view text, std::string_view key, std::size_t indentatio
   return false;
 }
 
-// With the samples: lines that begin with a # that no text follows after one blank.
+// With the samples: lines that start with a # that is not followed by one blank and text.
 std::string with_samples() {
   std::string text;
   const std::string example = test::content_of(example_file);
@@ -60,7 +60,7 @@ std::string with_samples() {
 
 }  // namespace
 
-TEST_CASE("example: every key of the configuration stands in it and in the documentation") {
+TEST_CASE("example: every key of the configuration is in it and in the documentation") {
   const std::string example = with_samples();
   const std::string documentation = test::content_of(BBA_SOURCE_DIR "/docs/configuration.md");
   const struct {
@@ -102,7 +102,7 @@ TEST_CASE("example: its values are the defaults") {
   // Its class rules are compared with those of the services where these are known.
 }
 
-TEST_CASE("example: its samples") {
+TEST_CASE("example: its commented samples are valid") {
   const Config example = parse_config(with_samples(), "example.yaml", "ABCDEFGH");
   CHECK(example.backup_dir == "/srv/backups");
   CHECK(example.host == "unix:///run/user/1000/docker.sock");

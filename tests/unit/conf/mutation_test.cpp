@@ -1,4 +1,4 @@
-// Damaged copies of every file that is read: each loads or is an Error{config}, and soon.
+// Damaged copies of every file that is read: each loads or is an Error{config}, in little time.
 #include <chrono>
 #include <filesystem>
 #include <random>
@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// One to four damages of the kinds that hands, disks and merges make, and some that attackers
+// One to four damages of the kinds that typing, disks and merges cause, and some that attackers
 // would.
 std::string damaged(std::string text, std::mt19937& random) {
   const auto below = [&](std::size_t most) {
@@ -92,7 +92,7 @@ void attempt(Outcome& outcome, Load load) {
 }
 
 void check(const Outcome& outcome) {
-  // Both happen, or the damage tests nothing.
+  // Both outcomes must occur, or the mutations test nothing.
   CHECK(outcome.loaded > 20);
   CHECK(outcome.refused > 20);
   CHECK(outcome.slowest < std::chrono::seconds(5));
@@ -102,7 +102,7 @@ const std::string platform = BBA_SOURCE_DIR "/fixtures/platform";
 
 }  // namespace
 
-TEST_CASE("mutations: the configuration") {
+TEST_CASE("mutations: a damaged configuration loads or is a configuration error") {
   const std::string example = test::content_of(BBA_SOURCE_DIR "/fixtures/config/example.yaml");
   std::mt19937 random(20261123);
   Outcome outcome;
@@ -113,7 +113,7 @@ TEST_CASE("mutations: the configuration") {
   check(outcome);
 }
 
-TEST_CASE("mutations: module.yaml") {
+TEST_CASE("mutations: a damaged module.yaml loads or is reported") {
   const test::TempDir root;
   std::mt19937 random(20261124);
   Outcome outcome;
@@ -127,7 +127,7 @@ TEST_CASE("mutations: module.yaml") {
   check(outcome);
 }
 
-TEST_CASE("mutations: compose files, included ones too") {
+TEST_CASE("mutations: damaged compose files load or are reported, included ones too") {
   const test::TempDir root;
   fs::copy(platform + "/compose", root.path() + "/compose", fs::copy_options::recursive);
   std::mt19937 random(20261125);

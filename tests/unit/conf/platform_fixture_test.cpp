@@ -69,7 +69,7 @@ TEST_CASE("platform fixture: 88 modules, 45 of them stateful, and nothing broken
   }
 }
 
-TEST_CASE("platform fixture: modules that lean on others, and one that runs elsewhere") {
+TEST_CASE("platform fixture: modules that depend on others, and one on another host") {
   const Platform platform = load_platform(root);
   const Module& init = platform.modules.at("minio-init");
   CHECK(init.statefulness == Statefulness::sidecar_bound);
@@ -108,7 +108,7 @@ TEST_CASE("platform fixture: the stacks, through anchors, merge keys and include
   }
 }
 
-TEST_CASE("platform fixture: runbooks name containers that are called otherwise") {
+TEST_CASE("platform fixture: runbooks name containers whose names differ from the modules'") {
   CHECK(runbook_containers(root, "forgejo") == std::vector<std::string>{"git-forgejo"});
   CHECK(runbook_containers(root, "uptime-kuma") == std::vector<std::string>{"kuma"});
   CHECK(runbook_containers(root, "vault") == std::vector<std::string>{"platform-vault"});

@@ -26,7 +26,7 @@ std::string error_of(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("module.yaml: what is read, and unknown keys that are not") {
+TEST_CASE("module.yaml: known keys are read, unknown ones are ignored") {
   const test::TempDir root;
   root.write("modules/minio-init/module.yaml", R"(apiVersion: platform/v1
 kind: Module
@@ -53,7 +53,7 @@ spec:
   CHECK(module->backup_ref_modules == std::vector<std::string>{"minio", "redis"});
 }
 
-TEST_CASE("module.yaml: what is not said is not known") {
+TEST_CASE("module.yaml: a missing key leaves its value unknown") {
   const test::TempDir root;
   for (const std::string text : {"{}", "spec:", "spec: {}", "spec: {runtime: , release: }",
                                  "spec: {runtime: {statefulness: , host: ~}}"}) {
@@ -88,7 +88,7 @@ TEST_CASE("module.yaml: wrong types and values name file, line and column") {
         "1:39: \"../../etc\" is not a module id");
 }
 
-TEST_CASE("module.yaml: what no backup asks may hold any value") {
+TEST_CASE("module.yaml: keys that no backup uses may hold any value") {
   for (const std::string text :
        {"spec: {source: x, artifact: 1}", "spec: {runtime: {expected_state: {}}}",
         "spec: {runtime: {expected_state: 0, compose: [x]}}",
@@ -124,7 +124,7 @@ TEST_CASE("modules: the ids are the directories' names") {
   CHECK(module_ids(root.path()) == std::vector<std::string>{"a", "b", "c"});
 }
 
-TEST_CASE("platform: what is broken is a problem, and the rest is there") {
+TEST_CASE("platform: a broken file is reported, and the rest is read") {
   const test::TempDir root;
   root.write("modules/good/module.yaml", "spec: {release: {backup_ref_modules: [bad, nobody]}}");
   root.write("modules/bad/module.yaml", "spec: {runtime: 1}");
@@ -150,7 +150,7 @@ TEST_CASE("platform: what is broken is a problem, and the rest is there") {
   CHECK(platform.compose.services[1].name == "b");
 }
 
-TEST_CASE("platform: no platform at all is one problem") {
+TEST_CASE("platform: a missing platform is one problem") {
   const test::TempDir root;
   const Platform platform = load_platform(root.path());
   CHECK(platform.problems ==

@@ -11,7 +11,7 @@ using bba::conf::containers_in_runbook;
 using bba::conf::runbook_containers;
 using Names = std::vector<std::string>;
 
-TEST_CASE("runbook: the name after the options of each command") {
+TEST_CASE("runbook: the name after a command's options is the container") {
   const struct {
     std::string text;
     std::string name;
@@ -58,7 +58,7 @@ TEST_CASE("runbook: the name after the options of each command") {
   }
 }
 
-TEST_CASE("runbook: what names no container") {
+TEST_CASE("runbook: commands that name no container") {
   for (const std::string text : {"docker exec <name> sh",
                                  "docker exec $NAME sh",
                                  "docker exec \"$NAME\" sh",
@@ -100,14 +100,14 @@ TEST_CASE("runbook: what names no container") {
   }
 }
 
-TEST_CASE("runbook: each name once, in the order of the text") {
+TEST_CASE("runbook: each name is listed once, in the order of the text") {
   CHECK(containers_in_runbook("# Honcho\n\nLook: `docker logs --tail 50 honcho-db`.\n\n```sh\n"
                               "docker exec -it honcho-api sh\ndocker restart honcho-db\n```\n"
                               "docker inspect honcho-worker\n") ==
         Names{"honcho-db", "honcho-api", "honcho-worker"});
 }
 
-TEST_CASE("runbook: large and binary texts are no trouble") {
+TEST_CASE("runbook: large and binary texts are read without an error") {
   std::string text;
   for (const std::string piece :
        {"docker -H ", "docker exec -e ", "docker \\\n", "docker 'docker ", "docker\xff\x00 "}) {
@@ -120,7 +120,7 @@ TEST_CASE("runbook: large and binary texts are no trouble") {
   }
 }
 
-TEST_CASE("runbook: the file of a module") {
+TEST_CASE("runbook: the file of a module is found") {
   const test::TempDir root;
   root.write("modules/kuma/runbook.md", "docker logs uptime-kuma\n");
   root.write("runbook.md", "docker logs secret\n");

@@ -111,7 +111,7 @@ TEST_CASE("yaml: numbers that no double holds are errors when they are read") {
   }
 }
 
-TEST_CASE("yaml: a null under a key is as good as no key") {
+TEST_CASE("yaml: a null value counts as a missing key") {
   const Document document = parse("a:\nb: ~\nc: x\n");
   CHECK_FALSE(document.root().find("a"));
   CHECK_FALSE(document.root().find("b"));
@@ -158,7 +158,7 @@ TEST_CASE("yaml: broken input is one clear error with its place") {
   CHECK(error_of("%YAML 9.9\n---\na").starts_with("f.yaml:"));
 }
 
-TEST_CASE("yaml: bytes that are no text are refused where they stand") {
+TEST_CASE("yaml: bytes that are not text are refused with their place") {
   CHECK(error_of("a: b\nc: \xFF\xFE") == "f.yaml:2:4: not UTF-8");
   CHECK(error_of(std::string_view("a\0b", 3)) ==
         "f.yaml:1:2: the control character 0x00 is not YAML");
@@ -180,7 +180,7 @@ TEST_CASE("yaml: an anchor that contains itself is an error") {
   CHECK(error_of("[&a 1, &a [*a]]") == "f.yaml:1:12: this alias is inside the value that it names");
 }
 
-TEST_CASE("yaml: alias bombs end at the alias that passes the limit") {
+TEST_CASE("yaml: an alias bomb is refused at the alias that passes the limit") {
   std::string laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {
     const std::string before = "*a" + std::to_string(i - 1);
@@ -202,7 +202,7 @@ TEST_CASE("yaml: alias bombs end at the alias that passes the limit") {
   CHECK(error_of(heavy) == "f.yaml:336:3: more than 32.0 MiB of text, aliases written out");
 }
 
-TEST_CASE("yaml: deep nesting ends at a limit, however it is written") {
+TEST_CASE("yaml: deep nesting is refused at a limit, however it is written") {
   const std::string inside = std::string(60, '[') + "x" + std::string(60, ']');
   CHECK(shown(inside) == inside);
   for (const char* piece : {"[", "{", "[{", "{a: ", "- ", "? ", ": ", "[\n", "{[", "- - ? "}) {
@@ -216,7 +216,7 @@ TEST_CASE("yaml: deep nesting ends at a limit, however it is written") {
         "f.yaml:1:65: nested deeper than 64 levels");
 }
 
-TEST_CASE("yaml: large files end in an error that says which limit they passed") {
+TEST_CASE("yaml: a large file is an error that says which limit it exceeds") {
   const std::size_t most = bba::conf::yaml::max_file_bytes;
   CHECK(error_of(std::string(most + 1, ' ')) == "f.yaml: larger than 10.0 MiB");
   CHECK(error_of(repeated("- a\n", most - 4)) ==
@@ -230,7 +230,7 @@ TEST_CASE("yaml: large files end in an error that says which limit they passed")
   CHECK(shown("a: " + std::string(100'000, 'x')).size() == 100'004);
 }
 
-TEST_CASE("yaml: files that cannot be read") {
+TEST_CASE("yaml: files that cannot be read are errors") {
   const test::TempDir directory;
   const auto read = [&](const std::string& name) {
     return test::config_error(

@@ -1,4 +1,4 @@
-// The socket: who is not there, how long is waited, and what a request to stop does.
+// The socket: an engine that is not there, time limits, and what a request to stop does.
 #include <csignal>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -83,7 +83,7 @@ TEST_CASE("connect: no permission") {
   const FakeEngine fake;
   REQUIRE(::chmod(fake.socket_path().c_str(), 0) == 0);
   Engine engine(fake.socket_path(), patient(), nullptr);
-  // Nothing is forbidden to root.
+  // Root has every permission.
   const uid_t user = ::geteuid();
   if (user == 0) REQUIRE(::seteuid(65534) == 0);
   const Caught error = caught([&] { engine.version(); });
@@ -93,12 +93,12 @@ TEST_CASE("connect: no permission") {
   CHECK(contains(error.hint, "run as root"));
 }
 
-TEST_CASE("connect: a path that no socket can have") {
+TEST_CASE("connect: a path that is too long for a socket") {
   Engine engine("/" + std::string(200, 'x'), patient(), nullptr);
   CHECK(caught([&] { engine.version(); }).kind == ErrorKind::usage);
 }
 
-TEST_CASE("connect: an engine that takes no connection") {
+TEST_CASE("connect: an engine that accepts no connection") {
   const FullSocket full;
   Engine engine(full.path, {.connect = 60ms, .silence = 20s}, nullptr);
   const Caught error = caught([&] { engine.version(); });
@@ -148,11 +148,11 @@ TEST_CASE("stop: in the middle of a body the connection is closed at once") {
   const Caught error = caught([&] { body.read(); });
   asker.join();
   CHECK(error.kind == ErrorKind::terminated);
-  // The Body still lives: it was the request to stop that closed.
+  // The Body still exists, so it was the request to stop that closed the connection.
   CHECK(fake.saw_close());
 }
 
-TEST_CASE("stop: a stream that always has more is left, too") {
+TEST_CASE("stop: an endless stream is closed, too") {
   Stop stop;
   FakeEngine fake;
   fake.on("GET /containers/web/archive", {send(chunked_header + chunk(pattern(4 << 20))), hold()});
@@ -164,7 +164,7 @@ TEST_CASE("stop: a stream that always has more is left, too") {
   CHECK(caught([&] { engine.version(); }).kind == ErrorKind::interrupted);
 }
 
-TEST_CASE("stop: an unstoppable engine goes on, with the version that is known") {
+TEST_CASE("stop: an unstoppable Engine goes on, with the API version that is known") {
   Stop stop;
   FakeEngine fake;
   fake.on("POST /containers/web/unpause", {send("HTTP/1.1 204 No Content\r\n\r\n")});
@@ -201,7 +201,7 @@ TEST_CASE("silence: in a body, and the connection is closed") {
   CHECK(fake.saw_close());
 }
 
-TEST_CASE("silence: every byte starts it anew") {
+TEST_CASE("silence: every byte restarts the wait") {
   FakeEngine fake;
   Reply slow{send(stream_header)};
   for (int i = 0; i < 25; ++i) {
@@ -216,7 +216,7 @@ TEST_CASE("silence: every byte starts it anew") {
   CHECK(Clock::now() - begin > 1s);
 }
 
-TEST_CASE("silence: a signal that asks for nothing ends no wait") {
+TEST_CASE("silence: a signal that requests no stop ends no wait") {
   struct sigaction ours {};
   struct sigaction before {};
   ours.sa_handler = [](int) {};
@@ -231,7 +231,7 @@ TEST_CASE("silence: a signal that asks for nothing ends no wait") {
   REQUIRE(::sigaction(SIGUSR1, &before, nullptr) == 0);
 }
 
-TEST_CASE("silence: stopping a container may take as long as its grace") {
+TEST_CASE("silence: stopping a container may take as long as its grace period") {
   FakeEngine fake;
   fake.on("POST /containers/web/stop", {pause(300ms), send("HTTP/1.1 204 No Content\r\n\r\n")});
   Engine calm(fake.socket_path(), patient(), nullptr);
@@ -241,7 +241,7 @@ TEST_CASE("silence: stopping a container may take as long as its grace") {
   CHECK(fake.last("POST /containers/web/stop").target == "/v1.41/containers/web/stop?t=20");
 }
 
-TEST_CASE("time limit: once it was passed nothing is asked") {
+TEST_CASE("time limit: once it has passed, no request is sent") {
   FakeEngine fake;
   Stop stop;
   stop.set_time_limit(0s);
@@ -289,7 +289,7 @@ TEST_CASE("time limit: ends a silence that would have been allowed to last longe
   CHECK(fake.saw_close());
 }
 
-TEST_CASE("close: lets go at once, and what follows is refused") {
+TEST_CASE("close: the connection is closed at once, and reading after it is a bug") {
   FakeEngine fake;
   fake.on("GET /containers/web/archive", {send(chunked_header + chunk("abc")), hold()});
   Engine engine(fake.socket_path(), patient(), nullptr);
@@ -299,7 +299,7 @@ TEST_CASE("close: lets go at once, and what follows is refused") {
   CHECK(caught([&] { read_all(body); }).kind == ErrorKind::internal);
 }
 
-TEST_CASE("close: the end of a Body's life closes") {
+TEST_CASE("close: destroying a Body closes its connection") {
   FakeEngine fake;
   fake.on("GET /containers/web/archive", {send(chunked_header + chunk("abc")), hold()});
   Engine engine(fake.socket_path(), patient(), nullptr);

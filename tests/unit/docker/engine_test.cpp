@@ -28,7 +28,7 @@ const std::string ended_well = R"({"Running":false,"ExitCode":0})";
 
 }  // namespace
 
-TEST_CASE("host: unix addresses and bare paths") {
+TEST_CASE("host: unix addresses and bare paths are accepted") {
   CHECK(socket_path("unix:///var/run/docker.sock") == "/var/run/docker.sock");
   CHECK(socket_path("/run/podman/podman.sock") == "/run/podman/podman.sock");
   for (const char* bad :
@@ -40,7 +40,7 @@ TEST_CASE("host: unix addresses and bare paths") {
   }
 }
 
-TEST_CASE("version: the lower of both is spoken, and asked for once") {
+TEST_CASE("version: the lower of both API versions is used, and the engine is asked once") {
   for (const auto& [api, spoken] : {std::pair{"1.41", "/v1.41/info"},
                                     {"1.9", "/v1.9/info"},
                                     {"1.51", "/v1.51/info"},
@@ -57,7 +57,7 @@ TEST_CASE("version: the lower of both is spoken, and asked for once") {
   }
 }
 
-TEST_CASE("version: an engine that has left ours behind") {
+TEST_CASE("version: an engine that no longer supports our API version") {
   FakeEngine fake;
   fake.on("GET /version", {send(version_answer("1.70", "1.60"))});
   Engine engine(fake.socket_path(), patient(), nullptr);
@@ -67,7 +67,7 @@ TEST_CASE("version: an engine that has left ours behind") {
   CHECK(fake.count("GET /info") == 0);
 }
 
-TEST_CASE("version: an answer that is not an engine's") {
+TEST_CASE("version: an answer that is not a Docker engine's") {
   for (const std::string& bytes :
        {answer(200, "{}"), answer(200, "<html>hello</html>", "text/html"),
         answer(200, R"({"ApiVersion":"one"})")}) {
@@ -96,7 +96,7 @@ TEST_CASE("list: filters are sent as JSON in the query") {
   CHECK(contains(fake.last("GET /containers/json").target, "all=0&filters=%7B%7D"));
 }
 
-TEST_CASE("names: encoded, and never a way out of the path") {
+TEST_CASE("names: percent-encoded, so that none leads out of the path") {
   FakeEngine fake;
   Engine engine(fake.socket_path(), patient(), nullptr);
   caught([&] { engine.inspect("a/b?c d"); });
@@ -113,7 +113,7 @@ TEST_CASE("names: encoded, and never a way out of the path") {
   CHECK(fake.requests().size() == before);
 }
 
-TEST_CASE("run: streams apart, exit code known") {
+TEST_CASE("run: stdout and stderr are separate, and the exit code is known") {
   FakeEngine fake;
   script_exec(fake, frame(1, "one\n") + frame(2, "oops\n") + frame(1, "two\n"),
               R"({"Running":false,"ExitCode":3})");
@@ -129,7 +129,7 @@ TEST_CASE("run: streams apart, exit code known") {
   CHECK_FALSE(contains(fake.last("POST /exec/e1/start").header, "Upgrade"));
 }
 
-TEST_CASE("run: a program that cannot start tells so on stdout") {
+TEST_CASE("run: the engine reports on stdout that a program cannot start") {
   FakeEngine fake;
   const std::string words = "OCI runtime exec failed: exec: \"nonesuch\": not found in $PATH\r\n";
   script_exec(fake, frame(1, words), R"({"Running":false,"ExitCode":126})");
@@ -153,7 +153,7 @@ TEST_CASE("run: frames that are cut anywhere are an error") {
   }
 }
 
-TEST_CASE("run: what is not a frame is an error at once") {
+TEST_CASE("run: output that is not a frame is an error at once") {
   FakeEngine fake;
   script_exec(fake, "plain text", ended_well);
   Engine engine(fake.socket_path(), patient(), nullptr);
@@ -172,7 +172,7 @@ TEST_CASE("run: output beyond the limit is an error") {
   CHECK(error.what == "x printed more than 59 B");
 }
 
-TEST_CASE("run: a container that does not take it") {
+TEST_CASE("run: a paused container refuses it") {
   FakeEngine fake;
   fake.on("POST /containers/web/exec",
           {send(answer(409, R"({"message":"Container web is paused, unpause it"})"))});
@@ -182,7 +182,7 @@ TEST_CASE("run: a container that does not take it") {
   CHECK(error.status == 409);
 }
 
-TEST_CASE("exit code: null is waited for") {
+TEST_CASE("exit code: while it is null the engine is asked again") {
   FakeEngine fake;
   fake.on("GET /exec/e1/json", {send(answer(200, R"({"Running":true,"ExitCode":null})"))});
   fake.on("GET /exec/e1/json", {send(answer(200, R"({"Running":true,"ExitCode":0})"))});
@@ -193,7 +193,7 @@ TEST_CASE("exit code: null is waited for") {
   CHECK(fake.count("GET /exec/e1/json") == 4);
 }
 
-TEST_CASE("exit code: what never comes is not known, and not 0") {
+TEST_CASE("exit code: one that never comes is unknown, and not 0") {
   for (const char* status : {R"({"Running":false,"ExitCode":null})",
                              R"({"Running":true,"ExitCode":0})", R"({"Running":false})"}) {
     FakeEngine fake;
@@ -227,7 +227,7 @@ TEST_CASE("attach: the first frame may share the packet with the header") {
   CHECK(contains(start.header, "Connection: Upgrade\r\n"));
 }
 
-TEST_CASE("attach: some engines answer 200") {
+TEST_CASE("attach: an engine may answer 200") {
   FakeEngine fake;
   fake.on("POST /exec/e1/start", {send(stream_header), echo_frames()});
   Engine engine(fake.socket_path(), patient(), nullptr);
@@ -239,7 +239,7 @@ TEST_CASE("attach: some engines answer 200") {
   CHECK(output == frame(1, "input"));
 }
 
-TEST_CASE("attach: a program that prints while it reads blocks nobody") {
+TEST_CASE("attach: a program that prints while it reads does not block") {
   FakeEngine fake;
   fake.on("POST /exec/e1/start", {send(upgraded_header), echo_frames()});
   Engine engine(fake.socket_path(), patient(), nullptr);
@@ -297,7 +297,7 @@ TEST_CASE("attach: a stop closes the connection while stdin is stuck") {
   CHECK(fake.saw_close());
 }
 
-TEST_CASE("attach: stdin that nobody reads is silence") {
+TEST_CASE("attach: stdin that nobody reads ends in the time limit of silence") {
   FakeEngine fake;
   fake.on("POST /exec/e1/start", {send(upgraded_header), pause(60s)});
   Engine engine(fake.socket_path(), {.connect = 20s, .silence = 1s}, nullptr);
@@ -306,7 +306,7 @@ TEST_CASE("attach: stdin that nobody reads is silence") {
   CHECK(caught([&] { attached.write(as_bytes(input), [](Chunk) {}); }).kind == ErrorKind::timeout);
 }
 
-TEST_CASE("archive: what follows the tar is handed on for the tar check to see") {
+TEST_CASE("archive: data after the tar is passed on, for the tar check to see") {
   FakeEngine fake;
   const std::string tar(1024, '\0');
   const std::string words = R"({"message":"read /data/x: input/output error"})";
@@ -329,7 +329,7 @@ TEST_CASE("archive: an Engine can be used while one of its bodies is read") {
   CHECK(read_all(moved) == "abcdef");
 }
 
-TEST_CASE("whether a path is there: a HEAD, which has no body") {
+TEST_CASE("stat: whether a path exists is asked with HEAD, which has no body") {
   FakeEngine fake;
   fake.on("HEAD /containers/web/archive", {send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")});
   fake.on("HEAD /containers/web/archive",
@@ -345,7 +345,7 @@ TEST_CASE("whether a path is there: a HEAD, which has no body") {
   CHECK(contains(error.what, "(status 500)"));
 }
 
-TEST_CASE("put archive: streamed in chunks") {
+TEST_CASE("put archive: the body is streamed in chunks") {
   FakeEngine fake;
   fake.on("PUT /containers/web/archive", {send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")});
   Engine engine(fake.socket_path(), patient(), nullptr);
@@ -386,7 +386,7 @@ TEST_CASE("put archive: an early error ends the sending, whether the engine clos
   }
 }
 
-TEST_CASE("put archive: a success that comes too early is none") {
+TEST_CASE("put archive: a success before the body was sent is an error") {
   FakeEngine fake;
   fake.on_head("PUT /containers/web/archive",
                {send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), pause(60s)});
@@ -403,7 +403,7 @@ TEST_CASE("put archive: a success that comes too early is none") {
   CHECK(contains(error.what, "the engine answered before it had read the whole archive"));
 }
 
-TEST_CASE("put archive: an error of the source is the caller's, and ends the request") {
+TEST_CASE("put archive: an error of the source is thrown to the caller, and ends the request") {
   FakeEngine fake;
   fake.on_head("PUT /containers/web/archive", {hold()});
   Engine engine(fake.socket_path(), patient(), nullptr);
@@ -430,7 +430,7 @@ TEST_CASE("containers: pause, unpause, start, stop") {
   CHECK(fake.requests().size() == 5);
 }
 
-TEST_CASE("containers: started or stopped already is success, paused already is not") {
+TEST_CASE("containers: already started or stopped is success, already paused is not") {
   FakeEngine fake;
   fake.on("POST /containers/web/start", {send("HTTP/1.1 304 Not Modified\r\n\r\n")});
   fake.on("POST /containers/web/stop", {send("HTTP/1.1 304 Not Modified\r\n\r\n")});

@@ -1,4 +1,4 @@
-// HTTP: every way in which an answer can be whole, and every way in which it can be broken.
+// HTTP: every way in which an answer can be complete, and every way in which it can be broken.
 #include "support.hpp"
 
 using namespace bba;
@@ -24,7 +24,7 @@ std::string headed(const std::string& fields, const std::string& body) {
 
 }  // namespace
 
-TEST_CASE("request: what is sent, and nothing that asks for compression") {
+TEST_CASE("request: what is sent, without asking for compression") {
   FakeEngine fake;
   fake.on("GET /info", {send(answer(200, "{}"))});
   fake.on("POST /containers/web/exec", {send(answer(201, R"({"Id":"e1"})"))});
@@ -49,7 +49,7 @@ TEST_CASE("request: what is sent, and nothing that asks for compression") {
   CHECK(contains(fake.last("POST /containers/web/pause").header, "Content-Length: 0\r\n"));
 }
 
-TEST_CASE("answer: the header in any number of pieces") {
+TEST_CASE("answer: the header comes in any number of pieces") {
   const std::string whole = answer(200, R"({"Name":"host1"})");
   for (std::size_t cut = 1; cut < whole.size(); cut += 3) {
     FakeEngine fake;
@@ -69,7 +69,7 @@ TEST_CASE("answer: an end inside the header") {
   }
 }
 
-TEST_CASE("answer: none at all") {
+TEST_CASE("answer: no answer at all") {
   const Caught error = caught([&] { archive_of(""); });
   CHECK(error.kind == ErrorKind::engine);
   CHECK(contains(error.what, "the engine closed the connection without an answer"));
@@ -87,7 +87,7 @@ TEST_CASE("answer: not HTTP") {
   }
 }
 
-TEST_CASE("answer: a header without end is not read without end") {
+TEST_CASE("answer: an endless header is read only up to a limit") {
   const Caught error = caught(
       [&] { archive_of("HTTP/1.1 200 OK\r\nX: " + std::string(10 << 20, 'x') + "\r\n\r\n"); });
   CHECK(error.kind == ErrorKind::engine);
@@ -101,7 +101,7 @@ TEST_CASE("answer: a redirect is not followed") {
   CHECK(contains(error.what, "unexpected status 301 Moved"));
 }
 
-TEST_CASE("chunked: whole, in one packet and in many") {
+TEST_CASE("chunked: complete, in one packet and in many") {
   CHECK(archive_of(chunked_header + last_chunk).empty());
   CHECK(archive_of(chunked_header + chunk("abc") + chunk("defg") + last_chunk) == "abcdefg");
   CHECK(archive_of(chunked_header + "3;name=value\r\nabc\r\n0\r\nTrailer: x\r\n\r\n") == "abc");
@@ -135,7 +135,7 @@ TEST_CASE("chunked: an end before the last chunk, wherever it is") {
   }
 }
 
-TEST_CASE("chunked: what came before the cut is handed out first") {
+TEST_CASE("chunked: data before a cut is returned first") {
   FakeEngine fake;
   fake.on("GET /containers/web/archive", {send(chunked_header + chunk("abc") + "5\r\nde")});
   Engine engine(fake.socket_path(), patient(), nullptr);
@@ -150,7 +150,7 @@ TEST_CASE("chunked: what came before the cut is handed out first") {
       "GET /v1.41/containers/web/archive: the answer ended early: 5 bytes came, and no last chunk");
 }
 
-TEST_CASE("chunked: what is not a chunk") {
+TEST_CASE("chunked: an invalid chunk") {
   for (const char* bytes : {"xyz\r\nabc\r\n", "3\r\nabcX\r\n0\r\n\r\n", "-1\r\nabc\r\n",
                             "ffffffffffffffffff\r\nabc\r\n"}) {
     CAPTURE(bytes);
@@ -160,13 +160,13 @@ TEST_CASE("chunked: what is not a chunk") {
   }
 }
 
-TEST_CASE("chunked: a chunk header without end is not read without end") {
+TEST_CASE("chunked: an endless chunk header is read only up to a limit") {
   const Caught error =
       caught([&] { archive_of(chunked_header + "3;" + std::string(10 << 20, 'x')); });
   CHECK(error.kind == ErrorKind::engine);
 }
 
-TEST_CASE("Content-Length: whole, too short, too long") {
+TEST_CASE("Content-Length: complete, too short, too long") {
   CHECK(archive_of(headed("Content-Length: 3\r\n", "abc")) == "abc");
   CHECK(archive_of(headed("Content-Length: 0\r\n", "")).empty());
   // What follows the body is not a part of it.
@@ -177,7 +177,7 @@ TEST_CASE("Content-Length: whole, too short, too long") {
         "GET /v1.41/containers/web/archive: the answer ended early: 3 bytes came, 7 are missing");
 }
 
-TEST_CASE("Content-Length: none that can be believed") {
+TEST_CASE("Content-Length: invalid values are refused") {
   for (const char* fields : {"Content-Length: -1\r\n", "Content-Length: x\r\n",
                              "Content-Length: 1\r\nContent-Length: 2\r\n",
                              "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"}) {
@@ -186,14 +186,14 @@ TEST_CASE("Content-Length: none that can be believed") {
   }
 }
 
-TEST_CASE("framed by closing: the close is the end") {
+TEST_CASE("framed by closing: the end of the connection is the end of the body") {
   CHECK(archive_of(stream_header).empty());
   CHECK(archive_of(stream_header + "abc") == "abc");
   const std::string data = pattern(3'000'000);
   CHECK(archive_of(stream_header + data) == data);
 }
 
-TEST_CASE("an answer that should be small is not read without end") {
+TEST_CASE("an answer that should be small is read only up to a limit") {
   FakeEngine fake;
   fake.on("GET /info", {send(chunked_header), [](FakeConnection& connection) {
                           const std::string much = chunk(std::string(1 << 20, ' '));
@@ -244,7 +244,7 @@ TEST_CASE("HTTP error: with JSON, without, and with nothing") {
   CHECK(contains(error.what, "Service Unavailable (status 503)"));
 }
 
-TEST_CASE("HTTP error: of other things than containers it is the engine's") {
+TEST_CASE("HTTP error: a 404 for anything but a container is an engine error") {
   FakeEngine fake;
   fake.on("GET /exec/e1/json", {send(answer(404, R"({"message":"No such exec instance: e1"})"))});
   Engine engine(fake.socket_path(), patient(), nullptr);
@@ -253,7 +253,7 @@ TEST_CASE("HTTP error: of other things than containers it is the engine's") {
   CHECK(error.status == 404);
 }
 
-TEST_CASE("HTTP error: a body that is cut or endless does not hide it") {
+TEST_CASE("HTTP error: a body that is cut or endless does not hide the error") {
   FakeEngine fake;
   fake.on("GET /containers/cut/json",
           {send("HTTP/1.1 500 X\r\nContent-Length: 900\r\n\r\n{\"message\":\"cu")});

@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* look = "GET /exec/e1/json";
 
-// The engine's word about the exec; exit_code is JSON.
+// The engine's answer about the exec; exit_code is JSON.
 std::string status(bool running, const std::string& exit_code, pid_t pid,
                    const std::string& container = "c0ffee") {
   return answer(200, dump_json(Json{{"ID", "e1"},
@@ -32,11 +32,11 @@ std::string status(bool running, const std::string& exit_code, pid_t pid,
                                     {"ContainerID", container}}));
 }
 
-// A program of this host. What its control group is called stands for its container's id.
+// A program of this host. The name of its control group is used as its container's id.
 class Program {
  public:
   Program() {
-    // Not the handler of the tests: it would tell of a crash.
+    // Not the test runner's handler, which would report a crash.
     const auto handler = std::signal(SIGTERM, SIG_DFL);
     pid_ = ::fork();
     while (pid_ == 0) ::pause();
@@ -54,8 +54,8 @@ class Program {
     const std::string path = fmt::format("/proc/{}/cgroup", pid_);
     return std::string(trimmed(pipe::test::read_file(path)));
   }
-  // The signal that has ended it; 0 where it still runs after that time. A program that is on its
-  // way out leaves its control group a moment before its parent hears of it.
+  // The signal that ended it; 0 if it still runs after that time. A program that is about to end
+  // leaves its control group a moment before its parent is notified.
   int ended_by(std::chrono::seconds patience = {}) const {
     const auto end = Clock::now() + patience;
     for (;;) {
@@ -73,7 +73,7 @@ class Program {
 
 }  // namespace
 
-TEST_CASE("a program with an exit code has ended, and so has one that the engine knows no more") {
+TEST_CASE("a program with an exit code has ended, and so has one that the engine no longer knows") {
   FakeEngine fake;
   docker::Engine engine(fake.socket_path(), {}, nullptr);
   SUBCASE("ended") {
@@ -109,7 +109,7 @@ TEST_CASE("a program without an exit code that never comes was not started") {
   CHECK(fake.count(look) > 1);
 }
 
-TEST_CASE("a program that runs, and not on this host, may run on") {
+TEST_CASE("a program that runs, and not on this host, cannot be ended from here") {
   FakeEngine fake;
   docker::Engine engine(fake.socket_path(), {}, nullptr);
   const Program program;

@@ -1,4 +1,4 @@
-// What programs say, without what they were lent.
+// What programs print, with the secrets that they were given replaced.
 #include "bba/docker/secrets.hpp"
 
 #include <doctest/doctest.h>
@@ -14,7 +14,7 @@ TEST_CASE("secrets: a token is replaced by its name, an address is not") {
   CHECK(without_secrets("", env).empty());
 }
 
-TEST_CASE("secrets: the password in an address") {
+TEST_CASE("secrets: the password in an address is replaced") {
   const std::vector<bba::wire::EnvVar> env{{"MC_HOST_local", "http://root:p@ss:word@minio:9000"}};
   CHECK(without_secrets("bad http://root:p@ss:word@minio:9000", env) == "bad [MC_HOST_local]");
   CHECK(without_secrets("bad 'p@ss:word'", env) == "bad '[MC_HOST_local]'");
@@ -22,11 +22,11 @@ TEST_CASE("secrets: the password in an address") {
         "PG: x://u:[DSN]@h, [DSN]");
 }
 
-TEST_CASE("secrets: what is too short to be told from other words stays") {
+TEST_CASE("secrets: a value too short to be distinguished from other words stays") {
   CHECK(without_secrets("exit code 1", {{"PGPASSWORD", "1"}, {"A_TOKEN", ""}}) == "exit code 1");
   CHECK(without_secrets("abcd", {{"MC_HOST_a", "http://host"}, {"B_KEY", "@"}}) == "abcd");
 }
 
-TEST_CASE("secrets: a secret that is its variable's name does not go on for ever") {
+TEST_CASE("secrets: a secret that equals its variable's name does not loop") {
   CHECK(without_secrets("TOKEN", {{"TOKEN", "TOKEN"}}) == "[TOKEN]");
 }

@@ -14,7 +14,7 @@ namespace bba::test {
 
 using namespace std::chrono_literals;
 
-// Long enough that a busy machine does not trip over them.
+// Long enough for a busy machine.
 inline docker::Limits patient() {
   return {.connect = 20s, .silence = 20s};
 }
@@ -54,7 +54,7 @@ std::string read_all(Stream& stream) {
   return text;
 }
 
-// Not all the same, so that what is lost or comes twice shows.
+// Bytes that differ, so that a loss or a repetition is noticed.
 inline std::string pattern(std::size_t size) {
   std::string text(size, '\0');
   std::uint32_t state = 1;

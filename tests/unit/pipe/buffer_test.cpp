@@ -21,7 +21,7 @@ TEST_CASE("BoundedBuffer delivers in order, then the end, again and again") {
   CHECK_FALSE(buffer.pop());
 }
 
-TEST_CASE("BoundedBuffer lets a chunk through that is larger than all of it, once it is empty") {
+TEST_CASE("BoundedBuffer accepts a chunk that is larger than its capacity, once it is empty") {
   BoundedBuffer buffer(10);
   const Chunk large = Chunk::copy_of(std::string(1000, 'x'));
   CHECK(buffer.push(large));
@@ -77,7 +77,7 @@ TEST_CASE("BoundedBuffer's abort drops what is inside and wakes the consumer") {
   CHECK(ended);
 }
 
-TEST_CASE("A BoundedBuffer that the consumer left takes nothing more and wakes the producer") {
+TEST_CASE("A BoundedBuffer without a consumer takes nothing more and wakes the producer") {
   BoundedBuffer buffer(1);
   std::size_t pushed = 0;
   std::thread producer([&] {

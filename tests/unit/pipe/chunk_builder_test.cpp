@@ -31,7 +31,7 @@ TEST_CASE("ChunkBuilder never hands on an empty chunk") {
   CHECK(next.chunks == 0);
 }
 
-TEST_CASE("ChunkBuilder leaves the memory of chunks alone that it has handed on") {
+TEST_CASE("ChunkBuilder does not change the memory of chunks that it has handed on") {
   struct Keeper : Stage {
     void write(const Chunk& chunk) override { chunks.push_back(chunk); }
     void finish() override {}

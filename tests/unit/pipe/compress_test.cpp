@@ -5,7 +5,7 @@
 namespace bba::pipe {
 namespace {
 
-TEST_CASE("The names and suffixes of compressions lead back to them") {
+TEST_CASE("A compression is found by its name and by its suffix") {
   struct Row {
     Compression compression;
     std::string_view name;
@@ -31,7 +31,7 @@ TEST_CASE("No compression passes everything through") {
   CHECK(next.finished);
 }
 
-TEST_CASE("Each compression undoes itself, whatever the sizes of content and chunks") {
+TEST_CASE("Each compression is reversible, whatever the sizes of content and chunks") {
   for (const Compression compression : {Compression::none, Compression::gzip, Compression::zstd}) {
     for (const std::size_t size :
          {0U, 1U, 2U, 511U, 65'535U, 65'536U, 65'537U, 262'144U, 1'000'000U}) {

@@ -13,7 +13,7 @@ TEST_CASE("crc64: the value that Redis tests its own with") {
   CHECK(add_to_crc64(0, "") == 0);
 }
 
-TEST_CASE("crc64: at every split the same") {
+TEST_CASE("crc64: the same at every split") {
   const std::string text = "This is a test of the emergency broadcast system.";
   const std::uint64_t whole = add_to_crc64(0, text);
   for (std::size_t split = 0; split <= text.size(); ++split) {

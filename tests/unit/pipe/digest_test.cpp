@@ -12,7 +12,7 @@ constexpr std::string_view sha256_abc =
 constexpr std::string_view sha256_nothing =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-TEST_CASE("Hasher gives the digests of the standards and begins anew after each") {
+TEST_CASE("Hasher gives the digests of the standards, and starts again after each") {
   Hasher sha256;
   sha256.update(as_bytes("a"));
   sha256.update(as_bytes(""));
@@ -54,7 +54,7 @@ TEST_CASE("DigestStage counts, digests and passes on the same memory") {
   CHECK(stage.sha256() == sha256_abc);
 }
 
-TEST_CASE("DigestStage needs no next stage, and sees no chunk borders") {
+TEST_CASE("DigestStage needs no next stage, and is independent of chunk borders") {
   const std::string text = test::random_lines(10'000, 1);
   DigestStage whole(nullptr);
   test::feed(whole, text, text.size());

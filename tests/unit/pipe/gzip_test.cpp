@@ -89,9 +89,9 @@ TEST_CASE("Anything behind the end of a gzip is an error that names the offset")
   }
 }
 
-// No sum covers a plain header's text hint, time, flags and system, nor the bits that fill up the
-// last byte before the trailer. Flipping one of them changes nothing of the content; all others are
-// noticed.
+// No checksum covers a plain header's text hint, time, flags and system, nor the bits that fill up
+// the last byte before the trailer. Flipping one of them changes nothing of the content; all others
+// are noticed.
 TEST_CASE("A flipped bit never changes what comes out of a gzip unnoticed") {
   const std::string text = test::random_lines(2000, 8) + test::random_bytes(500, 8);
   const std::string packed = test::compressed(gzip, text);

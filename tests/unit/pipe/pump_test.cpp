@@ -69,7 +69,7 @@ void nothing(std::size_t) {}
 
 }  // namespace
 
-TEST_CASE("pump: all bytes, in order, on another thread, without an end") {
+TEST_CASE("pump: all bytes are passed on in order, from another thread, without an end") {
   Source source(100, 1000);
   Sink sink;
   std::uint64_t told = 0;
@@ -86,7 +86,7 @@ TEST_CASE("pump: all bytes, in order, on another thread, without an end") {
   CHECK(sink.text.substr(0, 16) == "bbbbbbbbcccccccc");
 }
 
-TEST_CASE("pump: nothing to read") {
+TEST_CASE("pump: an empty source") {
   Source source(0, 0);
   Sink sink;
   pump(std::ref(source), sink, nothing);
@@ -102,7 +102,7 @@ TEST_CASE("pump: a stage that fails stops the reading, though there is more") {
   CHECK(source.read < 1'000);
 }
 
-TEST_CASE("pump: a source that breaks off: what came before it is still pushed") {
+TEST_CASE("pump: a source that fails: what came before is still written") {
   Source source(10, 100);
   source.failure = Error(ErrorKind::engine, "connection closed");
   Sink sink;
@@ -111,7 +111,7 @@ TEST_CASE("pump: a source that breaks off: what came before it is still pushed")
   CHECK(sink.finished == 0);
 }
 
-TEST_CASE("pump: where both fail, the stage's reason is told, as it came first") {
+TEST_CASE("pump: where both fail, the stage's error is reported, as it came first") {
   Source source(10, 100);
   source.failure = Error(ErrorKind::engine, "connection closed");
   Sink sink;
@@ -119,7 +119,7 @@ TEST_CASE("pump: where both fail, the stage's reason is told, as it came first")
   CHECK(error_of([&] { pump(std::ref(source), sink, nothing); }) == "no space left");
 }
 
-TEST_CASE("pump: the teller may end it, too") {
+TEST_CASE("pump: the progress function may end it, too") {
   Source source(1'000'000, 64 << 10);
   Sink sink;
   const auto stop = [](std::size_t) { throw Error(ErrorKind::interrupted, "stopped"); };
@@ -127,7 +127,7 @@ TEST_CASE("pump: the teller may end it, too") {
   CHECK(source.read == 1);
 }
 
-TEST_CASE("pump: a slow stage bounds what is read ahead") {
+TEST_CASE("pump: a slow stage limits what is read ahead") {
   constexpr std::size_t size = 1 << 20;
   Source source(64, size);
   std::atomic<int> moved = 0;
@@ -144,6 +144,6 @@ TEST_CASE("pump: a slow stage bounds what is read ahead") {
   };
   pump(std::ref(source), sink, [&](std::size_t) { ++moved; });
   CHECK(sink.bytes == 64 * size);
-  // The buffer, and a chunk in the hand of each side.
+  // The buffer, and the chunk that each side is working on.
   CHECK(ahead <= static_cast<int>(pump_buffer_bytes / size) + 1);
 }

@@ -46,7 +46,7 @@ TEST_CASE("stages: a tee gives the same bytes to all, in order, and finishes eac
   CHECK(a.last == b.last);  // nothing was copied
 }
 
-TEST_CASE("stages: where one branch of a tee fails, the others do not end as if all were well") {
+TEST_CASE("stages: where one branch of a tee fails, the others are not finished as if complete") {
   Sink check, file;
   check.fails_after = 0;
   TeeStage tee{&check, &file};

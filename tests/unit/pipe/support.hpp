@@ -50,7 +50,7 @@ class FailingStage : public Stage {
   std::size_t left_;
 };
 
-// Everything in chunks of `step` bytes, then the end.
+// Writes everything in chunks of `step` bytes, then finishes.
 inline void feed(Stage& stage, std::string_view text, std::size_t step) {
   for (std::size_t at = 0; at < text.size(); at += step) {
     stage.write(Chunk::copy_of(text.substr(at, step)));
@@ -58,7 +58,7 @@ inline void feed(Stage& stage, std::string_view text, std::size_t step) {
   stage.finish();
 }
 
-// Two chunks, the border at `split`, then the end.
+// Writes two chunks, cut at `split`, then finishes.
 inline void feed_split(Stage& stage, std::string_view text, std::size_t split) {
   stage.write(Chunk::copy_of(text.substr(0, split)));
   stage.write(Chunk::copy_of(text.substr(split)));
@@ -115,7 +115,7 @@ inline std::string random_lines(std::size_t size, std::uint64_t seed) {
   return text;
 }
 
-// One change of the kind that disks, networks and people make.
+// One random change of a kind that disks, networks and people make.
 inline std::string mutated(std::string text, std::mt19937_64& random) {
   const auto pick = [&](std::size_t below) {
     return below == 0 ? std::size_t{0} : static_cast<std::size_t>(random() % below);
@@ -196,7 +196,7 @@ inline Ran run(const std::string& command, std::string_view input = {}) {
           read_file(dir / "err")};
 }
 
-// For the first line of a case: without the program it says so, and counts as skipped.
+// For the first line of a test case: without the program it says so, and counts as skipped.
 inline bool has_program(const std::string& name) {
   if (std::system(("command -v " + name + " >/dev/null").c_str()) == 0) return true;  // NOLINT
   std::printf("SKIP: %s is not installed\n", name.c_str());

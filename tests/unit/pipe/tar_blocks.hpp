@@ -1,4 +1,4 @@
-// Tars for tests, block by block, so that every lie can be told. And a visitor that writes down
+// Tars for tests, built block by block, so that any field can be wrong. And a visitor that records
 // what it is shown.
 #pragma once
 
@@ -47,7 +47,7 @@ struct HeaderFields {
   std::string prefix = {};
 };
 
-// Puts a right checksum into a header block.
+// Puts the correct checksum into a header block.
 inline std::string with_checksum(std::string block) {
   block.replace(148, 8, 8, ' ');
   unsigned sum = 0;

@@ -21,7 +21,7 @@ std::string field_error(HeaderFields fields) {
   return parse_error(header_block(fields));
 }
 
-TEST_CASE("A POSIX header's fields") {
+TEST_CASE("The fields of a POSIX header are read") {
   const TarHeader header = parse(header_block({.name = "file",
                                                .type = '4',
                                                .size = octal(1234, 12),
@@ -45,7 +45,7 @@ TEST_CASE("A POSIX header's fields") {
   CHECK(header.entry.dev_minor == 17);
 }
 
-TEST_CASE("Names may fill their fields") {
+TEST_CASE("Names may fill their fields without a NUL") {
   const TarHeader header = parse(header_block({.name = std::string(100, 'n'),
                                                .link = std::string(100, 'l'),
                                                .prefix = std::string(155, 'p')}));
@@ -64,7 +64,7 @@ TEST_CASE("GNU and v7 headers have no prefix, v7 ones no device numbers") {
         "the header is neither POSIX nor GNU nor v7");
 }
 
-TEST_CASE("Numbers: octal with blanks around, or base-256") {
+TEST_CASE("Numbers are read in octal with blanks around, and in base-256") {
   const auto size = [](const std::string& field) {
     return parse(header_block({.name = "f", .size = field})).entry.size;
   };
@@ -86,7 +86,7 @@ TEST_CASE("Numbers: octal with blanks around, or base-256") {
   CHECK(parse(header_block({.name = "f", .uid = base256(3'000'000, 8)})).entry.uid == 3'000'000);
 }
 
-TEST_CASE("Numbers that lie are refused") {
+TEST_CASE("Impossible numbers are refused") {
   CHECK(field_error({.name = "f", .size = "12345678901x"}) == "its size is not an octal number");
   CHECK(field_error({.name = "f", .size = "0000000008 \0"}) == "its size is not an octal number");
   CHECK(field_error({.name = "f", .size = "-0000000001\0"}) == "its size is not an octal number");
@@ -122,7 +122,7 @@ TEST_CASE("Bytes above 127 count as unsigned in the checksum") {
   CHECK(parse(header_block({.name = "\xC3\xBC\xFF"})).entry.path == "\xC3\xBC\xFF");
 }
 
-TEST_CASE("pax records: several, any bytes in values, the last of a keyword counts") {
+TEST_CASE("Several pax records are read, with any bytes in values; the last of a keyword counts") {
   const PaxRecords records = parse_pax_records(
       pax_record("path", "first") + pax_record("comment", "a\nb=c") + pax_record("path", "second") +
       pax_record("SCHILY.xattr.user.raw", std::string("\0\n=\xFF", 4)) + pax_record("empty", ""));
@@ -193,7 +193,7 @@ TEST_CASE("An empty pax record leaves the header's field") {
   CHECK(entry.mtime == 4);
 }
 
-TEST_CASE("pax times are rounded towards the past, as the kernel's whole seconds are") {
+TEST_CASE("pax times are rounded down, as the kernel's whole seconds are") {
   const auto mtime = [](const std::string& value) {
     return applied(pax_record("mtime", value)).mtime;
   };
@@ -208,7 +208,7 @@ TEST_CASE("pax times are rounded towards the past, as the kernel's whole seconds
   }
 }
 
-TEST_CASE("pax records that lie are refused") {
+TEST_CASE("pax records with impossible values are refused") {
   CHECK(apply_error(pax_record("size", "-1")) == "its pax record size is not a number that fits");
   CHECK(apply_error(pax_record("size", "9223372036854775808")) ==
         "its pax record size is not a number that fits");

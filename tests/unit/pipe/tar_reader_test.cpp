@@ -176,7 +176,7 @@ TEST_CASE("Any choice of entries, fed in any pieces, gives the tar of just those
   }
 }
 
-TEST_CASE("A real archive of a Docker Engine") {
+TEST_CASE("A real archive of a Docker Engine is read") {
   const std::string tar = test::fixture("tar/docker-20.10-archive.tar");
   for (const std::size_t step : {1U, 700U, 1'000'000U}) {
     const Visitor seen = read_tar(tar, step);
@@ -244,7 +244,7 @@ void check_tree(const std::string& tar) {
   CHECK(by_path.contains("tree/\xFF\xC3\xBC"));
 }
 
-TEST_CASE("Tars of GNU tar, in its own format and in pax") {
+TEST_CASE("Tars of GNU tar are read, in its own format and in pax") {
   const test::TempDir dir;
   make_tree(dir);
   for (const std::string options : {"--format=gnu", "--format=posix", "--format=gnu -b 2048"}) {
@@ -254,7 +254,7 @@ TEST_CASE("Tars of GNU tar, in its own format and in pax") {
   }
 }
 
-TEST_CASE("Tars of Python's tarfile") {
+TEST_CASE("Tars of Python's tarfile are read") {
   if (!test::has_program("/usr/bin/python3")) return;
   const test::TempDir dir;
   make_tree(dir);
@@ -269,7 +269,7 @@ TEST_CASE("Tars of Python's tarfile") {
   }
 }
 
-TEST_CASE("Tars of bsdtar") {
+TEST_CASE("Tars of bsdtar are read") {
   if (!test::has_program("bsdtar")) return;
   const test::TempDir dir;
   make_tree(dir);
@@ -278,7 +278,7 @@ TEST_CASE("Tars of bsdtar") {
   check_tree(made.output);
 }
 
-TEST_CASE("The end: two zero blocks, then zeros up to a record's size, in whole blocks") {
+TEST_CASE("A tar ends with two zero blocks, then zeros up to a record's size, in whole blocks") {
   const std::string file = file_entry("f", "x");
   CHECK(tar_error(file + end_blocks).empty());
   CHECK(tar_error(file + std::string(1536, '\0')).empty());
@@ -305,7 +305,7 @@ TEST_CASE("The end: two zero blocks, then zeros up to a record's size, in whole 
         "tar: at byte 2048: trailing data after the end");
 }
 
-TEST_CASE("Only zeros: an empty tar as far as a writer pads one, else lost content") {
+TEST_CASE("Only zeros are an empty tar up to a writer's padding, and lost content beyond it") {
   CHECK(read_tar(end_blocks).entries.empty());
   CHECK(tar_error(std::string(10240, '\0')).empty());
   CHECK(tar_error(std::string(1024 * 1024, '\0')).empty());
@@ -315,7 +315,7 @@ TEST_CASE("Only zeros: an empty tar as far as a writer pads one, else lost conte
         "tar: at byte 0: cut between two entries: the two zero blocks at the end are missing");
 }
 
-TEST_CASE("A cut names the entry, the offset and what is missing") {
+TEST_CASE("The error of a cut names the entry, the offset and what is missing") {
   const std::string tar = file_entry("data/big.bin", std::string(5000, 'x')) + end_blocks;
   CHECK(tar_error(tar.substr(0, 1234)) ==
         "tar: cut inside data/big.bin at byte 1234: 4278 of its 5000 bytes are missing");
@@ -348,13 +348,13 @@ TEST_CASE("A header whose checksum is wrong names its offset") {
   CHECK(tar_error(tar) == "tar: at byte 1024: the header's checksum is wrong");
 }
 
-TEST_CASE("Content that is longer than announced, and padding that is none") {
+TEST_CASE("Content that is longer than announced, and padding that is not zero, are errors") {
   std::string tar = file_entry("grown", "12345") + end_blocks;
   tar[512 + 5] = '6';
   CHECK(tar_error(tar) == "tar: at byte 517: more than zeros after the content of grown");
 }
 
-TEST_CASE("Sizes that cannot be: no memory is taken for them") {
+TEST_CASE("Impossible sizes are refused without allocating memory for them") {
   const std::string huge = header_block({.name = "huge", .size = test::base256(1LL << 62, 12)});
   CHECK(tar_error(huge + end_blocks) ==
         "tar: cut inside huge at byte 1536: 4611686018427386880 of its 4611686018427387904 bytes "
@@ -374,8 +374,8 @@ TEST_CASE("Sizes that cannot be: no memory is taken for them") {
         half);
 }
 
-TEST_CASE("Files of more than 8 GiB") {
-  // A stage that counts, fed with the same chunk again and again.
+TEST_CASE("Files of more than 8 GiB are read") {
+  // A stage that counts, given the same chunk again and again.
   struct Counter : TarVisitor {
     bool entry(const TarEntry& entry) override {
       size = entry.size;
@@ -409,7 +409,7 @@ TEST_CASE("Files of more than 8 GiB") {
   }
 }
 
-TEST_CASE("Types: what has content, what has none, what is not known") {
+TEST_CASE("Types: which have content, whatever their size field says") {
   const std::string claims = octal(600, 12);
   for (const char type : {'2', '3', '4', '5', '6'}) {
     const Visitor seen =
@@ -443,7 +443,7 @@ TEST_CASE("Types: what has content, what has none, what is not known") {
   }
 }
 
-TEST_CASE("Names: none, only slashes, long ones in errors") {
+TEST_CASE("Names: an empty one is refused, slashes alone are read, long ones are cut in errors") {
   CHECK(tar_error(header_block({.name = ""}) + end_blocks) == "tar: at byte 0: : it has no name");
   CHECK(read_tar(header_block({.name = "/", .type = '5'}) + end_blocks).entries[0].path == "/");
   CHECK(read_tar(header_block({.name = "./", .type = '5'}) + end_blocks).entries[0].path == ".");
@@ -454,7 +454,7 @@ TEST_CASE("Names: none, only slashes, long ones in errors") {
             "... at byte 2049: 2 of its 3 bytes are missing");
 }
 
-TEST_CASE("pax and GNU headers that contradict, repeat or say nothing") {
+TEST_CASE("pax and GNU headers that contradict each other, repeat or are empty are refused") {
   const std::string pax = pax_header(pax_record("path", "p"));
   const std::string name = file_entry("L", "gnu", 'L');
   const std::string file = file_entry("f", "x") + end_blocks;
@@ -475,7 +475,7 @@ TEST_CASE("pax and GNU headers that contradict, repeat or say nothing") {
             .link == "to");
 }
 
-TEST_CASE("Global pax headers may comment, and stay where they are; they may not change entries") {
+TEST_CASE("Global pax headers may hold comments, and stay in place; they may not change entries") {
   const std::string comment = file_entry("pax_global_header", pax_record("comment", "abc"), 'g');
   const std::string tar =
       comment + file_entry("f", "x") + comment + file_entry("g", "y") + end_blocks;
@@ -490,7 +490,7 @@ TEST_CASE("Global pax headers may comment, and stay where they are; they may not
         "tar: before byte 1024: a global pax header sets path for all entries");
 }
 
-TEST_CASE("What the visitor and the next stage throw comes through") {
+TEST_CASE("Errors of the visitor and of the next stage come through") {
   struct Refusing : Visitor {
     bool entry(const TarEntry&) override { throw Error(ErrorKind::capture, "not wanted"); }
   } refusing;
@@ -504,7 +504,7 @@ TEST_CASE("What the visitor and the next stage throw comes through") {
         "the disk is full");
 }
 
-// What is accepted must be explainable: every entry ended, and what was passed on reads the same
+// Accepted input must be consistent: every entry ended, and what was passed on reads the same
 // again.
 TEST_CASE("Mutated tars are refused or consistent") {
   std::mt19937_64 random(11);
@@ -513,7 +513,7 @@ TEST_CASE("Mutated tars are refused or consistent") {
     for (int i = 0; i < 3000; ++i) {
       std::string broken = test::mutated(tar, random);
       if (random() % 2 == 0) {
-        // Let what was broken past the checksum, so that the fields behind it are tried.
+        // Repair the checksum, so that the damaged fields behind it are parsed.
         const std::size_t block = random() % (std::max<std::size_t>(broken.size() / 512, 1));
         if ((block + 1) * 512 <= broken.size()) {
           std::string header = broken.substr(block * 512, 512);

@@ -80,7 +80,7 @@ TEST_CASE("A zstd frame that asks for much memory is refused") {
   CHECK(test::contains(decompression_error(packed), "requires too much memory"));
 }
 
-// No sum covers how large the window should be, nor the bits that fill up the last byte of a run of
+// No checksum covers the size of the window, nor the bits that fill up the last byte of a run of
 // codes.
 TEST_CASE("A flipped bit never changes what comes out of a zstd frame unnoticed") {
   const std::string text = test::random_lines(1000, 8) + test::random_bytes(200, 8);

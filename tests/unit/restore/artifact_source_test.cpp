@@ -10,19 +10,19 @@ using namespace std::chrono_literals;
 
 struct Artifact {
   Artifact(const Content& content, pipe::Compression compression) {
-    record = put_set(world, "kuma", noon, {{"", content, compression}}).artifacts.at(0);
+    record = put_set(fixture, "kuma", noon, {{"", content, compression}}).artifacts.at(0);
   }
 
   std::string all(ArtifactSource::Middle middle = {}) const {
-    ArtifactSource source(world.stop, directory, record, std::move(middle));
+    ArtifactSource source(fixture.stop, directory, record, std::move(middle));
     std::string text;
     while (const auto chunk = source.next()) text += chunk->text();
     CHECK_FALSE(source.next());
     return text;
   }
 
-  BackupFixture world;
-  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
+  BackupFixture fixture;
+  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(fixture.backups());
   store::ArtifactRecord record;
 };
 
@@ -39,7 +39,7 @@ TEST_CASE("an artifact's content comes out as it went in") {
   CHECK(Artifact(snapshot_content(), pipe::Compression::none).all() == snapshot_content().bytes);
 }
 
-TEST_CASE("what stands between sees everything, and what it finds wrong is thrown") {
+TEST_CASE("a check in between sees the whole content, and its error is thrown") {
   const Artifact artifact(tar_content(), pipe::Compression::gzip);
   const Artifact other(sql_content(), pipe::Compression::gzip);
   class Visitor : public pipe::TarVisitor {
@@ -57,9 +57,9 @@ TEST_CASE("what stands between sees everything, and what it finds wrong is throw
   CHECK(thrown_by([&] { other.all(reader); }).kind == ErrorKind::artifact);
 }
 
-TEST_CASE("a damaged artifact ends with an error, not with an end") {
+TEST_CASE("reading a damaged artifact ends with an error, not as if it were complete") {
   const Artifact artifact(sql_content(), pipe::Compression::gzip);
-  const std::string path = artifact.world.path(artifact.record.file);
+  const std::string path = artifact.fixture.path(artifact.record.file);
   const std::string stored = read_file(path);
   for (const std::string& broken :
        {stored.substr(0, stored.size() / 2), stored.substr(0, stored.size() - 1), stored + "x"}) {
@@ -68,18 +68,18 @@ TEST_CASE("a damaged artifact ends with an error, not with an end") {
   }
 }
 
-TEST_CASE("who stops pulling need not wait for the rest") {
+TEST_CASE("a reader that stops early does not wait for the rest") {
   const Artifact artifact({"sql", std::string(40'000'000, 'x'), Json::object()},
                           pipe::Compression::gzip);
-  ArtifactSource source(artifact.world.stop, artifact.directory, artifact.record);
+  ArtifactSource source(artifact.fixture.stop, artifact.directory, artifact.record);
   CHECK(source.next());
 }
 
 TEST_CASE("a time limit ends the reading") {
   Artifact artifact({"sql", std::string(1'000'000, 'x'), Json::object()}, pipe::Compression::gzip);
-  ArtifactSource source(artifact.world.stop, artifact.directory, artifact.record);
+  ArtifactSource source(artifact.fixture.stop, artifact.directory, artifact.record);
   CHECK(source.next());
-  artifact.world.stop.set_time_limit(0s);
+  artifact.fixture.stop.set_time_limit(0s);
   CHECK(thrown_by([&] { source.drain(); }).kind == ErrorKind::timeout);
 }
 

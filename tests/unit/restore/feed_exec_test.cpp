@@ -34,18 +34,18 @@ struct FakeProgram {
 
 }  // namespace
 
-TEST_CASE("what a fed program says, and how it ends") {
+TEST_CASE("a program that was given input returns its output and exit code") {
   FakeProgram program(frame(1, "one\n") + frame(2, "oops") + frame(1, "two\n"),
                       R"({"Running":false,"ExitCode":3})");
-  const service::FeedResult fed = program.feed_it();
-  CHECK(fed.out == "one\ntwo\n");
-  CHECK(fed.err == "oops");
-  CHECK(fed.exit_code == 3);
-  CHECK(fed.took_everything);
+  const service::FeedResult result = program.feed_it();
+  CHECK(result.out == "one\ntwo\n");
+  CHECK(result.err == "oops");
+  CHECK(result.exit_code == 3);
+  CHECK(result.took_everything);
   CHECK(contains(program.fake.last("POST /containers/scratch/exec").body, R"("AttachStdin":true)"));
 }
 
-TEST_CASE("a program that says too much, or is cut off") {
+TEST_CASE("a program with too much output, or whose output is cut off, is an error") {
   const std::string good = R"({"Running":false,"ExitCode":0})";
   FakeProgram loud(frame(1, std::string(2000, 'x')), good);
   CHECK(thrown_by([&] { loud.feed_it(); }).kind == ErrorKind::capture);

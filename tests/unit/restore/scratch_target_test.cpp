@@ -31,7 +31,7 @@ Tree sample() {
 struct DrillFixture {
   explicit DrillFixture(const Tree& tree, const std::string& to_put = answer(200, "")) {
     const store::Manifest put =
-        put_set(world, "kuma", noon, {{"", {"tar", tar_of(tree), Json::object()}}});
+        put_set(backup_fixture, "kuma", noon, {{"", {"tar", tar_of(tree), Json::object()}}});
     manifest = put;
     record = manifest.artifacts.at(0);
     record.source = "/srv/data";
@@ -52,38 +52,38 @@ struct DrillFixture {
   }
 
   FakeEngine fake;
-  BackupFixture world{fake.socket_path()};
-  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(world.backups());
-  run::Cleanup cleanup{world.state(), fake.host()};
+  BackupFixture backup_fixture{fake.socket_path()};
+  store::OwnedDirectory directory = store::OwnedDirectory::open_existing(backup_fixture.backups());
+  run::Cleanup cleanup{backup_fixture.state(), fake.host()};
   store::Manifest manifest;
   store::ArtifactRecord record;
   wire::Container live;
   Lines needs_hand;
-  ScratchContext context{world.session, cleanup, directory, manifest,
-                         live,          "img",   1 << 20,   needs_hand};
+  ScratchContext context{
+      backup_fixture.session, cleanup, directory, manifest, live, "img", 1 << 20, needs_hand};
   service::PartReport report;
 };
 
 }  // namespace
 
 TEST_CASE("the artifact's own bytes are put below the parent, and read back from the path") {
-  DrillFixture bench(sample());
-  bench.gives_back(sample());
-  CHECK(bench.restore().message.empty());
-  CHECK(contains(bench.fake.last("PUT /containers/s1/archive").target, "path=%2Fsrv"));
-  CHECK(bench.fake.last("PUT /containers/s1/archive").body == tar_of(sample()));
-  CHECK(contains(bench.fake.last("GET /containers/s1/archive").target, "path=%2Fsrv%2Fdata"));
-  CHECK(bench.report.compared == Json{{"entries", 4}, {"content_bytes", 21}});
-  CHECK(bench.report.not_proven.empty());
+  DrillFixture fixture(sample());
+  fixture.gives_back(sample());
+  CHECK(fixture.restore().message.empty());
+  CHECK(contains(fixture.fake.last("PUT /containers/s1/archive").target, "path=%2Fsrv"));
+  CHECK(fixture.fake.last("PUT /containers/s1/archive").body == tar_of(sample()));
+  CHECK(contains(fixture.fake.last("GET /containers/s1/archive").target, "path=%2Fsrv%2Fdata"));
+  CHECK(fixture.report.compared == Json{{"entries", 4}, {"content_bytes", 21}});
+  CHECK(fixture.report.not_proven.empty());
 }
 
 TEST_CASE("the first entry that differs, in the artifact's order, is named") {
   Tree other = sample();
   other[2].first.mode = 0604;
   other[3].first.link = "elsewhere";
-  DrillFixture bench(sample());
-  bench.gives_back(other);
-  const Thrown thrown = bench.restore();
+  DrillFixture fixture(sample());
+  fixture.gives_back(other);
+  const Thrown thrown = fixture.restore();
   CHECK(thrown.kind == ErrorKind::artifact);
   CHECK(thrown.message ==
         "restored, it is not the same: data/second: its mode is 0640, and 0604 after restoring");
@@ -91,9 +91,9 @@ TEST_CASE("the first entry that differs, in the artifact's order, is named") {
 
 TEST_CASE("entries that are lost, new, or twice in the artifact") {
   const auto said_of = [](const Tree& artifact, const Tree& restored) {
-    DrillFixture bench(artifact);
-    bench.gives_back(restored);
-    const Thrown thrown = bench.restore();
+    DrillFixture fixture(artifact);
+    fixture.gives_back(restored);
+    const Thrown thrown = fixture.restore();
     CHECK(thrown.kind == ErrorKind::artifact);
     return thrown.message;
   };
@@ -108,12 +108,12 @@ TEST_CASE("entries that are lost, new, or twice in the artifact") {
         "restored, it is not the same: data/first is in the artifact 2 times");
 }
 
-TEST_CASE("an engine that does not take the archive, or has nothing to give back") {
+TEST_CASE("an engine that refuses the archive, or has nothing to return") {
   {
-    DrillFixture bench(sample());
-    bench.fake.on("GET /containers/s1/archive",
-                  {send(answer(404, R"({"message":"no such path"})"))});
-    const Thrown thrown = bench.restore();
+    DrillFixture fixture(sample());
+    fixture.fake.on("GET /containers/s1/archive",
+                    {send(answer(404, R"({"message":"no such path"})"))});
+    const Thrown thrown = fixture.restore();
     CHECK(thrown.kind == ErrorKind::artifact);
     CHECK(thrown.message == "restored, it has no /srv/data");
   }
@@ -126,20 +126,20 @@ TEST_CASE("an engine that does not take the archive, or has nothing to give back
   CHECK(refused(R"({"message":"write /x: no space left on device"})").kind == ErrorKind::engine);
 }
 
-TEST_CASE("what the engine gives back is cut: its fault, not the artifact's") {
-  DrillFixture bench(sample());
+TEST_CASE("a cut in what the engine returns is the engine's error, not the artifact's") {
+  DrillFixture fixture(sample());
   const std::string tar = tar_of(sample());
-  bench.fake.on(
+  fixture.fake.on(
       "GET /containers/s1/archive",
       {send(bba::test::chunked_header + chunk(tar.substr(0, 1024)) + bba::test::last_chunk)});
-  CHECK(bench.restore().kind == ErrorKind::engine);
+  CHECK(fixture.restore().kind == ErrorKind::engine);
 }
 
 namespace {
 
 // A scratch container "s1" of module kuma whose server comes up, or does not.
-struct ServerBench : DrillFixture {
-  ServerBench() : DrillFixture(sample()) {
+struct ServerFixture : DrillFixture {
+  ServerFixture() : DrillFixture(sample()) {
     fake.on("POST /containers/s1/start", {send(answer(204, ""))});
   }
   void is_there(bool running = true) {
@@ -157,49 +157,49 @@ struct ServerBench : DrillFixture {
 
 }  // namespace
 
-TEST_CASE("a server that does not stay up is told of with its last words") {
-  ServerBench bench;
-  bench.is_there(false);
-  bench.fake.on("GET /containers/s1/logs",
-                {send(answer(200, bba::test::frame(2, "FATAL: no memory\n")))});
-  const Thrown down = thrown_by([&] { bench.start([] { return false; }); });
+TEST_CASE("a server that does not stay up is reported with its last log lines") {
+  ServerFixture fixture;
+  fixture.is_there(false);
+  fixture.fake.on("GET /containers/s1/logs",
+                  {send(answer(200, bba::test::frame(2, "FATAL: no memory\n")))});
+  const Thrown down = thrown_by([&] { fixture.start([] { return false; }); });
   CHECK(down.kind == ErrorKind::capture);
   CHECK(down.message == "the scratch container does not stay up: FATAL: no memory");
   CHECK(contains(down.hint, "--memory"));
 }
 
 TEST_CASE("a server is asked again until it answers, or a request to stop comes") {
-  ServerBench bench;
-  bench.is_there();
+  ServerFixture fixture;
+  fixture.is_there();
   int asked = 0;
-  bench.start([&] { return ++asked == 3; });
+  fixture.start([&] { return ++asked == 3; });
   CHECK(asked == 3);
   const Thrown stopped = thrown_by([&] {
-    bench.start([&] {
-      bench.world.stop.request(SIGINT);
+    fixture.start([&] {
+      fixture.backup_fixture.stop.request(SIGINT);
       return false;
     });
   });
   CHECK(stopped.kind == ErrorKind::interrupted);
 }
 
-TEST_CASE("a file's copy is put beside it under the other name") {
-  DrillFixture bench(sample());
-  ScratchTarget(bench.context, "s1", bench.record, false)
+TEST_CASE("a copy of a file is put beside it under the other name") {
+  DrillFixture fixture(sample());
+  ScratchTarget(fixture.context, "s1", fixture.record, false)
       .copy_file("/srv/data/first", "/srv/data/kept.rdb");
-  CHECK(contains(bench.fake.last("PUT /containers/s1/archive").target, "path=%2Fsrv%2Fdata"));
-  CHECK(bench.fake.last("PUT /containers/s1/archive").body ==
+  CHECK(contains(fixture.fake.last("PUT /containers/s1/archive").target, "path=%2Fsrv%2Fdata"));
+  CHECK(fixture.fake.last("PUT /containers/s1/archive").body ==
         tar_of({{tar_entry("kept.rdb"), "the content"}}));
 }
 
-TEST_CASE("what is fed to a program in the target: the artifact, or a text") {
-  DrillFixture bench(sample());
-  bench.world.session.settings.host = bench.fake.host();
-  bench.fake.on("POST /containers/s1/exec", {send(answer(201, R"({"Id":"e1"})"))});
-  bench.fake.on("POST /exec/e1/start",
-                {send(bba::test::upgraded_header), bba::test::echo_frames()});
-  bench.fake.on("GET /exec/e1/json", {send(answer(200, R"({"Running":false,"ExitCode":0})"))});
-  ScratchTarget target(bench.context, "s1", bench.record, false);
+TEST_CASE("the artifact, or a text, is written to a program in the target") {
+  DrillFixture fixture(sample());
+  fixture.backup_fixture.session.settings.host = fixture.fake.host();
+  fixture.fake.on("POST /containers/s1/exec", {send(answer(201, R"({"Id":"e1"})"))});
+  fixture.fake.on("POST /exec/e1/start",
+                  {send(bba::test::upgraded_header), bba::test::echo_frames()});
+  fixture.fake.on("GET /exec/e1/json", {send(answer(200, R"({"Running":false,"ExitCode":0})"))});
+  ScratchTarget target(fixture.context, "s1", fixture.record, false);
   CHECK(target.feed_text({.argv = {"cat"}}, "a text").out == "a text");
   CHECK(target.feed({.argv = {"cat"}}, {}).out == tar_of(sample()));
 }

@@ -41,10 +41,10 @@ void is_paused(FakeEngine& fake) {
 TEST_CASE("a dead run's cleanup is done at the engine that its journal names") {
   FakeEngine mine;
   FakeEngine other;
-  BackupFixture world(mine.socket_path());
+  BackupFixture fixture(mine.socket_path());
   is_paused(other);
-  const std::string journal = put_journal(world, other.host(), "c1", "kuma");
-  const RecoverOutcome recovered = recover(world.session);
+  const std::string journal = put_journal(fixture, other.host(), "c1", "kuma");
+  const RecoverOutcome recovered = recover(fixture.session);
   CHECK(recovered.done == Lines{"paused: kuma"});
   CHECK(recovered.failed == Lines{});
   CHECK(other.count(unpause) == 1);
@@ -52,13 +52,13 @@ TEST_CASE("a dead run's cleanup is done at the engine that its journal names") {
   CHECK_FALSE(std::filesystem::exists(journal));
 }
 
-TEST_CASE("where that engine does not answer, the journal stays, and nobody else is asked") {
+TEST_CASE("where that engine does not answer, the journal stays, and no other engine is asked") {
   FakeEngine mine;
-  BackupFixture world(mine.socket_path());
-  const std::string gone = world.temp / "gone.sock";
-  const std::string journal = put_journal(world, "unix://" + gone, "c1", "kuma");
-  const std::string odd = put_journal(world, "tcp://10.0.0.1:2375", "c1", "kuma");
-  const RecoverOutcome recovered = recover(world.session);
+  BackupFixture fixture(mine.socket_path());
+  const std::string gone = fixture.temp / "gone.sock";
+  const std::string journal = put_journal(fixture, "unix://" + gone, "c1", "kuma");
+  const std::string odd = put_journal(fixture, "tcp://10.0.0.1:2375", "c1", "kuma");
+  const RecoverOutcome recovered = recover(fixture.session);
   CHECK(recovered.done == Lines{});
   REQUIRE(recovered.failed.size() == 2);
   CHECK(contains(recovered.failed[0] + recovered.failed[1], "paused: kuma: "));
@@ -71,57 +71,57 @@ TEST_CASE("where that engine does not answer, the journal stays, and nobody else
 
 TEST_CASE("a container that is gone from its own engine needs no cleanup") {
   FakeEngine fake;
-  BackupFixture world(fake.socket_path());
-  const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
-  CHECK(recover(world.session).done == Lines{"paused: kuma"});
+  BackupFixture fixture(fake.socket_path());
+  const std::string journal = put_journal(fixture, fake.host(), "c1", "kuma");
+  CHECK(recover(fixture.session).done == Lines{"paused: kuma"});
   CHECK_FALSE(std::filesystem::exists(journal));
 }
 
-TEST_CASE("a journal that cannot be read is told, and the others are undone all the same") {
+TEST_CASE("a journal that cannot be read is reported, and the others are still undone") {
   FakeEngine fake;
-  BackupFixture world(fake.socket_path());
+  BackupFixture fixture(fake.socket_path());
   is_paused(fake);
-  const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
-  const std::string damaged = world.state() + "/1-1.journal";
+  const std::string journal = put_journal(fixture, fake.host(), "c1", "kuma");
+  const std::string damaged = fixture.state() + "/1-1.journal";
   std::filesystem::create_directory(damaged);
-  const RecoverOutcome recovered = recover(world.session);
+  const RecoverOutcome recovered = recover(fixture.session);
   CHECK(recovered.done == Lines{"paused: kuma"});
   REQUIRE(recovered.failed.size() == 1);
   CHECK(contains(recovered.failed[0], damaged + ": Is a directory: "));
   CHECK_FALSE(std::filesystem::exists(journal));
 }
 
-TEST_CASE("a scratch container that nobody saw made is looked for again, for an hour") {
+TEST_CASE("a scratch container whose creation was not confirmed is looked for again, for an hour") {
   FakeEngine fake;
-  BackupFixture world(fake.socket_path());
-  store::OwnedDirectory::open_or_create(world.state());
-  const std::string journal = world.state() + "/" + std::to_string(dead_process()) + "-1.journal";
+  BackupFixture fixture(fake.socket_path());
+  store::OwnedDirectory::open_or_create(fixture.state());
+  const std::string journal = fixture.state() + "/" + std::to_string(dead_process()) + "-1.journal";
   write_file(journal, dump_json(Json{{"host", fake.host()}}) + "\n" +
                           R"({"owe":"scratch","id":"bba-drill-x","name":"bba-drill-x"})");
-  const RecoverOutcome first = recover(world.session);
+  const RecoverOutcome first = recover(fixture.session);
   CHECK(first.waiting == Lines{"scratch: bba-drill-x"});
   CHECK(first.done == Lines{});
   CHECK(first.failed == Lines{});
   REQUIRE(std::filesystem::exists(journal));
-  SUBCASE("and removed once it is there") {
+  SUBCASE("and is removed once it is there") {
     fake.on("GET /containers/bba-drill-x/json", {send(state_json(false, false))});
     fake.on("DELETE /containers/bba-drill-x", {send(answer(204, ""))});
-    CHECK(recover(world.session).done == Lines{"scratch: bba-drill-x"});
+    CHECK(recover(fixture.session).done == Lines{"scratch: bba-drill-x"});
     CHECK(fake.count("DELETE /containers/bba-drill-x") == 1);
   }
-  SUBCASE("and never was") {
+  SUBCASE("and was never created") {
     std::filesystem::last_write_time(
         journal, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(61));
-    CHECK(recover(world.session).done == Lines{"scratch: bba-drill-x"});
+    CHECK(recover(fixture.session).done == Lines{"scratch: bba-drill-x"});
   }
   CHECK_FALSE(std::filesystem::exists(journal));
 }
 
-TEST_CASE("a guard that is just paying is waited for, and the operator is told") {
+TEST_CASE("a guard that is still cleaning up is waited for, and the operator is told") {
   FakeEngine fake;
-  BackupFixture world(fake.socket_path());
-  const std::string journal = put_journal(world, fake.host(), "c1", "kuma");
-  // The guard: it has the lock, and lets go, all undone, once the operator was told.
+  BackupFixture fixture(fake.socket_path());
+  const std::string journal = put_journal(fixture, fake.host(), "c1", "kuma");
+  // The guard has the lock, and releases it, with everything undone, once the operator was told.
   Fd guard(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(::flock(guard.get(), LOCK_EX) == 0);
   class Operator : public RecordingReporter {
@@ -132,8 +132,8 @@ TEST_CASE("a guard that is just paying is waited for, and the operator is told")
     }
     std::function<void()> on_note;
   } reporter;
-  Session session{world.session.settings, world.stop, reporter,
-                  docker::Engine(fake.socket_path(), {}, &world.stop)};
+  Session session{fixture.session.settings, fixture.stop, reporter,
+                  docker::Engine(fake.socket_path(), {}, &fixture.stop)};
 
   SUBCASE("until it has undone all") {
     reporter.on_note = [&] {
@@ -144,14 +144,14 @@ TEST_CASE("a guard that is just paying is waited for, and the operator is told")
     CHECK(recovered.done == Lines{});
     CHECK(recovered.failed == Lines{});
   }
-  SUBCASE("or has died, too") {
+  SUBCASE("or until it has died, too") {
     is_paused(fake);
     reporter.on_note = [&] { guard.reset(); };
     CHECK(recover(session).done == Lines{"paused: kuma"});
     CHECK(fake.count(unpause) == 1);
   }
-  SUBCASE("or a request to stop comes") {
-    reporter.on_note = [&] { world.stop.request(SIGTERM); };
+  SUBCASE("or until a request to stop comes") {
+    reporter.on_note = [&] { fixture.stop.request(SIGTERM); };
     CHECK(thrown_by([&] { recover(session); }).kind == ErrorKind::terminated);
     CHECK(std::filesystem::exists(journal));
   }
@@ -159,21 +159,21 @@ TEST_CASE("a guard that is just paying is waited for, and the operator is told")
   CHECK(contains(reporter.notes[0], "waiting for the guard"));
 }
 
-TEST_CASE("the journal of a run that lives is nobody's business") {
+TEST_CASE("the journal of a live run is left alone") {
   FakeEngine fake;
-  BackupFixture world(fake.socket_path());
-  const std::string journal = put_journal(world, fake.host(), "c1", "kuma", ::getpid());
+  BackupFixture fixture(fake.socket_path());
+  const std::string journal = put_journal(fixture, fake.host(), "c1", "kuma", ::getpid());
   const Fd run(::open(journal.c_str(), O_RDWR | O_CLOEXEC));
   REQUIRE(::flock(run.get(), LOCK_EX) == 0);
-  const RecoverOutcome recovered = recover(world.session);
+  const RecoverOutcome recovered = recover(fixture.session);
   CHECK(recovered.done == Lines{});
   CHECK(recovered.failed == Lines{});
-  CHECK(world.reporter.notes == Lines{});
+  CHECK(fixture.reporter.notes == Lines{});
   CHECK(fake.requests().empty());
 }
 
 TEST_CASE(
-    "a container whose stop is still under way is started when it has ended, and not before") {
+    "a container whose stop is still under way is started after it has stopped, and not before") {
   FakeEngine fake;
   docker::Engine engine(fake.socket_path(), {}, nullptr);
   constexpr const char* start = "POST /containers/c1/start";
@@ -186,7 +186,7 @@ TEST_CASE(
   CHECK(fake.count(start) == 1);
 }
 
-TEST_CASE("a 404 for a container that is there completes nothing") {
+TEST_CASE("a 404 for a container that exists completes no entry") {
   FakeEngine fake;
   docker::Engine engine(fake.socket_path(), {}, nullptr);
   fake.on("GET /containers/c1/json", {send(state_json(false, false))});
@@ -197,7 +197,7 @@ TEST_CASE("a 404 for a container that is there completes nothing") {
   CHECK(contains(failed.message, "network core_default not found"));
 }
 
-TEST_CASE("a pause that is still under way is waited for, and one that never came is none") {
+TEST_CASE("a pause that is still under way is waited for, and one that never came needs no undo") {
   FakeEngine fake;
   docker::Engine engine(fake.socket_path(), {}, nullptr);
   fake.on("GET /containers/c1/json", {send(state_json(true, false))});
@@ -214,7 +214,7 @@ TEST_CASE("a pause that is still under way is waited for, and one that never cam
   }
 }
 
-TEST_CASE("a container that ended is not unpaused, and one that was stopped is started") {
+TEST_CASE("a container that has exited is not unpaused, and one that was stopped is started") {
   FakeEngine fake;
   docker::Engine engine(fake.socket_path(), {}, nullptr);
   fake.on("GET /containers/c1/json", {send(state_json(false, false))});
@@ -230,31 +230,31 @@ TEST_CASE("an engine that refuses is asked again, four times in all") {
   docker::Engine engine(fake.socket_path(), {}, nullptr);
   fake.on("GET /containers/c1/json", {send(state_json(true, true))});
   fake.on(unpause, {send(answer(500, R"({"message":"busy"})"))});
-  SUBCASE("until it does it") {
+  SUBCASE("until it succeeds") {
     fake.on(unpause, {send(answer(204, ""))});
     undo(engine, kuma_paused);
     CHECK(fake.count(unpause) == 2);
   }
-  SUBCASE("in vain") {
+  SUBCASE("and never succeeds") {
     CHECK(contains(thrown_by([&] { undo(engine, kuma_paused); }).message, "busy"));
     CHECK(fake.count(unpause) == 4);
   }
 }
 
-TEST_CASE("a entry is in the journal before the deed, and out of it once it is undone") {
-  BackupFixture world;
-  Cleanup cleanup(world.state(), "unix:///s");
+TEST_CASE("an entry is in the journal before the action, and removed once the action is undone") {
+  BackupFixture fixture;
+  Cleanup cleanup(fixture.state(), "unix:///s");
   CHECK_FALSE(cleanup.has(kuma_paused));
   cleanup.record(kuma_paused);
   CHECK(cleanup.has(kuma_paused));
-  const auto journals = names_in(world.state());
+  const auto journals = names_in(fixture.state());
   REQUIRE(journals.size() == 1);
-  const std::string text = read_file(world.state() + "/" + journals[0]);
+  const std::string text = read_file(fixture.state() + "/" + journals[0]);
   CHECK(contains(text, "unix:///s"));
   CHECK(contains(text, R"("owe":"paused","id":"c1","name":"kuma")"));
   cleanup.complete(kuma_paused);
   CHECK_FALSE(cleanup.has(kuma_paused));
-  CHECK_FALSE(contains(read_file(world.state() + "/" + journals[0]), "c1"));
+  CHECK_FALSE(contains(read_file(fixture.state() + "/" + journals[0]), "c1"));
 }
 
 }  // namespace bba::run

@@ -46,7 +46,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("lookup: each step finds its container, and the one before it wins") {
+TEST_CASE("lookup: each step finds its container, and an earlier step comes first") {
   // What each step would find; the containers of all steps are there at once.
   const Containers all{container("asked"),
                        container("configured"),
@@ -86,7 +86,7 @@ TEST_CASE("lookup: each step finds its container, and the one before it wins") {
   CHECK(look_up(clues, left).error == "no container was found for module db");
 }
 
-TEST_CASE("lookup: a name that somebody wrote down is meant, and nothing else is guessed") {
+TEST_CASE("lookup: a name given by option or configuration is the only one that is tried") {
   const Containers all{container("db"), compose_container("core", "db", "core-db")};
   LookupClues clues = clues_for("db");
   clues.option = "other";
@@ -119,7 +119,7 @@ TEST_CASE("lookup: every name of a container counts") {
   CHECK(look_up(clues_for("db"), {one}).step == "the name db");
 }
 
-TEST_CASE("lookup: what Compose makes of a name") {
+TEST_CASE("lookup: a name is matched as Compose composes it") {
   const auto found = [](const std::string& name, const std::string& module) {
     LookupClues clues = clues_for(module);
     clues.projects = {"core", "my-core", "db-1", ""};
@@ -143,7 +143,8 @@ TEST_CASE("lookup: what Compose makes of a name") {
   CHECK_FALSE(found("core-mydb-1", "db"));
 }
 
-TEST_CASE("lookup: <project> of a name is the container's own, or one of the compose files") {
+TEST_CASE(
+    "lookup: <project> in a name is the container's own project, or one of the compose files") {
   const auto found = [](const wire::ContainerSummary& one, std::vector<std::string> projects) {
     LookupClues clues = clues_for("postgres");
     clues.projects = std::move(projects);
@@ -164,9 +165,9 @@ TEST_CASE("lookup: <project> of a name is the container's own, or one of the com
   CHECK(found(labelled("lab-ledger-postgres-1", project, "lab-ledger"), {}));
   CHECK_FALSE(found(labelled("lab-ledger-postgres-1", project, "lab"), {"lab-ledger"}));
   CHECK_FALSE(found(labelled("lab-postgres-1", project, "core"), {"lab"}));
-  // Without one, and with others of Compose, nothing says what the project is.
+  // Without that label, but with others of Compose, the project is unknown.
   CHECK_FALSE(found(labelled("lab-postgres-1", "com.docker.compose.oneoff", "False"), {"lab"}));
-  // Labels that are not of Compose say nothing of it.
+  // Labels that are not Compose's do not name a project.
   CHECK(found(labelled("lab-postgres-1", "maintainer", "x"), {"core", "lab"}));
   CHECK(found(container("lab_postgres_1"), {"lab"}));
   CHECK_FALSE(found(container("lab-ledger-postgres-1"), {"lab", "core"}));
@@ -174,7 +175,7 @@ TEST_CASE("lookup: <project> of a name is the container's own, or one of the com
   CHECK_FALSE(found(container("lab-postgres-1"), {"la", "lab-", "LAB"}));
 }
 
-TEST_CASE("lookup: a container of another service is found by no name") {
+TEST_CASE("lookup: a container of another service is not found by a name") {
   // Compose calls service ledger-postgres of project lab like this.
   const wire::ContainerSummary other = compose_container("lab", "ledger-postgres");
   REQUIRE(other.names.front() == "lab-ledger-postgres-1");
@@ -185,7 +186,7 @@ TEST_CASE("lookup: a container of another service is found by no name") {
 
   LookupClues clues = clues_for("postgres");
   clues.projects = {"lab", "lab-ledger"};
-  SUBCASE("not by a name as Compose makes them") {}
+  SUBCASE("not by a name as Compose composes it") {}
   SUBCASE("not by container_name in the compose files") {
     clues.compose_names = {"lab-ledger-postgres-1"};
   }
@@ -196,7 +197,7 @@ TEST_CASE("lookup: a container of another service is found by no name") {
   const Outcome outcome = look_up(clues, {other});
   CHECK(outcome.error == "no container was found for module postgres");
   CHECK(outcome.hint == hint);
-  // The operator's own word may still name it.
+  // The operator may still name it.
   clues.option = "lab-ledger-postgres-1";
   CHECK(look_up(clues, {other}).step == "--container lab-ledger-postgres-1");
   clues.option.reset();
@@ -214,7 +215,7 @@ TEST_CASE("lookup: a container of another service is not found by the exact name
   with_id.id = "0123456789abcdef";
   clues.runbook_names = {"0123456789ab"};
   CHECK(contains(look_up(clues, {with_id}).hint, "data (database)"));
-  // It stands in the way of none that a name may find.
+  // It does not hide a container that is found by name.
   clues.projects = {"core"};
   CHECK(look_up(clues, {other, with_id, container("core-postgres-1")}).name == "core-postgres-1");
   // A label that says nothing names no other service.
@@ -223,7 +224,7 @@ TEST_CASE("lookup: a container of another service is not found by the exact name
   CHECK(look_up(clues, {vague}).step == "the name postgres");
 }
 
-TEST_CASE("lookup: of those passed over all are told, beside files that were not read") {
+TEST_CASE("lookup: all that were passed over are named, beside files that were not read") {
   LookupClues clues = clues_for("db");
   clues.unread = {"compose/core/compose.yaml:3:7: a mapping was expected"};
   wire::ContainerSummary run = compose_container("c", "x-db", "c-x-db-run-1");
@@ -235,7 +236,7 @@ TEST_CASE("lookup: of those passed over all are told, beside files that were not
   CHECK(contains(outcome.hint, "compose service: a-x-db-1 (x-db), b-y-db-1 (y-db); where"));
 }
 
-TEST_CASE("lookup: an end that is another module's name does not count as a label") {
+TEST_CASE("lookup: a service whose name only ends in the module's name is not taken for it") {
   // <project>-<id>-N also fits a service whose name ends like the module's.
   const Containers all{compose_container("core", "honcho-db"), compose_container("core", "db")};
   const Outcome outcome = look_up(clues_for("db"), all);
@@ -243,7 +244,7 @@ TEST_CASE("lookup: an end that is another module's name does not count as a labe
   CHECK(outcome.step == "label com.docker.compose.service=db");
 }
 
-TEST_CASE("lookup: one-off containers never, though they are the only ones") {
+TEST_CASE("lookup: one-off containers are never chosen, even if they are the only ones") {
   wire::ContainerSummary run = compose_container("core", "db", "core-db-run-0a1b");
   for (const std::string value : {"True", "true"}) {
     run.labels["com.docker.compose.oneoff"] = value;
@@ -256,7 +257,7 @@ TEST_CASE("lookup: one-off containers never, though they are the only ones") {
   CHECK(look_up(clues_for("db"), {run, compose_container("core", "db")}).name == "core-db-1");
 }
 
-TEST_CASE("lookup: one that is up before those that are not") {
+TEST_CASE("lookup: a running container comes before those that are not running") {
   for (const std::string up : {"running", "paused", "restarting"}) {
     for (const std::string down : {"exited", "created", "dead"}) {
       CAPTURE(up);
@@ -270,7 +271,7 @@ TEST_CASE("lookup: one that is up before those that are not") {
         "old-db-1");
 }
 
-TEST_CASE("lookup: several left are listed, and none is chosen") {
+TEST_CASE("lookup: if several remain they are listed, and none is chosen") {
   const Outcome outcome = look_up(
       clues_for("db"), {compose_container("b", "db", "", "paused"), compose_container("a", "db"),
                         compose_container("c", "db", "", "exited")});
@@ -285,12 +286,12 @@ TEST_CASE("lookup: several left are listed, and none is chosen") {
   CHECK(contains(stopped.error, "a-db-1 (exited), b-db-1 (dead)"));
 }
 
-TEST_CASE("lookup: a step that finds several does not pass to the next") {
+TEST_CASE("lookup: a step that finds several does not fall through to the next") {
   const Containers all{compose_container("a", "db"), compose_container("b", "db"), container("db")};
   CHECK(contains(look_up(clues_for("db"), all).error, "2 containers could be module db"));
 }
 
-TEST_CASE("lookup: the first of several names in a file that is there") {
+TEST_CASE("lookup: of several names in a file, the first one that exists is used") {
   const Containers all{container("second"), container("third")};
   LookupClues clues = clues_for("db");
   clues.compose_names = {"first", "second", "third"};
@@ -300,7 +301,7 @@ TEST_CASE("lookup: the first of several names in a file that is there") {
   CHECK(look_up(clues, all).name == "third");
 }
 
-TEST_CASE("lookup: where none is found, the nearest names and services are told") {
+TEST_CASE("lookup: where none is found, similar names and services are suggested") {
   const Containers all{container("postgers"), compose_container("core", "postgresql"),
                        container("far-away")};
   const Outcome outcome = look_up(clues_for("postgres"), all);

@@ -5,12 +5,12 @@
 
 using namespace bba::run;
 
-TEST_CASE("host name: this host has one, and it is its own") {
+TEST_CASE("host name: this host's own name is its own") {
   CHECK_FALSE(host_name().empty());
   CHECK(same_host(host_name(), host_name()));
 }
 
-TEST_CASE("host name: a short one stands for a full one, and case does not count") {
+TEST_CASE("host name: a short name stands for a full one, and case does not count") {
   CHECK(same_host("db1", "db1"));
   CHECK(same_host("db1", "DB1.example.org"));
   CHECK(same_host("DB1.Example.org", "db1"));

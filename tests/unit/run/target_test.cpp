@@ -1,4 +1,4 @@
-// What the platform's files tell of where a module's container is.
+// What the platform's files say about a module's container.
 #include "bba/run/target.hpp"
 
 #include <string>
@@ -29,7 +29,7 @@ TEST_CASE("clues: names and projects are read from the platform's files") {
   CHECK(clues.unread[0].find("compose/base/compose.yaml:1:11") != std::string::npos);
 }
 
-TEST_CASE("clues: the configuration's word needs none of the files") {
+TEST_CASE("clues: a container that the configuration names needs none of the files") {
   const test::TempDir root;
   root.write("compose/apps/compose.yaml", "name: [broken]");
   conf::Config config;

@@ -1,4 +1,4 @@
-// A capture as what is shown: requests in their order.
+// A capture as it is shown: its requests in their order.
 #include "bba/service/capture.hpp"
 
 #include <string>
@@ -43,7 +43,7 @@ const Part own_part{"", &text, ServicePart{"objects of local", "local", {}}};
 
 }  // namespace
 
-TEST_CASE("capture: names of consistencies both ways") {
+TEST_CASE("capture: the names of consistencies are written and read back") {
   for (const Consistency one :
        {Consistency::automatic, Consistency::pause, Consistency::stop, Consistency::live}) {
     CHECK(consistency_by_name(name(one)) == one);
@@ -81,7 +81,7 @@ TEST_CASE("capture: requests name variables and never their values") {
   CHECK(join(lines, "\n").find("hunter2") == std::string::npos);
 }
 
-TEST_CASE("capture: the service's own first, hold still, read, let go in reverse") {
+TEST_CASE("capture: the order is the service's own requests, pause, read, unpause in reverse") {
   test::PlainService service;
   service.before = {"save"};
   service.after = {"look again"};

@@ -52,7 +52,7 @@ class TextKind : public service::ArtifactKind {
   void compare(service::RestoreTarget&) const override {}
 };
 
-// Does nothing of its own, and says where it would.
+// A step that changes nothing, and prints where it would.
 class PlainService : public service::Service {
  public:
   char letter() const override { return 'T'; }
@@ -72,7 +72,7 @@ class PlainService : public service::Service {
   std::vector<std::string> before, after;
 };
 
-// Writes down what steps ask of it. Nothing that needs an engine can be asked of it.
+// Records what steps ask of it. It has no engine.
 class RecordingTarget : public service::RestoreTarget {
  public:
   const store::Manifest& manifest() const override { return manifest_; }
@@ -88,12 +88,12 @@ class RecordingTarget : public service::RestoreTarget {
   docker::ExecResult run(const wire::ExecConfig&) override { return {}; }
   service::FeedResult feed(const wire::ExecConfig& program,
                            const service::StageMaker& filter) override {
-    fed_with = program;
+    program_run = program;
     asked.push_back(filter ? "feed, filtered" : "feed");
     return result;
   }
   service::FeedResult feed_text(const wire::ExecConfig& program, const std::string& text) override {
-    fed_with = program;
+    program_run = program;
     asked.push_back("feed text: " + text);
     return result;
   }
@@ -109,7 +109,7 @@ class RecordingTarget : public service::RestoreTarget {
   }
 
   std::vector<std::string> asked;
-  wire::ExecConfig fed_with;
+  wire::ExecConfig program_run;
   service::FeedResult result;
 
  private:

@@ -20,7 +20,7 @@ using test::taken;
 using test::volume;
 using Names = std::vector<std::string>;
 
-TEST_CASE("mounts: what is data and what is not, each for its reason") {
+TEST_CASE("mounts: each mount is data or not, for a stated reason") {
   struct Case {
     wire::Mount mount;
     tree::SourceKind source;
@@ -76,7 +76,7 @@ TEST_CASE("mounts: what is data and what is not, each for its reason") {
   }
 }
 
-TEST_CASE("mounts: by destination, whatever the engine's order") {
+TEST_CASE("mounts: sorted by destination, whatever the engine's order") {
   const auto choices = choose_mounts(
       {volume("b", "/b"), bind_mount("/x", "/c"), volume("a", "/a")},
       {tree::SourceKind::directory, tree::SourceKind::other, tree::SourceKind::directory});
@@ -130,7 +130,7 @@ TEST_CASE("mounts: with paths, a mount counts where a path lies in it or above i
   CHECK(narrowed({"/conf/x"}) == "/conf/x: /conf");
 }
 
-TEST_CASE("mounts: who shares a volume is held still with the target, which comes first") {
+TEST_CASE("mounts: containers that share a volume are paused after the target") {
   const std::vector<wire::ContainerSummary> all{
       summary("other", {volume("w", "/w")}), summary("worker", {volume("v", "/elsewhere")}),
       summary("app", {volume("v", "/data")}), summary("asleep", {volume("v", "/data")}, "paused"),
@@ -139,7 +139,7 @@ TEST_CASE("mounts: who shares a volume is held still with the target, which come
         Names{"app", "worker", "asleep"});
 }
 
-TEST_CASE("mounts: only who can write, and only what is archived") {
+TEST_CASE("mounts: only those that can write to archived data are paused") {
   const std::vector<wire::ContainerSummary> all{
       summary("app", {volume("v", "/data"), volume("w", "/w")}),
       summary("reader", {volume("v", "/data", false)}),
@@ -150,14 +150,14 @@ TEST_CASE("mounts: only who can write, and only what is archived") {
         Names{"app"});
 }
 
-TEST_CASE("mounts: a target that does not run is not held still, but its sharers are") {
+TEST_CASE("mounts: a target that is not running is not paused, but those that share its data are") {
   const std::vector<wire::ContainerSummary> all{summary("app", {volume("v", "/data")}, "exited"),
                                                 summary("worker", {volume("v", "/data")})};
   CHECK(names_of(sharing_containers(all, "id-of-app", {taken(volume("v", "/data"))})) ==
         Names{"worker"});
 }
 
-TEST_CASE("mounts: binds share where one source lies within the other") {
+TEST_CASE("mounts: bind mounts share data where one source is inside the other") {
   const auto shares = [](const std::string& ours, const std::string& theirs) {
     const std::vector<wire::ContainerSummary> all{summary("app", {bind_mount(ours, "/data")}),
                                                   summary("other", {bind_mount(theirs, "/x")})};
@@ -172,7 +172,8 @@ TEST_CASE("mounts: binds share where one source lies within the other") {
   CHECK_FALSE(shares("/srv/app", "/srv/other"));
 }
 
-TEST_CASE("mounts: a bind of a volume's directory shares the volume, anonymous ones do not meet") {
+TEST_CASE(
+    "mounts: a bind mount of a volume's directory shares it, anonymous volumes share nothing") {
   const std::vector<wire::ContainerSummary> all{
       summary("app", {volume("v", "/data")}), summary("binder", {bind_mount("/volumes/v", "/x")}),
       summary("nameless", {{"volume", "", "", "/y", true}}),

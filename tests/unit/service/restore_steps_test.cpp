@@ -24,7 +24,7 @@ ShellScript printed(const StepPtr& step, const std::string& file = "x.sql.gz") {
   return script;
 }
 
-// What a shell makes of the words.
+// The words as a shell reads them.
 std::string said_by_shell(const std::string& script) {
   const pipe::test::Ran ran = pipe::test::run(script);
   CHECK(ran.status == 0);
@@ -44,7 +44,8 @@ std::string rewritten(const LineRewrite& rewrite, const std::string& text, std::
 
 }  // namespace
 
-TEST_CASE("restore steps: lines are rewritten up to the one that ends it, at every split") {
+TEST_CASE(
+    "restore steps: lines are rewritten up to the line that ends the section, at every split") {
   const std::string before = "--\n-- Roles\n--\n\nCREATE ROLE app";
   const std::string text = before +
                            ";\nCREATE ROLE x WITH LOGIN\nALTER ROLE a;\n\\connect app\n\n"
@@ -61,7 +62,7 @@ TEST_CASE("restore steps: lines are rewritten up to the one that ends it, at eve
   for (const std::size_t step : {1U, 2U, 3U}) CHECK(rewritten(roles, text, step) == expected);
 }
 
-TEST_CASE("restore steps: texts without the line, without an end, and with a line too long") {
+TEST_CASE("restore steps: texts without that line, without an end, and with a line too long") {
   for (const std::string& text :
        {std::string(), std::string("\n"), std::string("CREATE ROLE app"),
         std::string("CREATE ROLE"), std::string("\\connect x\nCREATE ROLE app;\n"),
@@ -88,7 +89,8 @@ TEST_CASE("restore steps: sed does for a shell what the stage does for a drill")
   CHECK(ran.output.starts_with("&one\\1/one'\n"));
 }
 
-TEST_CASE("restore steps: a dump is fed through the filter, and names no value") {
+TEST_CASE(
+    "restore steps: a dump is piped through the filter, and no value of a variable is printed") {
   wire::ExecConfig exec;
   exec.argv = {"psql", "-U", "o'brien"};
   exec.user = "postgres";
@@ -114,7 +116,8 @@ TEST_CASE("restore steps: what unpacks an artifact") {
   CHECK(unpack("-k 1.tar") == "cat -- '-k 1.tar'");
 }
 
-TEST_CASE("restore steps: a dump is fed with the container's own secret, and judged") {
+TEST_CASE(
+    "restore steps: a dump is restored with the container's own secret, and the result is judged") {
   test::RecordingTarget target;
   wire::ExecConfig exec;
   exec.argv = {"psql"};
@@ -127,16 +130,16 @@ TEST_CASE("restore steps: a dump is fed with the container's own secret, and jud
   feed_program(feed)->carry_out(target);
   CHECK(judged == 3);
   CHECK(target.asked == Lines{"feed"});
-  CHECK(target.fed_with.env[0].value == "hunter2");
-  CHECK(target.fed_with.env[1].value == "kept");
-  CHECK(target.fed_with.env[2].value == "");
+  CHECK(target.program_run.env[0].value == "hunter2");
+  CHECK(target.program_run.env[1].value == "kept");
+  CHECK(target.program_run.env[2].value == "");
   Feed filtered = feed;
   filtered.rewrite = roles;
   feed_program(filtered)->carry_out(target);
   CHECK(target.asked.back() == "feed, filtered");
 }
 
-TEST_CASE("restore steps: a script that does not end well is an error in the program's words") {
+TEST_CASE("restore steps: a script that fails is an error with the program's output") {
   const StepPtr step = run_script({{{.argv = {"psql"}}}, "rename", {}, "renaming what is there"});
   test::RecordingTarget target;
   step->carry_out(target);
@@ -165,7 +168,7 @@ TEST_CASE(
   CHECK(said_by_shell(docker + script.lines[0] + "\n" + script.undo[0] + "\n") == "rename back\n");
 }
 
-TEST_CASE("restore steps: a variable that is asked for is looked for before anything else") {
+TEST_CASE("restore steps: a required variable is checked before anything else") {
   const ShellScript script = printed(require_variable("VAULT_TOKEN", "it's a token"));
   REQUIRE(script.conditions.size() == 1);
   CHECK(script.lines.empty());
@@ -195,7 +198,7 @@ TEST_CASE("restore steps: where a tree is put in a target") {
   CHECK(target.asked == Lines{"put /a b/c", "put /bba-drill/agaria"});
 }
 
-TEST_CASE("restore steps: hostile paths stay one word") {
+TEST_CASE("restore steps: hostile paths stay one word of the shell") {
   const std::string path = "/srv/" + hostile;
   const ShellScript script = printed(replace_tree({path, false, {}}), "k.tar");
   const std::string place = "place_of() { printf '%s' \"$1\"; }\n" + script.conditions.at(0) +

@@ -91,7 +91,7 @@ std::string new_tree() {
   return test::tar_of({{test::tar_entry("data", pipe::TarType::directory), ""},
                        {test::tar_entry("data/app.db"), "what came"}});
 }
-// As it is on disk, so that tar finds it the same: owners are those of root.
+// The owners are root's, as on disk, so that tar finds no difference.
 const bool is_root = ::geteuid() == 0;
 
 }  // namespace
@@ -122,7 +122,7 @@ TEST_CASE("shell commands: checksums, conditions, stop, lines, finish; undo in r
   CHECK(pipe::test::run("sh -n", first + "\n" + second).status == 0);
 }
 
-TEST_CASE("shell commands: where one fails, what was done is undone, last first") {
+TEST_CASE("shell commands: where one fails, the finished ones are undone, last first") {
   ScriptFixture fixture;
   fixture.put_artifact(new_tree());
   const auto step = std::make_shared<Named>(false);
@@ -132,7 +132,7 @@ TEST_CASE("shell commands: where one fails, what was done is undone, last first"
         "condition 1\ncondition 1\ncondition 1\nline 1\nline 1\nundo 1\nundo 1\nundo 1\n");
 }
 
-TEST_CASE("shell commands: an artifact that is damaged ends it before anything is touched") {
+TEST_CASE("shell commands: a damaged artifact ends the script before anything is changed") {
   ScriptFixture fixture;
   fixture.put_artifact(new_tree());
   const Lines before = fixture.files();
@@ -142,7 +142,7 @@ TEST_CASE("shell commands: an artifact that is damaged ends it before anything i
   CHECK_FALSE(std::filesystem::exists(fixture.dir / "calls"));
 }
 
-TEST_CASE("shell commands: a tree is replaced, and what the set leaves out stays") {
+TEST_CASE("shell commands: a tree is replaced, and what the set leaves out is kept") {
   if (!is_root) return;
   ScriptFixture fixture;
   fixture.put_artifact(new_tree());
@@ -152,7 +152,7 @@ TEST_CASE("shell commands: a tree is replaced, and what the set leaves out stays
     CHECK(ran.status == 0);
     CHECK(fixture.files() == Lines{"data", "data/app.db"});
   }
-  SUBCASE("but for what it leaves out") {
+  SUBCASE("except for what it leaves out") {
     const pipe::test::Ran ran = fixture.run({replace_tree({"/data", false, {"/data/*.log"}})});
     CAPTURE(ran.errors);
     CHECK(ran.status == 0);
@@ -164,7 +164,7 @@ TEST_CASE("shell commands: a tree is replaced, and what the set leaves out stays
   CHECK(calls.find("docker cp") < calls.find("docker start"));
 }
 
-TEST_CASE("shell commands: what was there is back where the restore fails") {
+TEST_CASE("shell commands: a failed restore puts back what was there") {
   if (!is_root) return;
   ScriptFixture fixture;
   fixture.put_artifact(new_tree());

@@ -1,4 +1,4 @@
-// The list of the services: nothing twice, everything to be found, and which class a module is of.
+// The list of the services: nothing twice, everything is found, and which class a module is of.
 #include "bba/services/registry.hpp"
 
 #include <algorithm>
@@ -42,7 +42,7 @@ TEST_CASE("registry: every kind once, and each is found by its name") {
     CHECK(&require_kind(one->name()) == one);
     CHECK_FALSE(one->suffix().empty());
   }
-  // What stands in manifests that were written before stays readable.
+  // Kinds in manifests of earlier versions stay readable.
   for (const std::string_view name :
        {"sql", "rdb-directory", "raft-snapshot", "objects", "tar", "host-directory"}) {
     CAPTURE(name);
@@ -50,7 +50,7 @@ TEST_CASE("registry: every kind once, and each is found by its name") {
   }
 }
 
-TEST_CASE("registry: a kind that an archive without what its kind is called by has is in it, too") {
+TEST_CASE("registry: an archive that lacks what its kind is named for still has a known kind") {
   for (const service::ArtifactKind* one : all_kinds()) {
     CAPTURE(one->name());
     CHECK(kind_by_name(one->recorded_name(Json::object())) != nullptr);
@@ -92,7 +92,7 @@ TEST_CASE("registry: a plan is of the service that has the letter") {
   }
 }
 
-TEST_CASE("registry: the built-in table") {
+TEST_CASE("registry: the built-in table chooses the classes") {
   const struct {
     std::string module;
     std::string image;
@@ -140,7 +140,7 @@ TEST_CASE("registry: the built-in table") {
   }
 }
 
-TEST_CASE("registry: the choice says which rule made it") {
+TEST_CASE("registry: the result says which rule decided") {
   CHECK(class_of({}, "honcho-postgres", "x").why ==
         "module name matches honcho-postgres (class A)");
   CHECK(class_of({}, "my-postgres", "x").why == "module name matches *postgres (class A)");
@@ -149,11 +149,12 @@ TEST_CASE("registry: the choice says which rule made it") {
   CHECK(class_of({}, "kuma", "x").why == "nothing matches: everything else is class E");
 }
 
-TEST_CASE("registry: the module's own setting comes before all rules, and rules before those") {
+TEST_CASE(
+    "registry: the module's own setting comes first, then configured rules, then built-in ones") {
   conf::Config config;
   config.class_rules = {{'B', {"db*"}, {}}};
   CHECK(class_of(config, "db-postgres", "postgres").module_class == 'B');
-  // The rules of the configuration stand in for the built-in table.
+  // The rules of the configuration replace the built-in table.
   CHECK(class_of(config, "my-postgres", "postgres").module_class == 'E');
   // An unknown image matches nothing, not even *.
   config.class_rules = {{'F', {}, {"*"}}};

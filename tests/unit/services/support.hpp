@@ -1,4 +1,4 @@
-// What a service is asked with, over a scripted engine.
+// What a service needs to plan a capture, on a scripted engine.
 #pragma once
 
 #include <map>

@@ -40,7 +40,7 @@ void lose_tmpfile(int error_number = EOPNOTSUPP) {
 
 }  // namespace
 
-TEST_CASE("a missing backup directory is made for its owner alone, whatever the umask") {
+TEST_CASE("a missing backup directory is created for its owner alone, whatever the umask") {
   for (const mode_t mask : {0u, 022u, 0777u}) {
     const TempDir temp;
     const std::string path = temp / "backups";
@@ -52,7 +52,7 @@ TEST_CASE("a missing backup directory is made for its owner alone, whatever the 
   }
 }
 
-TEST_CASE("missing parents are made, readable for others") {
+TEST_CASE("missing parents are created, readable for others") {
   const TempDir temp;
   const mode_t before = ::umask(0);
   const auto directory = OwnedDirectory::open_or_create(temp / "a/b/backups");
@@ -63,7 +63,7 @@ TEST_CASE("missing parents are made, readable for others") {
   CHECK(mode_of(temp / "a/b/backups") == 0700);
 }
 
-TEST_CASE("a relative path and the parent that is not a directory") {
+TEST_CASE("a relative path, and a parent that is not a directory, are errors") {
   const TempDir temp;
   write_file(temp / "file", "x");
   CHECK(error_of([&] { OwnedDirectory::open_or_create(temp / "file"); }).find("Not a directory") !=
@@ -94,7 +94,7 @@ TEST_CASE("a directory that others can write to is refused") {
   CHECK(error_of([&] { OwnedDirectory::open_or_create(temp.path()); }) == "no error");
 }
 
-TEST_CASE("a directory of somebody else is refused") {
+TEST_CASE("a directory that another user owns is refused") {
   const TempDir temp;
   std::string foreign = "/usr";
   if (::geteuid() == 0) {
@@ -109,7 +109,7 @@ TEST_CASE("a directory of somebody else is refused") {
   CHECK(error_of([&] { OwnedDirectory::open_copy(foreign); }) == "no error");
 }
 
-TEST_CASE("a symlinked backup directory is followed, and its target is what is checked") {
+TEST_CASE("a symlinked backup directory is followed, and its target is checked") {
   const TempDir temp;
   REQUIRE(::mkdir((temp / "target").c_str(), 0700) == 0);
   std::filesystem::create_directory_symlink(temp / "target", temp / "link");
@@ -119,7 +119,7 @@ TEST_CASE("a symlinked backup directory is followed, and its target is what is c
         std::string::npos);
 }
 
-TEST_CASE("a reading command never makes the directory") {
+TEST_CASE("a reading command never creates the directory") {
   const TempDir temp;
   CHECK(error_of([&] { OwnedDirectory::open_existing(temp / "none"); }) ==
         "error storage: " + temp / "none" +
@@ -127,7 +127,7 @@ TEST_CASE("a reading command never makes the directory") {
   CHECK(names_in(temp.path()).empty());
 }
 
-TEST_CASE("the directory's few questions") {
+TEST_CASE("a directory contains, opens and removes names, and refuses paths") {
   const TempDir temp;
   const auto directory = OwnedDirectory::open_existing(temp.path());
   write_file(temp / "a", "content");
@@ -146,7 +146,7 @@ TEST_CASE("the directory's few questions") {
   }
 }
 
-TEST_CASE("only a regular file is opened: no symlink, no FIFO, no directory") {
+TEST_CASE("only a regular file is opened, not a symlink, a FIFO or a directory") {
   const TempDir temp;
   const auto directory = OwnedDirectory::open_existing(temp.path());
   write_file(temp / "real", "x");
@@ -165,7 +165,7 @@ TEST_CASE("only a regular file is opened: no symlink, no FIFO, no directory") {
           }).starts_with("error artifact: " + temp / name + ": not a regular file"));
   }
   CHECK(error_of([&] { (void)directory.open_file("missing"); }).starts_with("error artifact: "));
-  // What may not be read says nothing about the file.
+  // A missing permission says nothing about the file.
   const std::string report = in_child([&]() -> std::string {
     fail_system_call(SYS_openat, EACCES);
     return error_of([&] { (void)directory.open_file("real"); });
@@ -173,7 +173,7 @@ TEST_CASE("only a regular file is opened: no symlink, no FIFO, no directory") {
   CHECK(report.starts_with("error storage: "));
 }
 
-TEST_CASE("no name is there before publish, and then it is whole, 0600 and ours") {
+TEST_CASE("a file has no name before publish, and then is complete, ours and 0600") {
   const TempDir temp;
   const auto directory = OwnedDirectory::open_existing(temp.path());
   const mode_t before = ::umask(0);
@@ -207,7 +207,7 @@ TEST_CASE("a umask that forbids everything does not change the mode") {
   CHECK(mode_of(temp / "a") == 0600);
 }
 
-TEST_CASE("what is not published is gone") {
+TEST_CASE("a file that is not published is gone") {
   const TempDir temp;
   const auto directory = OwnedDirectory::open_existing(temp.path());
   {
@@ -239,7 +239,7 @@ TEST_CASE("a name that is taken is never replaced") {
   CHECK(error_of([&] { second.publish("dangling"); }).find("exists already") != std::string::npos);
 }
 
-TEST_CASE("nothing is named before it is synced, nor twice") {
+TEST_CASE("a file gets no name before it is synced, and no second one") {
   const TempDir temp;
   const auto directory = OwnedDirectory::open_existing(temp.path());
   ArtifactFile file(directory);
@@ -257,7 +257,7 @@ TEST_CASE("nothing is named before it is synced, nor twice") {
   CHECK(names_in(temp.path()) == Names{"a"});
 }
 
-TEST_CASE("what crosses the write-back steps is all there") {
+TEST_CASE("a file that is larger than a write-back step is complete") {
   const TempDir temp;
   const auto directory = OwnedDirectory::open_existing(temp.path());
   ArtifactFile file(directory);
@@ -274,7 +274,7 @@ TEST_CASE("what crosses the write-back steps is all there") {
   CHECK(file.bytes() == whole.size());
 }
 
-TEST_CASE("SIGKILL in the middle leaves nothing") {
+TEST_CASE("SIGKILL in the middle leaves no file") {
   const TempDir temp;
   Child child([&]() -> std::string {
     const auto directory = OwnedDirectory::open_existing(temp.path());
@@ -350,7 +350,7 @@ TEST_CASE("an fsync that fails is an error, and nothing gets a name") {
   CHECK(lines[3] == "[]");
 }
 
-TEST_CASE("a link that fails says so") {
+TEST_CASE("a link that fails is an error that says so") {
   const TempDir temp;
   const std::string report = in_child([&]() -> std::string {
     const auto directory = OwnedDirectory::open_existing(temp.path());
@@ -481,7 +481,7 @@ TEST_CASE("a replacement that fails leaves the old file and nothing else") {
   CHECK(names_in(temp.path()) == Names{"directory", "proof.json"});
 }
 
-TEST_CASE("names of dot-files") {
+TEST_CASE("only our own dot-files are recognised by their names") {
   CHECK(is_partial_name(".bba-0123456789abcdef.partial"));
   CHECK_FALSE(is_partial_name(".bba-.partial"));
   CHECK_FALSE(is_partial_name("bba-1.partial"));

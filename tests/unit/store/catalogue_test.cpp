@@ -65,7 +65,7 @@ TEST_CASE("an empty directory is an empty catalogue") {
   CHECK(read(temp).orphans.empty());
 }
 
-TEST_CASE("sets come by module, the newest first") {
+TEST_CASE("sets are listed by module, the newest first") {
   const TempDir temp;
   for (const std::string module : {"redis", "a-b", "a"}) {
     for (const auto hour : {2h, 11h, 1h}) put_set(temp, module, day + hour);
@@ -86,7 +86,7 @@ TEST_CASE("sets come by module, the newest first") {
   CHECK_FALSE(first.receipt.has_value());
 }
 
-TEST_CASE("one module is that module, not one whose id begins alike") {
+TEST_CASE("one module is that module, not one whose id starts with its name") {
   const TempDir temp;
   put_set(temp, "redis", day);
   put_set(temp, "redis-2", day);
@@ -114,7 +114,7 @@ TEST_CASE("an artifact without a manifest is an orphan, and so is a receipt") {
                                  "redis-20261123T010000Z.tar.gz: no manifest names it"});
 }
 
-TEST_CASE("a broken manifest is an orphan with its files, and the rest is still read") {
+TEST_CASE("a broken manifest is an orphan with its files, and the others are still read") {
   const TempDir temp;
   put_set(temp, "redis", day);
   write_file(temp / "vault-20261123T000000Z.manifest.json", "{\"schema\": 1");
@@ -132,7 +132,7 @@ TEST_CASE("a broken manifest is an orphan with its files, and the rest is still 
             "version of backup-before-apply (schema 2; this version reads up to 1)"});
 }
 
-TEST_CASE("a manifest that is of another module, too large, or no file is an orphan") {
+TEST_CASE("a manifest that is of another module, too large or not a file is an orphan") {
   const TempDir temp;
   write_file(temp / manifest_name("redis", day), pretty_json(to_json(manifest_of("vault", day))));
   REQUIRE(::mkfifo((temp / manifest_name("fifo", day)).c_str(), 0600) == 0);
@@ -150,7 +150,7 @@ TEST_CASE("a manifest that is of another module, too large, or no file is an orp
   CHECK(catalogue.orphans[4].why == "it cannot be read: it is of module vault, not of redis");
 }
 
-TEST_CASE("artifacts that are gone are named") {
+TEST_CASE("missing artifacts are named") {
   const TempDir temp;
   Manifest m = manifest_of("forgejo", day);
   ArtifactRecord second = m.artifacts[0];
@@ -183,7 +183,7 @@ TEST_CASE("the receipt of a drill belongs to its set; a broken one is an orphan"
             "redis-20261123T020000Z.drill.json: it cannot be read: not a JSON object"});
 }
 
-TEST_CASE("files that are not named like ours are left out, and hidden ones") {
+TEST_CASE("files with other names are left out, and so are hidden ones") {
   const TempDir temp;
   for (const std::string file :
        {"README", "postgres.sql.gz", "lost+found", ".hidden", ".redis-20261123T000000Z.tar.gz",
@@ -195,7 +195,7 @@ TEST_CASE("files that are not named like ours are left out, and hidden ones") {
   CHECK(shown(catalogue.orphans).empty());
 }
 
-TEST_CASE("the dot-file of a killed run is an orphan, that of a living one is not") {
+TEST_CASE("the dot-file of a killed run is an orphan, that of a live one is not") {
   const TempDir temp;
   Child run([&]() -> std::string {
     fail_system_call(SYS_openat, EOPNOTSUPP, static_cast<unsigned>(O_TMPFILE));

@@ -29,7 +29,7 @@ const std::string host = "unix:///var/run/docker.sock";
 const JournalEntry kuma{CleanupKind::paused, "c0ffee", "uptime-kuma"};
 const JournalEntry forgejo{CleanupKind::stopped, "beef", "forgejo"};
 
-// What a run leaves that was killed when `content` was in its journal.
+// The journal of a run that was killed when `content` was in it.
 std::string dead_journal(const TempDir& temp, const std::string& content) {
   const std::string path = temp / "4711-1.journal";
   write_file(path, content);
@@ -38,7 +38,7 @@ std::string dead_journal(const TempDir& temp, const std::string& content) {
 
 }  // namespace
 
-TEST_CASE("a killed run that recorded two and completed one leaves exactly one") {
+TEST_CASE("a killed run that recorded two entries and completed one leaves exactly one") {
   const TempDir temp;
   Child run([&]() -> std::string {
     static Journal journal(temp / "state", host);
@@ -61,7 +61,7 @@ TEST_CASE("a killed run that recorded two and completed one leaves exactly one")
   forget(left[0]);  // gone already
 }
 
-TEST_CASE("what somebody else holds for a dead run is told, what a live run holds is not") {
+TEST_CASE("a dead run's journal that another process has locked is reported, a live run's is not") {
   const TempDir temp;
   const pid_t dead = [] {
     Child run([]() -> std::string { return "ready"; });
@@ -89,7 +89,7 @@ TEST_CASE("what somebody else holds for a dead run is told, what a live run hold
   CHECK(::waitpid(zombie, nullptr, 0) == zombie);
 }
 
-TEST_CASE("the state directory is its owner's alone, and others can pass through its parents") {
+TEST_CASE("the state directory is accessible to its owner alone, and its parents to others") {
   const TempDir temp;
   const mode_t before = ::umask(077);
   const std::string error = error_of([&] { const Journal journal(temp / "lib/bba/state", host); });
@@ -101,7 +101,7 @@ TEST_CASE("the state directory is its owner's alone, and others can pass through
   CHECK(mode_of(temp / "lib") == 0755);
 }
 
-TEST_CASE("a journal that is alive is shown to nobody, not even to its own process") {
+TEST_CASE("a live run's journal is shown to nobody, not even to its own process") {
   const TempDir temp;
   Journal journal(temp.path(), host);
   journal.record(kuma);
@@ -110,7 +110,7 @@ TEST_CASE("a journal that is alive is shown to nobody, not even to its own proce
   CHECK(names_in(temp.path()).size() == 1);
 }
 
-TEST_CASE("with every entry complete there is no file; otherwise it stays for recover") {
+TEST_CASE("a journal without open entries is removed; otherwise it stays for recover") {
   const TempDir temp;
   {
     Journal journal(temp.path(), host);
@@ -138,7 +138,7 @@ TEST_CASE("two journals of one process are two files") {
   CHECK(names_in(temp.path()).size() == 2);
 }
 
-TEST_CASE("every kind of entry and every odd name comes back as it was") {
+TEST_CASE("every kind of entry and every odd name is read back as it was written") {
   const TempDir temp;
   Entries recorded;
   for (const CleanupKind kind :
@@ -156,7 +156,7 @@ TEST_CASE("every kind of entry and every odd name comes back as it was") {
   CHECK(left[0].host == "tcp://\"x\"\n");
 }
 
-TEST_CASE("completing what is not open is not an error, and one completes one") {
+TEST_CASE("completing what is not open is not an error, and completing removes only one entry") {
   const TempDir temp;
   {
     Journal journal(temp.path(), host);
@@ -171,7 +171,7 @@ TEST_CASE("completing what is not open is not an error, and one completes one") 
   CHECK(left[0].entries == Entries{kuma});
 }
 
-TEST_CASE("a journal is as short as at the start whenever no entry is open, and is written on") {
+TEST_CASE("a journal is truncated whenever no entry is open, and then written on") {
   const TempDir temp;
   Journal journal(temp.path(), host);
   const auto at_start = read_file(journal.path());
@@ -188,7 +188,7 @@ TEST_CASE("a journal is as short as at the start whenever no entry is open, and 
   const auto text = read_file(journal.path());
   CHECK(text.find('\0') == text.npos);
   CHECK(text.size() < at_start.size() + 100);
-  // As it would be found after a power failure.
+  // The file as it would be found after a power failure.
   const std::string copy = temp / "1-1.journal";
   write_file(copy, text);
   const auto left = abandoned_journals(temp.path());
@@ -197,7 +197,7 @@ TEST_CASE("a journal is as short as at the start whenever no entry is open, and 
   CHECK(left[0].entries == Entries{forgejo});
 }
 
-TEST_CASE("a journal that cannot be read is told, and hides no other") {
+TEST_CASE("a journal that cannot be read is reported, and hides no other") {
   const TempDir temp;
   const std::string good = dead_journal(temp, R"({"owe":"paused","id":"c0ffee","name":"kuma"})");
   const std::string directory = temp / "1-1.journal";
@@ -218,7 +218,7 @@ TEST_CASE("a journal that cannot be read is told, and hides no other") {
   CHECK(names_in(temp.path()).size() == 4);
 }
 
-TEST_CASE("a journal is taken up by one recover at a time") {
+TEST_CASE("a journal is taken over by one recover at a time") {
   const TempDir temp;
   dead_journal(temp, R"({"owe":"paused","id":"c0ffee","name":"uptime-kuma"})");
   {
@@ -229,7 +229,7 @@ TEST_CASE("a journal is taken up by one recover at a time") {
   CHECK(abandoned_journals(temp.path()).size() == 1);
 }
 
-TEST_CASE("a torn line is left out, at the end and in the middle, wherever it was torn") {
+TEST_CASE("a truncated line is ignored, at the end and in the middle, wherever it was cut") {
   const std::string torn = R"({"settle":"paused","id":"c0ffee","name":"uptime-kuma"})";
   const std::string before = R"({"host":"unix:///var/run/docker.sock"})"
                              "\n"
@@ -251,7 +251,7 @@ TEST_CASE("a torn line is left out, at the end and in the middle, wherever it wa
   }
 }
 
-TEST_CASE("a record that was written in part, on a full disk, spoils none after it") {
+TEST_CASE("a partly written record, on a full disk, does not spoil those after it") {
   const TempDir temp;
   Child run([&]() -> std::string {
     ::signal(SIGXFSZ, SIG_IGN);
@@ -275,7 +275,7 @@ TEST_CASE("a record that was written in part, on a full disk, spoils none after 
   CHECK(left[0].entries == Entries{forgejo});
 }
 
-TEST_CASE("an entry that cannot be written down is not open") {
+TEST_CASE("an entry that cannot be written is not open") {
   for (const int call : {SYS_write, SYS_fdatasync}) {
     const TempDir temp;
     const std::string report = in_child([&]() -> std::string {
@@ -289,7 +289,7 @@ TEST_CASE("an entry that cannot be written down is not open") {
   }
 }
 
-TEST_CASE("dead journals with no open entry are removed, other files are left alone") {
+TEST_CASE("journals of dead runs without open entries are removed, other files are left alone") {
   const TempDir temp;
   for (const std::string& content :
        {std::string(), std::string("garbage\n\n{]"), std::string(R"({"host":"x"})"),
@@ -306,7 +306,8 @@ TEST_CASE("dead journals with no open entry are removed, other files are left al
   CHECK(names_in(temp.path()) == std::vector<std::string>{"postgres.lock"});
 }
 
-TEST_CASE("no state directory, no abandoned_journals; one that cannot be read is an error") {
+TEST_CASE(
+    "without a state directory there are no abandoned journals; an unreadable one is an error") {
   const TempDir temp;
   CHECK(abandoned_journals(temp / "none").empty());
   CHECK(names_in(temp.path()).empty());

@@ -24,7 +24,7 @@ std::string try_lock(const std::string& directory, const std::string& module) {
 
 }  // namespace
 
-TEST_CASE("one run at a time for a module, told with the holder's pid; free again after SIGKILL") {
+TEST_CASE("one run at a time has a module's lock, named by its pid; SIGKILL frees it") {
   const TempDir temp;
   Child holder([&]() -> std::string {
     static const ModuleLock lock(temp / "state", "postgres");
@@ -50,7 +50,7 @@ TEST_CASE("a lock ends with its owner, and its file stays") {
   CHECK(names_in(temp.path()) == std::vector<std::string>{"vault.lock"});
 }
 
-TEST_CASE("the message does without the pid of a holder that has not written it yet") {
+TEST_CASE("the message has no pid while the owner of the lock has not written it yet") {
   const TempDir temp;
   const ModuleLock lock(temp.path(), "vault");
   REQUIRE(::truncate((temp / "vault.lock").c_str(), 0) == 0);
@@ -58,7 +58,7 @@ TEST_CASE("the message does without the pid of a holder that has not written it 
         "error busy: another run holds module vault | wait until it has ended");
 }
 
-TEST_CASE("the pid of the one before, however long, is overwritten") {
+TEST_CASE("a longer pid of an earlier owner is overwritten completely") {
   const TempDir temp;
   write_file(temp / "vault.lock", "12345678901234567890\n");
   const ModuleLock lock(temp.path(), "vault");
@@ -81,7 +81,7 @@ TEST_CASE("a program that was started meanwhile does not keep the lock") {
   CHECK(found);
 }
 
-TEST_CASE("the state directory is made 0700 and held to the rules of the backup directory") {
+TEST_CASE("the state directory is created 0700, and checked like the backup directory") {
   const TempDir temp;
   CHECK(try_lock(temp / "a/state", "vault") == "no error");
   CHECK(mode_of(temp / "a/state") == 0700);

@@ -13,13 +13,13 @@ namespace {
 using namespace test;
 
 store::Manifest a_manifest() {
-  SetDirectory world;
-  return put_set(world, "web", noon, {{"", tar_content()}});
+  SetDirectory fixture;
+  return put_set(fixture, "web", noon, {{"", tar_content()}});
 }
 
 }  // namespace
 
-TEST_CASE("a sealed manifest is the manifest, with its sum as the last key") {
+TEST_CASE("a manifest with a checksum is the manifest, with its checksum as the last key") {
   const store::Manifest manifest = a_manifest();
   const std::string text = with_checksum(store::to_json(manifest));
   CHECK(checksum_error(text) == "");
@@ -30,7 +30,7 @@ TEST_CASE("a sealed manifest is the manifest, with its sum as the last key") {
   CHECK(store::to_json(store::manifest_from_json(text)) == store::to_json(manifest));
 }
 
-TEST_CASE("a shell repeats the sum") {
+TEST_CASE("a shell computes the same checksum") {
   const pipe::test::TempDir temp;
   const std::string text = with_checksum(store::to_json(a_manifest()));
   write_file(temp / "manifest.json", text);
@@ -43,7 +43,7 @@ TEST_CASE("a shell repeats the sum") {
   CHECK(parse_json(text)->at("sha256") == sum.data());
 }
 
-TEST_CASE("every bit of every byte is under the seal, and so is what is put in or taken out") {
+TEST_CASE("the checksum covers every bit of every byte, and whatever is inserted or removed") {
   const std::string text = with_checksum(store::to_json(a_manifest()));
   std::size_t missed = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {

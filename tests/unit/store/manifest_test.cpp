@@ -109,7 +109,7 @@ std::string example_in_document() {
 
 }  // namespace
 
-TEST_CASE("every field makes the round trip") {
+TEST_CASE("every field is read back as it was written") {
   const Manifest m = full_manifest();
   const std::string text = pretty_json(to_json(m));
   const Manifest back = manifest_from_json(text);
@@ -158,7 +158,7 @@ TEST_CASE("every field makes the round trip") {
   CHECK(pretty_json(to_json(back)) == text);
 }
 
-TEST_CASE("nothing to say makes the round trip too") {
+TEST_CASE("an empty manifest is read back as it was written") {
   Manifest m = full_manifest();
   m.fallback.reset();
   m.engine = m.facts = m.container.compose = m.artifacts[0].found =
@@ -208,7 +208,7 @@ TEST_CASE("a manifest from before `incomplete` was written is read as one that l
   CHECK(manifest_from_json(dump_json(old)).incomplete.empty());
 }
 
-TEST_CASE("each field, and each element, of another type is an error that names it") {
+TEST_CASE("a field or an element of another type is an error that names it") {
   const Json good = parse_json(dump_json(to_json(full_manifest()))).value();  // types as read
   std::vector<std::string> all;
   places(good, "", all);
@@ -231,7 +231,7 @@ TEST_CASE("each field, and each element, of another type is an error that names 
   }
 }
 
-TEST_CASE("values that no writer of ours can have meant") {
+TEST_CASE("invalid values are refused") {
   const Json good = to_json(full_manifest());
   const auto with = [&](const char* place, const Json& value) {
     Json bad = good;
@@ -276,7 +276,7 @@ TEST_CASE("values that no writer of ours can have meant") {
         std::string::npos);
 }
 
-TEST_CASE("what is not a manifest at all") {
+TEST_CASE("text that is not a manifest is refused") {
   CHECK(error_of_reading("") == "error artifact: not JSON | ");
   CHECK(error_of_reading("{") == "error artifact: not JSON | ");
   CHECK(error_of_reading("{} {}") == "error artifact: not JSON | ");
@@ -306,7 +306,7 @@ TEST_CASE("a newer schema is told from a broken manifest, whatever else it holds
         "error artifact: field \"schema\" must be 1 or more | ");
 }
 
-TEST_CASE("fields that it does not know are no error") {
+TEST_CASE("unknown fields are not an error") {
   Json later = to_json(full_manifest());
   later["colour"] = "blue";
   later["artifacts"][0]["colour"] = 7;
@@ -320,7 +320,7 @@ TEST_CASE("bytes that are not UTF-8 do not stop a manifest from being written") 
   CHECK(back.warnings[0] == "a file called \xef\xbf\xbd\xef\xbf\xbd");
 }
 
-TEST_CASE("names are written and read back, however nasty the module id") {
+TEST_CASE("file names are written and read back, however strange the module id") {
   for (const std::string module :
        {"postgres", "a", "0", "agent-plane-shadow-postgres", "a-20260101", "a-20260101t000000z",
         "x.y", "x.sql.gz", "a-", "a.", "a_b-1-2-3", "drill.json", "manifest.json", "20261123"}) {
@@ -342,7 +342,7 @@ TEST_CASE("names are written and read back, however nasty the module id") {
   }
 }
 
-TEST_CASE("names that are not ours") {
+TEST_CASE("names of other files are not ours") {
   for (const char* file : {"",
                            "-",
                            "postgres",
@@ -368,7 +368,7 @@ TEST_CASE("names that are not ours") {
   }
 }
 
-TEST_CASE("what cannot stand in a name is a defect of the caller") {
+TEST_CASE("a module id that cannot be in a file name is a bug of the caller") {
   for (const std::string module : {"", "..", "../x", "A", "a b"}) {
     CHECK(error_of([&] { (void)manifest_name(module, start); }).starts_with("error internal: "));
   }
@@ -379,7 +379,7 @@ TEST_CASE("what cannot stand in a name is a defect of the caller") {
   }
 }
 
-TEST_CASE("the example in docs/manifest.md is a manifest, with every field of one") {
+TEST_CASE("the example in docs/manifest.md is a manifest, with every field") {
   const std::string example = example_in_document();
   const Manifest m = manifest_from_json(example);
   CHECK(m.module == "postgres");

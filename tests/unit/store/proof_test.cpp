@@ -22,31 +22,32 @@ unsigned mode_of(const std::string& path) {
   return status.st_mode & 07777u;
 }
 
-// As a command does with the newest set, `proofs` being the world's unless another is named.
-void publish(const SetDirectory& world, const std::string& proofs = {}) {
-  const OwnedDirectory directory = OwnedDirectory::open_existing(world.backups());
-  write_proof(proofs.empty() ? world.proofs() : proofs,
+// Publishes the newest set's proof as a command does, in `proofs` or else in the fixture's
+// directory.
+void publish(const SetDirectory& fixture, const std::string& proofs = {}) {
+  const OwnedDirectory directory = OwnedDirectory::open_existing(fixture.backups());
+  write_proof(proofs.empty() ? fixture.proofs() : proofs,
               proof_of(directory, read_catalogue(directory, "web").sets, 0, now()));
 }
 
-std::optional<Proof> read(const SetDirectory& world) {
-  return read_proof(world.proofs(), "web", ::geteuid());
+std::optional<Proof> read(const SetDirectory& fixture) {
+  return read_proof(fixture.proofs(), "web", ::geteuid());
 }
 
 }  // namespace
 
-TEST_CASE("a proof says what a gate asks, and survives the way through its file") {
-  SetDirectory world;
-  put_set(world, "web", noon - 1h, {{"", tar_content(2, 9'000)}});
+TEST_CASE("a proof says what a gate asks, and is read back from its file as it was written") {
+  SetDirectory fixture;
+  put_set(fixture, "web", noon - 1h, {{"", tar_content(2, 9'000)}});
   const auto manifest = put_set(
-      world, "web", noon, {{"one", tar_content()}, {"two", sql_content()}}, [](Manifest& one) {
+      fixture, "web", noon, {{"one", tar_content()}, {"two", sql_content()}}, [](Manifest& one) {
         one.artifacts[0].found["changed_while_read"] = 2;
         one.artifacts[1].found["changed_while_read"] = 3;
         one.incomplete = {"bucket photos"};
       });
-  publish(world);
+  publish(fixture);
 
-  const auto proof = read(world);
+  const auto proof = read(fixture);
   REQUIRE(proof.has_value());
   CHECK(proof->module == "web");
   CHECK(proof->module_class == "E");
@@ -54,10 +55,10 @@ TEST_CASE("a proof says what a gate asks, and survives the way through its file"
   CHECK_FALSE(proof->fallback.has_value());
   CHECK(proof->changed_while_read == 5);
   CHECK(proof->incomplete == std::vector<std::string>{"bucket photos"});
-  CHECK(proof->manifest == world.path(manifest_file));
-  CHECK(proof->manifest_sha256 == sha256_of(read_file(world.path(manifest_file))));
-  CHECK(proof->artifacts == std::vector{world.path(manifest.artifacts[0].file),
-                                        world.path(manifest.artifacts[1].file)});
+  CHECK(proof->manifest == fixture.path(manifest_file));
+  CHECK(proof->manifest_sha256 == sha256_of(read_file(fixture.path(manifest_file))));
+  CHECK(proof->artifacts == std::vector{fixture.path(manifest.artifacts[0].file),
+                                        fixture.path(manifest.artifacts[1].file)});
   CHECK(proof->bytes == manifest.artifacts[0].bytes + manifest.artifacts[1].bytes);
   CHECK(proof->content_bytes == content_bytes(manifest));
   CHECK(proof->content_bytes_before ==
@@ -68,46 +69,46 @@ TEST_CASE("a proof says what a gate asks, and survives the way through its file"
   CHECK(proof->host == "here");
   CHECK(proof->container_id == "c0ffee");
   CHECK(proof->image_id == "sha256:aaaa");
-  CHECK(to_json(*proof) == *parse_json(read_file(world.proofs() + "/web.json")));
+  CHECK(to_json(*proof) == *parse_json(read_file(fixture.proofs() + "/web.json")));
 }
 
 TEST_CASE("directory and file have the modes that others need, whatever the umask") {
-  SetDirectory world;
-  put_set(world, "web", noon, {{"", tar_content()}});
+  SetDirectory fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
   const mode_t before = ::umask(077);
-  publish(world, world.temp / "a/b/proofs");
+  publish(fixture, fixture.temp / "a/b/proofs");
   ::umask(before);
-  CHECK(mode_of(world.temp / "a") == 0755);
-  CHECK(mode_of(world.temp / "a/b/proofs") == 0755);
-  CHECK(mode_of(world.temp / "a/b/proofs/web.json") == 0644);
-  CHECK(names_in(world.temp / "a/b/proofs") == std::vector<std::string>{"web.json"});
+  CHECK(mode_of(fixture.temp / "a") == 0755);
+  CHECK(mode_of(fixture.temp / "a/b/proofs") == 0755);
+  CHECK(mode_of(fixture.temp / "a/b/proofs/web.json") == 0644);
+  CHECK(names_in(fixture.temp / "a/b/proofs") == std::vector<std::string>{"web.json"});
 }
 
-TEST_CASE("only a drill of this very manifest makes it drilled") {
-  SetDirectory world;
-  put_set(world, "web", noon, {{"", tar_content()}});
+TEST_CASE("only a drill of this exact manifest marks it as drilled") {
+  SetDirectory fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
   const auto level = [&] {
-    publish(world);
-    return read(world)->level;
+    publish(fixture);
+    return read(fixture)->level;
   };
-  put_receipt(world, "web", noon);
+  put_receipt(fixture, "web", noon);
   CHECK(level() == ProofLevel::drilled);
   // Edited since: the receipt is of another manifest.
-  write_file(world.path(manifest_file), read_file(world.path(manifest_file)) + "\n");
+  write_file(fixture.path(manifest_file), read_file(fixture.path(manifest_file)) + "\n");
   CHECK(level() == ProofLevel::verified);
 }
 
-TEST_CASE("a proof is believed only where nobody else could have written it") {
-  SetDirectory world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  CHECK_FALSE(read(world).has_value());
-  publish(world);
-  const std::string file = world.proofs() + "/web.json";
-  const auto thrown = [&] { return thrown_by([&] { read(world); }); };
+TEST_CASE("a proof is believed only where nobody else can have written it") {
+  SetDirectory fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  CHECK_FALSE(read(fixture).has_value());
+  publish(fixture);
+  const std::string file = fixture.proofs() + "/web.json";
+  const auto thrown = [&] { return thrown_by([&] { read(fixture); }); };
   REQUIRE_FALSE(thrown().kind.has_value());
 
   SUBCASE("modes") {
-    for (const std::string& path : {file, world.proofs()}) {
+    for (const std::string& path : {file, fixture.proofs()}) {
       const unsigned good = mode_of(path);
       for (const unsigned bit : {0020u, 0002u}) {
         REQUIRE(::chmod(path.c_str(), good | bit) == 0);
@@ -121,7 +122,7 @@ TEST_CASE("a proof is believed only where nobody else could have written it") {
   }
   SUBCASE("owners") {
     const uid_t other = ::geteuid() + 4711;
-    const Thrown wrong = thrown_by([&] { read_proof(world.proofs(), "web", other); });
+    const Thrown wrong = thrown_by([&] { read_proof(fixture.proofs(), "web", other); });
     CHECK(wrong.kind == ErrorKind::gate);
     CHECK(contains(wrong.message, " belongs to user id"));
     if (::geteuid() == 0) {
@@ -131,29 +132,29 @@ TEST_CASE("a proof is believed only where nobody else could have written it") {
     }
   }
   SUBCASE("a directory above it") {
-    REQUIRE(::chmod(world.temp.path().c_str(), 0777) == 0);
+    REQUIRE(::chmod(fixture.temp.path().c_str(), 0777) == 0);
     CHECK(thrown().kind == ErrorKind::gate);
-    CHECK(thrown_by([&] { publish(world); }).kind == ErrorKind::storage);
-    REQUIRE(::chmod(world.temp.path().c_str(), 0755) == 0);
+    CHECK(thrown_by([&] { publish(fixture); }).kind == ErrorKind::storage);
+    REQUIRE(::chmod(fixture.temp.path().c_str(), 0755) == 0);
     CHECK_FALSE(thrown().kind.has_value());
   }
   SUBCASE("a symlink") {
-    std::filesystem::rename(file, world.temp / "elsewhere.json");
-    std::filesystem::create_symlink(world.temp / "elsewhere.json", file);
+    std::filesystem::rename(file, fixture.temp / "elsewhere.json");
+    std::filesystem::create_symlink(fixture.temp / "elsewhere.json", file);
     CHECK(thrown().kind == ErrorKind::gate);
   }
   SUBCASE("another module's") {
-    std::filesystem::copy(file, world.proofs() + "/db.json");
-    const Thrown wrong = thrown_by([&] { read_proof(world.proofs(), "db", ::geteuid()); });
+    std::filesystem::copy(file, fixture.proofs() + "/db.json");
+    const Thrown wrong = thrown_by([&] { read_proof(fixture.proofs(), "db", ::geteuid()); });
     CHECK(wrong.kind == ErrorKind::artifact);
   }
 }
 
-TEST_CASE("a proof with any field missing or of another type is none") {
-  SetDirectory world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  publish(world);
-  const Json whole = *parse_json(read_file(world.proofs() + "/web.json"));
+TEST_CASE("a proof with a field that is missing or of another type is refused") {
+  SetDirectory fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  publish(fixture);
+  const Json whole = *parse_json(read_file(fixture.proofs() + "/web.json"));
   REQUIRE_FALSE(thrown_by([&] { proof_from_json(dump_json(whole)); }).kind.has_value());
   for (const auto& [key, value] : whole.items()) {
     CAPTURE(key);
@@ -176,30 +177,30 @@ TEST_CASE("a proof with any field missing or of another type is none") {
 }
 
 TEST_CASE("a proof of an older version is not believed, and can be replaced and withdrawn") {
-  SetDirectory world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  publish(world);
-  const std::string file = world.proofs() + "/web.json";
+  SetDirectory fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  publish(fixture);
+  const std::string file = fixture.proofs() + "/web.json";
   Json old = *parse_json(read_file(file));
   old["schema"] = 1;
   for (const char* key : {"strategy", "fallback", "changed_while_read", "incomplete"}) {
     old.erase(key);
   }
   write_file(file, pretty_json(old));
-  const Thrown thrown = thrown_by([&] { read(world); });
+  const Thrown thrown = thrown_by([&] { read(fixture); });
   CHECK(thrown.kind == ErrorKind::artifact);
   CHECK(contains(thrown.message, "older version"));
 
-  SUBCASE("withdrawn for its own set alone") {
-    CHECK_FALSE(remove_proof(world.proofs(), "web", manifest_name("web", noon - 1h)));
+  SUBCASE("withdrawn only for its own set") {
+    CHECK_FALSE(remove_proof(fixture.proofs(), "web", manifest_name("web", noon - 1h)));
     CHECK(std::filesystem::exists(file));
-    CHECK(remove_proof(world.proofs(), "web", manifest_file));
+    CHECK(remove_proof(fixture.proofs(), "web", manifest_file));
     CHECK_FALSE(std::filesystem::exists(file));
-    CHECK_FALSE(remove_proof(world.proofs(), "web", manifest_file));
+    CHECK_FALSE(remove_proof(fixture.proofs(), "web", manifest_file));
   }
   SUBCASE("replaced") {
-    publish(world);
-    CHECK(read(world)->strategy == "mounted data archive");
+    publish(fixture);
+    CHECK(read(fixture)->strategy == "mounted data archive");
   }
 }
 

@@ -32,7 +32,7 @@ void write_file(const std::string& path, std::string_view content);
 std::string read_file(const std::string& path);
 unsigned mode_of(const std::string& path);  // the permission bits
 
-// A child process that runs `action`, reports the text that it returns, and stays until it is
+// A child process that runs `action`, reports the text that it returns, and lives until it is
 // killed. What `action` throws is reported as "error KIND: MESSAGE | HINT".
 class Child {
  public:
@@ -51,7 +51,7 @@ class Child {
 // The report of a child that is killed at once.
 std::string in_child(const std::function<std::string()>& action);
 
-// From here on the system call fails in this process: for children only. With `mask`, only where
+// From now on the system call fails in this process; for children only. With `mask`, only where
 // its third argument (the flags of openat, fcntl) has all of these bits.
 void fail_system_call(int number, int error_number, unsigned mask = 0);
 

@@ -29,7 +29,7 @@ Thrown opened(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("what is missing is made, each 0755 whatever the umask, and then opened") {
+TEST_CASE("missing directories are created, each 0755 whatever the umask, and then opened") {
   const pipe::test::TempDir temp;
   const std::string path = temp / "a//./b/c/";
   CHECK_FALSE(open_trusted(path, ::geteuid(), ErrorKind::gate));
@@ -45,7 +45,7 @@ TEST_CASE("what is missing is made, each 0755 whatever the umask, and then opene
   CHECK(open_trusted(path, ::geteuid(), ErrorKind::gate));
 }
 
-TEST_CASE("a directory that is there keeps its mode") {
+TEST_CASE("an existing directory keeps its mode") {
   const pipe::test::TempDir temp;
   fs::create_directories(temp / "a/b");
   fs::permissions(temp / "a", fs::perms(0700));
@@ -90,14 +90,14 @@ TEST_CASE("nobody else may own it, or a directory above it") {
     CHECK(contains(opened(path).message, temp / one + " belongs to user id 65534"));
     REQUIRE(::chown((temp / one).c_str(), 0, 0) == 0);
   }
-  // Root's directories above it are anybody's good ground; its own owner's as well.
+  // Directories above it may belong to root or to its own owner.
   REQUIRE(::chown(path.c_str(), nobody, 0) == 0);
   CHECK(open_trusted(path, nobody, ErrorKind::gate));
   REQUIRE(::chown((temp / "a").c_str(), nobody, 0) == 0);
   CHECK(open_trusted(path, nobody, ErrorKind::gate));
 }
 
-TEST_CASE("a sticky directory is good ground where it is root's, for what others cannot move") {
+TEST_CASE("a sticky directory of root is trusted for entries that others cannot move") {
   if (::geteuid() != 0) {
     MESSAGE("skipped: needs root, to give a directory away");
     return;
@@ -110,12 +110,12 @@ TEST_CASE("a sticky directory is good ground where it is root's, for what others
   REQUIRE(::chown((temp / "all").c_str(), nobody, 0) == 0);
   CHECK(contains(opened(path).message, temp / "all" + " belongs to user id 65534"));
   REQUIRE(::chown((temp / "all").c_str(), 0, 0) == 0);
-  // The directory itself is none that others may put things into.
+  // The directory itself must not be writable by others.
   fs::permissions(path, fs::perms(01777));
   CHECK(contains(opened(path).message, path + " can be written by others"));
 }
 
-TEST_CASE("a link is followed where nobody else can have made it") {
+TEST_CASE("a symlink is followed where nobody else can have made it") {
   const pipe::test::TempDir temp;
   REQUIRE(make_trusted(temp / "real/proofs"));
   fs::create_symlink("real", temp / "relative");
@@ -124,7 +124,7 @@ TEST_CASE("a link is followed where nobody else can have made it") {
   CHECK(open_trusted(temp / "relative/proofs", ::geteuid(), ErrorKind::gate));
   CHECK(open_trusted(temp / "absolute", ::geteuid(), ErrorKind::gate));
   CHECK(opened(temp / "round").kind == ErrorKind::gate);
-  // What it leads to is judged as if it stood there.
+  // The link's target is judged like the directory itself.
   fs::permissions(temp / "real", fs::perms(0777));
   CHECK(contains(opened(temp / "absolute").message, temp / "real" + " can be written by others"));
   fs::permissions(temp / "real", fs::perms(0755));
@@ -135,7 +135,7 @@ TEST_CASE("a link is followed where nobody else can have made it") {
   }
 }
 
-TEST_CASE("what is not a directory is an error") {
+TEST_CASE("a path that is not a directory is an error") {
   const pipe::test::TempDir temp;
   write_file(temp / "file", "x");
   CHECK(opened(temp / "file").kind == ErrorKind::gate);

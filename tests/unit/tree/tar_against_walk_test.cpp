@@ -1,4 +1,4 @@
-// The host's own listing of the data against the tar that the engine would send.
+// The host's own walk over the data against the tar that the engine would send.
 #include "bba/tree/tar_against_walk.hpp"
 
 #include <algorithm>
@@ -149,7 +149,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("listing: an honest tar equals the host, and everything is counted") {
+TEST_CASE("tar against walk: an honest tar equals the host, and everything is counted") {
   const Tree tree;
   const Checked checked = check(rules_for(tree), tree.tar());
   CHECK(checked.error == "");
@@ -163,7 +163,7 @@ TEST_CASE("listing: an honest tar equals the host, and everything is counted") {
   CHECK(found_json(checked.counts)["entries"] == 8);
 }
 
-TEST_CASE("listing: a single file as the archive") {
+TEST_CASE("tar against walk: a single file as the archive") {
   const Tree tree;
   ArchiveRules rules = rules_for(tree);
   rules.path = "/srv/a.txt";
@@ -176,7 +176,7 @@ TEST_CASE("listing: a single file as the archive") {
   CHECK(contains(check(rules, {only}).error, "/srv/a.txt: 4 bytes in the archive, 5 on this host"));
 }
 
-TEST_CASE("listing: entries in another order are the same tree") {
+TEST_CASE("tar against walk: entries in another order are the same tree") {
   const Tree tree;
   std::vector<TarEntry> tar = tree.tar();
   std::reverse(tar.begin(), tar.end());
@@ -185,14 +185,14 @@ TEST_CASE("listing: entries in another order are the same tree") {
   CHECK(check(rules_for(tree), tar).error == "");
 }
 
-TEST_CASE("listing: every lie of a tar is caught and named") {
+TEST_CASE("tar against walk: every changed field of a tar is found and named") {
   const Tree tree;
-  struct Lie {
+  struct Case {
     std::string path;  // of the entry that is changed
     std::function<void(TarEntry&)> change;
     std::string error;
   };
-  const std::vector<Lie> lies{
+  const std::vector<Case> cases{
       {"data/a.txt", [](TarEntry& e) { e.size = 4; }, "/srv/data/a.txt: 4 bytes in the archive, 5"},
       {"data/a.txt", [](TarEntry& e) { e.mode ^= 0100; }, "/srv/data/a.txt: mode "},
       {"data/zero", [](TarEntry& e) { e.mode ^= 01000; }, "/srv/data/zero: mode "},
@@ -218,17 +218,17 @@ TEST_CASE("listing: every lie of a tar is caught and named") {
        "the engine's tar holds other/a.txt, which is not below data"},
       {"data/a.txt", [](TarEntry& e) { e.path = "database/a.txt"; }, "which is not below data"},
   };
-  for (const Lie& lie : lies) {
-    CAPTURE(lie.path);
-    CAPTURE(lie.error);
+  for (const Case& one : cases) {
+    CAPTURE(one.path);
+    CAPTURE(one.error);
     std::vector<TarEntry> tar = tree.tar();
-    lie.change(named(tar, lie.path));
+    one.change(named(tar, one.path));
     const std::string error = check(rules_for(tree), tar).error;
-    CHECK_MESSAGE(contains(error, lie.error), error);
+    CHECK_MESSAGE(contains(error, one.error), error);
   }
 }
 
-TEST_CASE("listing: each entry that is left out is missed, each that is too many is told") {
+TEST_CASE("tar against walk: missing entries and additional ones are reported") {
   const Tree tree;
   const std::vector<TarEntry> tar = tree.tar();
   for (std::size_t i = 0; i < tar.size(); ++i) {
@@ -252,7 +252,7 @@ TEST_CASE("listing: each entry that is left out is missed, each that is too many
   CHECK(contains(check(rules_for(tree), {}).error, "(8 such)"));
 }
 
-TEST_CASE("listing: sockets are no data: counted, and not asked of the tar") {
+TEST_CASE("tar against walk: sockets are counted, and not expected in the tar") {
   const Tree tree;
   const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
   sockaddr_un address{};
@@ -268,7 +268,7 @@ TEST_CASE("listing: sockets are no data: counted, and not asked of the tar") {
   CHECK(found_json(checked.counts)["not_carried"]["sockets"] == 1);
 }
 
-TEST_CASE("listing: what is left out on purpose is asked of neither side") {
+TEST_CASE("tar against walk: what is left out on purpose is expected on neither side") {
   const Tree tree;
   for (const std::string pattern : {"/srv/data/dir", "/srv/data/d*", "*/dir"}) {
     CAPTURE(pattern);
@@ -290,7 +290,7 @@ TEST_CASE("listing: what is left out on purpose is asked of neither side") {
   CHECK(checked.counts.directories == 1);
 }
 
-TEST_CASE("listing: a mount inside stays as an empty directory") {
+TEST_CASE("tar against walk: a mount inside stays as an empty directory") {
   const Tree tree;
   ArchiveRules rules = rules_for(tree);
   rules.nested = {"/srv/data/dir"};
@@ -303,8 +303,7 @@ TEST_CASE("listing: a mount inside stays as an empty directory") {
   CHECK(contains(check(rules, less).error, "/srv/data/dir is on this host but not"));
 }
 
-TEST_CASE(
-    "listing: at a mountpoint inside, the engine shows what is mounted and the host what is not") {
+TEST_CASE("tar against walk: at a mountpoint inside, the engine's view and the host's may differ") {
   const Tree tree;
   ArchiveRules rules = rules_for(tree);
   rules.nested = {"/srv/data/dir", "/srv/data/a.txt", "/srv/data/pipe"};
@@ -321,7 +320,7 @@ TEST_CASE(
   CHECK(checked.counts.files == 0);
   CHECK(checked.counts.others == 0);
   CHECK(checked.counts.content_bytes == 0);
-  // A restore could not write over the mountpoint.
+  // A restore cannot replace a mountpoint.
   ArchiveCheck checker(rules);
   CHECK_FALSE(checker.entry(named(tar, "data/a.txt")));
   CHECK(checker.entry(directory));
@@ -334,7 +333,7 @@ TEST_CASE(
   CHECK(contains(check(rules, tar).error, "/srv/data/dir is on this host but not"));
 }
 
-TEST_CASE("listing: a hard link to what is left out is not a copy of it") {
+TEST_CASE("tar against walk: a hard link to what is left out is not a copy of it") {
   const Tree tree;
   ArchiveRules rules = rules_for(tree);
   rules.excludes = {"/srv/data/a.txt"};
@@ -342,7 +341,7 @@ TEST_CASE("listing: a hard link to what is left out is not a copy of it") {
         "/srv/data/dir/hard is a hard link to /srv/data/a.txt, which is left out");
 }
 
-TEST_CASE("listing: an archive of a symlink alone is refused with the link's target") {
+TEST_CASE("tar against walk: an archive of a symlink alone is refused, naming the link's target") {
   const Tree tree;
   ArchiveRules rules = rules_for(tree);
   rules.path = "/srv/soft";
@@ -354,7 +353,7 @@ TEST_CASE("listing: an archive of a symlink alone is refused with the link's tar
         "/srv/soft is a symlink to ../a.txt: its archive would hold the link alone");
 }
 
-TEST_CASE("listing: owners that the engine remaps are not compared") {
+TEST_CASE("tar against walk: owners that the engine remaps are not compared") {
   const Tree tree;
   std::vector<TarEntry> tar = tree.tar();
   for (TarEntry& entry : tar) entry.uid += 100000;
@@ -364,8 +363,8 @@ TEST_CASE("listing: owners that the engine remaps are not compared") {
   CHECK(check(rules, tar).error == "");
 }
 
-TEST_CASE("listing: a file that is truncated or written while it passes") {
-  const std::vector<std::function<void(const std::string&)>> deeds{
+TEST_CASE("tar against walk: a file that is truncated or written while it is read") {
+  const std::vector<std::function<void(const std::string&)>> changes{
       [](const std::string& path) { REQUIRE(::truncate(path.c_str(), 10) == 0); },
       // The size is the same, and so may be the time to the second.
       [](const std::string& path) {
@@ -373,10 +372,10 @@ TEST_CASE("listing: a file that is truncated or written while it passes") {
         file << "X";
       },
       [](const std::string& path) { REQUIRE(::unlink(path.c_str()) == 0); }};
-  for (const auto& deed : deeds) {
+  for (const auto& change_file : changes) {
     const Tree tree;
     const auto meanwhile = [&](const std::string& path) {
-      if (path == "data/dir/b.bin") deed(tree / "dir/b.bin");
+      if (path == "data/dir/b.bin") change_file(tree / "dir/b.bin");
     };
     const std::string error = check(rules_for(tree), tree.tar(), meanwhile).error;
     CHECK_MESSAGE(contains(error, "/srv/data/dir/b.bin: changed on this host while it was read"),
@@ -384,7 +383,7 @@ TEST_CASE("listing: a file that is truncated or written while it passes") {
   }
 }
 
-TEST_CASE("listing: live, what changed since the start is counted and not refused") {
+TEST_CASE("tar against walk: live, what changed since the start is counted and not refused") {
   const Tree tree;
   ArchiveRules rules = rules_for(tree);
   rules.live = true;
@@ -403,12 +402,12 @@ TEST_CASE("listing: live, what changed since the start is counted and not refuse
   REQUIRE(archive_warnings("/srv/data", checked.counts).size() == 1);
   CHECK(contains(archive_warnings("/srv/data", checked.counts).front(),
                  "3 entries changed while they were read, the first /srv/data/a.txt"));
-  // What was as it is long before the start has no excuse.
+  // A difference is refused in what has not changed since long before the start.
   rules.started = now() + std::chrono::hours(1);
   CHECK(check(rules, tar).error != "");
 }
 
-TEST_CASE("listing: extended attributes and capabilities") {
+TEST_CASE("tar against walk: extended attributes and capabilities") {
   const Tree tree;
   const std::string path = tree / "a.txt";
   const bool user = ::setxattr(path.c_str(), "user.note", "x", 1, 0) == 0;
@@ -433,7 +432,7 @@ TEST_CASE("listing: extended attributes and capabilities") {
   CHECK(check(rules_for(tree), tar).error == "");
 }
 
-TEST_CASE("listing: a sparse file comes expanded, and is counted") {
+TEST_CASE("tar against walk: a sparse file is expanded in the tar, and is counted") {
   const Tree tree;
   tree.file("sparse", "");
   REQUIRE(::truncate((tree / "sparse").c_str(), 1 << 20) == 0);
@@ -445,7 +444,7 @@ TEST_CASE("listing: a sparse file comes expanded, and is counted") {
 
 namespace {
 
-// Wants the content of one file, and says what it was told.
+// Asks for the content of one file, and records what it was told.
 class OneFile : public FileCheck {
  public:
   explicit OneFile(std::string wanted) : wanted_(std::move(wanted)) {}
@@ -481,7 +480,8 @@ class OneFile : public FileCheck {
 
 }  // namespace
 
-TEST_CASE("listing: who looks into files is told of every entry, and given one file's content") {
+TEST_CASE(
+    "tar against walk: a content check is told of every entry, and given one file's content") {
   const Tree tree;
   tree.file("wanted", "12345678");
   const auto pass = [&](FileCheck& files, const std::string& content, bool to_the_end = true) {
@@ -519,7 +519,7 @@ TEST_CASE("listing: who looks into files is told of every entry, and given one f
     CHECK(std::ranges::count(files.seen, "wanted") == 1);
     CHECK(std::ranges::count(files.seen, "dir/b.bin") == 1);
   }
-  SUBCASE("what it finds wrong is thrown with the file's name and its hint") {
+  SUBCASE("the check's error is thrown with the file's name and its hint") {
     const std::string kind = std::to_string(static_cast<int>(ErrorKind::artifact));
     for (const std::string content : {"1 broken", "1  short"}) {
       OneFile files("wanted");
@@ -530,14 +530,14 @@ TEST_CASE("listing: who looks into files is told of every entry, and given one f
       CHECK(files.finished == 0);
     }
   }
-  SUBCASE("what is missing is found at the end") {
+  SUBCASE("missing content is found at the end") {
     OneFile files("other");
     CHECK(contains(error_of(files, "12345678"), "holds no other"));
     CHECK(files.content == "");
   }
 }
 
-TEST_CASE("listing: the walk is depth first, names by byte, and obeys what is asked of it") {
+TEST_CASE("walk: it is depth first, names by byte, and follows its rules") {
   const Tree tree;
   tree.file("dir-2", "");  // '-' sorts before '/', which a sort of whole paths would get wrong
   const auto walk = [&](HostWalk::Predicate skip, HostWalk::Predicate shallow) {
@@ -555,7 +555,7 @@ TEST_CASE("listing: the walk is depth first, names by byte, and obeys what is as
   CHECK_THROWS_AS(missing.next(), Error);
 }
 
-TEST_CASE("listing: a link in the place of the tree is not followed") {
+TEST_CASE("walk: a link in the place of the tree is not followed") {
   const Tree tree;
   fs::create_directory_symlink(tree / "dir", tree / "way");
   HostWalk walk(
@@ -568,9 +568,9 @@ TEST_CASE("listing: a link in the place of the tree is not followed") {
   CHECK_FALSE(walk.next().has_value());
 }
 
-TEST_CASE("listing: measuring") {
+TEST_CASE("walk: a tree is measured without an archive") {
   const Tree tree;
-  // A header for each of the eight, and the content of the three names that are files.
+  // A header for each of the eight entries, and the content of the three names that are files.
   Stop stop;
   CHECK(measure(rules_for(tree), stop) == 8 * 512 + 5 + 5 + 1000);
   ArchiveRules rules = rules_for(tree);
@@ -590,7 +590,7 @@ TEST_CASE("listing: measuring") {
   late.set_time_limit(std::chrono::seconds(0));
   CHECK_THROWS_WITH_AS(measure(rules_for(tree), late),
                        "the time limit of 0s for the whole command has passed", Error);
-  // Minutes may be left to read: a request to stop ends it at the next entry.
+  // Measuring may take minutes: a request to stop ends it at the next entry.
   stop.request(SIGTERM);
   try {
     measure(rules_for(tree), stop);
@@ -600,7 +600,7 @@ TEST_CASE("listing: measuring") {
   }
 }
 
-TEST_CASE("listing: every count that a manifest has is described") {
+TEST_CASE("tar against walk: every count that a manifest has is described") {
   ArchiveCounts counts;
   counts.changed = 1;
   std::ifstream file(BBA_SOURCE_DIR "/docs/manifest.md");

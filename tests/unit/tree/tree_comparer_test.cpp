@@ -25,7 +25,7 @@ Tree sample() {
           {tar_entry("data/to", TarType::symlink, "app.db"), ""}};
 }
 
-// What comes back after `expected` was restored, read as a tar by the very reader.
+// What comes back after `expected` was restored, read as a tar by the real reader.
 TreeComparer compared(const Tree& expected, const Tree& restored,
                       bool implied_directories = false) {
   TreeComparer comparer(implied_directories);
@@ -107,7 +107,7 @@ TEST_CASE("each single change of each entry is found, and described") {
   CHECK_FALSE(same(tree, other));
 }
 
-TEST_CASE("what differs is told in the order of what matters most") {
+TEST_CASE("the differences that matter most are named first") {
   const auto facts = [](TarEntry entry, std::string content) {
     return EntryFacts{std::move(entry), std::move(content)};
   };
@@ -168,7 +168,7 @@ TEST_CASE("times that the engine cannot set are expected as 1970, and counted") 
   CHECK_FALSE(same(tree, restored));
 }
 
-TEST_CASE("of very many differences a thousand are kept") {
+TEST_CASE("of very many differences only a thousand are kept") {
   Tree tree;
   for (int i = 0; i < 3000; ++i) tree.push_back({tar_entry("f" + std::to_string(i)), ""});
   CHECK(compared(tree, {}).differing().size() == 1000);

@@ -66,7 +66,7 @@ const std::string sample = frame(1, "hello") + frame(2, "oh") + frame(1, "") + f
 
 }  // namespace
 
-TEST_CASE("frames: streams are told apart and joined in order") {
+TEST_CASE("frames: the streams are separated, and each is joined in order") {
   const Outcome whole = parse({sample});
   CHECK(whole.out == "hello" + std::string(300, 'z'));
   CHECK(whole.err == "oh");
@@ -75,7 +75,7 @@ TEST_CASE("frames: streams are told apart and joined in order") {
   CHECK(whole.offset == sample.size());
 }
 
-TEST_CASE("frames: nothing at all is a clean end") {
+TEST_CASE("frames: no input is a clean end") {
   CHECK(parse({}).error == FrameError::none);
   CHECK(parse({""}).error == FrameError::none);
 }
@@ -96,7 +96,7 @@ TEST_CASE("frames: every split of the input gives the same") {
   CHECK(parse(single_bytes(sample)) == whole);
 }
 
-TEST_CASE("frames: an end anywhere but between two frames is an error") {
+TEST_CASE("frames: an end anywhere except between two frames is an error") {
   std::vector<std::size_t> boundaries;
   std::vector<std::pair<std::size_t, std::size_t>> headers;
   std::size_t at = 0;
@@ -119,7 +119,7 @@ TEST_CASE("frames: an end anywhere but between two frames is an error") {
   }
 }
 
-TEST_CASE("frames: what is not a frame is refused at its first wrong byte") {
+TEST_CASE("frames: invalid input is refused at its first wrong byte") {
   for (int stream = 3; stream < 256; ++stream) {
     const Outcome outcome =
         parse({frame(1, "ok") + header(static_cast<unsigned char>(stream), 1) + "x"});
@@ -148,7 +148,7 @@ TEST_CASE("frames: after an error nothing is consumed any more") {
   CHECK(parser.finish() == FrameError::unknown_stream);
 }
 
-TEST_CASE("frames: feeding hands out every piece of an input, up to the first error") {
+TEST_CASE("frames: every piece of an input is handed out, up to the first error") {
   FrameParser parser;
   std::vector<std::pair<FrameStream, std::string>> pieces;
   const auto feed = [&](const std::string& input) {
@@ -167,7 +167,7 @@ TEST_CASE("frames: feeding hands out every piece of an input, up to the first er
   CHECK(pieces == expected);
 }
 
-TEST_CASE("frames: what the taker throws comes through, and the rest can be fed later") {
+TEST_CASE("frames: an error of the receiver comes through, and the rest can be read later") {
   FrameParser parser;
   const std::string first = frame(1, "ab");
   const auto refuse = [](const FrameParser::Piece&) { throw std::string("no more"); };
@@ -179,7 +179,7 @@ TEST_CASE("frames: what the taker throws comes through, and the rest can be fed 
   CHECK(parser.finish() == FrameError::none);
 }
 
-TEST_CASE("frames: a length of 4 GiB is taken as it comes") {
+TEST_CASE("frames: a length of 4 GiB is accepted") {
   FrameParser parser;
   std::size_t position = 0;
   const std::string bytes = header(1, UINT32_MAX) + "abc";
@@ -227,7 +227,7 @@ TEST_CASE("frames: mutated input never breaks the parser, however it is cut") {
   CHECK(refused > 1000);
 }
 
-TEST_CASE("frames: every error has words of its own") {
+TEST_CASE("frames: every error has its own message") {
   CHECK(describe(FrameError::cut_in_header) == "the stream ended inside a frame header");
   CHECK(describe(FrameError::cut_in_payload) == "the stream ended inside a frame");
   CHECK(describe(FrameError::unknown_stream) != describe(FrameError::nonzero_padding));

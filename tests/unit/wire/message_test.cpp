@@ -39,7 +39,7 @@ void parse_all(std::string_view body) {
 
 }  // namespace
 
-TEST_CASE("version: what the engine says") {
+TEST_CASE("version: the engine's versions are read") {
   const auto version = parse_version(
       R"({"Platform":{"Name":"Docker Engine - Community"},"Components":[{"Name":"Engine"}],)"
       R"("Version":"28.1.0","ApiVersion":"1.51","MinAPIVersion":"1.24"})");
@@ -71,7 +71,7 @@ TEST_CASE("API versions compare by number") {
   CHECK(compare_api_versions("99999999999999999999.1", "1.0") < 0);
 }
 
-TEST_CASE("info: names, and a lack of them") {
+TEST_CASE("info: names, and missing ones") {
   const auto info = parse_info(
       R"({"Name":"host1","DockerRootDir":"/var/lib/docker","SecurityOptions":["name=userns",3]})");
   REQUIRE(info);
@@ -83,7 +83,7 @@ TEST_CASE("info: names, and a lack of them") {
   CHECK_FALSE(parse_info("null"));
 }
 
-TEST_CASE("container list: summaries") {
+TEST_CASE("container list: summaries are read") {
   const auto list = parse_container_list(
       R"([{"Id":"a1","Names":["/web","/other/alias"],"Image":"nginx","State":"running",)"
       R"("Labels":{"k":"v"},"Mounts":[{"Type":"tmpfs","Destination":"/t"}]},{"Id":"b2"}])");
@@ -110,7 +110,7 @@ TEST_CASE("container list: a container without an id makes the list useless") {
   CHECK(parse_container_list("[]")->empty());
 }
 
-TEST_CASE("container: everything that inspect tells") {
+TEST_CASE("container: everything that is used of inspect is read") {
   const auto container = parse_container(container_body);
   REQUIRE(container);
   CHECK(container->id == "4f2a");
@@ -138,7 +138,7 @@ TEST_CASE("container: everything that inspect tells") {
   CHECK(string_member(container->config, "Image") == "postgres:16");
 }
 
-TEST_CASE("container: the last of several values of a variable counts") {
+TEST_CASE("container: of several values of a variable the last one counts") {
   const auto container = parse_container(container_body);
   REQUIRE(container);
   CHECK(env_value(*container, "POSTGRES_USER") == "last");
@@ -148,7 +148,7 @@ TEST_CASE("container: the last of several values of a variable counts") {
   CHECK(env_value(*container, "") == std::nullopt);
 }
 
-TEST_CASE("container: whether it runs must be said") {
+TEST_CASE("container: the running state is required") {
   CHECK_FALSE(parse_container(R"({"Id":"a"})"));
   CHECK_FALSE(parse_container(R"({"Id":"a","State":{}})"));
   CHECK_FALSE(parse_container(R"({"Id":"a","State":{"Running":"yes"}})"));
@@ -160,7 +160,7 @@ TEST_CASE("container: whether it runs must be said") {
   CHECK(least->host_config.is_object());
 }
 
-TEST_CASE("container: fields of wrong types are as good as missing") {
+TEST_CASE("container: fields of wrong types count as missing") {
   const auto container = parse_container(
       R"({"Id":"a","Name":7,"Image":null,"Mounts":{"a":1},)"
       R"("State":{"Running":true,"Status":[],"Pid":1.5,"Paused":"no"},"HostConfig":[],)"
@@ -179,7 +179,7 @@ TEST_CASE("container: fields of wrong types are as good as missing") {
   CHECK(container->host_config == Json::object());
 }
 
-TEST_CASE("image: id and digests") {
+TEST_CASE("image: id and digests are read") {
   const auto image =
       parse_image(R"({"Id":"sha256:aa","RepoTags":["a:1"],"RepoDigests":["a@sha256:bb"]})");
   REQUIRE(image);
@@ -209,11 +209,11 @@ TEST_CASE("exec: the request never asks for a terminal") {
   CHECK(bool_member(*full, "AttachStdin") == true);
 }
 
-TEST_CASE("exec: bytes that JSON cannot carry do not throw") {
+TEST_CASE("exec: bytes that JSON cannot carry do not cause an error") {
   CHECK(parse_json(to_body({.argv = {"echo", "\xff\xfe"}})));
 }
 
-TEST_CASE("exec: an exit code that is null or missing is not known") {
+TEST_CASE("exec: an exit code that is null or missing is unknown") {
   const auto ended =
       parse_exec_status(R"({"Running":false,"ExitCode":0,"Pid":12,"ContainerID":"c"})");
   REQUIRE(ended);
@@ -231,14 +231,14 @@ TEST_CASE("exec: an exit code that is null or missing is not known") {
   CHECK_FALSE(parse_exec_status(R"({"ExitCode":0})"));
 }
 
-TEST_CASE("id: of what was created") {
+TEST_CASE("id: the id of a created object is read") {
   CHECK(parse_id(R"({"Id":"abc","Warnings":[]})") == "abc");
   CHECK_FALSE(parse_id(R"({"Id":""})"));
   CHECK_FALSE(parse_id(R"({"ID":"abc"})"));
   CHECK_FALSE(parse_id(R"("abc")"));
 }
 
-TEST_CASE("error message: the engine's own words on one line") {
+TEST_CASE("error message: the engine's message is on one line") {
   CHECK(error_message(R"({"message":"No such container: web"})") == "No such container: web");
   CHECK(error_message("page not found\n") == "page not found");
   CHECK(error_message(R"({"error":"x"})") == R"({"error":"x"})");
@@ -259,7 +259,7 @@ TEST_CASE("error message: cut at 500 bytes, never inside a character") {
   }
 }
 
-TEST_CASE("percent encoding: all but the unreserved characters") {
+TEST_CASE("percent encoding: all except the unreserved characters") {
   CHECK(percent_encoded("aZ09-._~") == "aZ09-._~");
   CHECK(percent_encoded("/data/a b?c#d%&=+") == "%2Fdata%2Fa%20b%3Fc%23d%25%26%3D%2B");
   CHECK(percent_encoded("\xc3\xa4\n") == "%C3%A4%0A");
@@ -283,7 +283,7 @@ TEST_CASE("hostile bodies: no parser throws") {
   }
 }
 
-TEST_CASE("hostile bodies: mutations of a good one") {
+TEST_CASE("hostile bodies: no parser throws for mutations of a good one") {
   std::mt19937 random(4711);
   const auto below = [&](std::size_t limit) {
     return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random);

@@ -67,7 +67,7 @@ AuditFacts facts_of_fixture() {
   facts.host = "core-1.example.org";
   facts.time = noon;
   facts.containers = containers_of(facts.platform);
-  // Their services are not called like the modules, so only the configuration can name them.
+  // Their services have other names than the modules, so only the configuration can name them.
   for (const std::string name : {"git-mirror", "hermes-agency"}) {
     facts.config.modules[name].container = name;
   }
@@ -131,7 +131,7 @@ bool has_line(const std::string& text, const std::string& pattern) {
 
 }  // namespace
 
-TEST_CASE("audit: every stateful module of the fixture, by class, each with its container") {
+TEST_CASE("audit: every stateful module of the fixture is listed by class, with its container") {
   const AuditReport report = audit_report(facts_of_fixture());
   CHECK(report.rows.size() == 46);
   CHECK(std::is_sorted(report.rows.begin(), report.rows.end(), [](const auto& a, const auto& b) {
@@ -164,7 +164,7 @@ TEST_CASE("audit: every stateful module of the fixture, by class, each with its 
   }
 }
 
-TEST_CASE("audit: two projects with a service of one name are told, and neither is guessed") {
+TEST_CASE("audit: services of the same name in two projects are reported, and neither is chosen") {
   AuditFacts facts = facts_of_fixture();
   CHECK(found(audit_report(facts), "ambiguous").empty());
   named(*facts.containers, "agaria-postgres-1").labels["com.docker.compose.service"] = "postgres";
@@ -174,7 +174,7 @@ TEST_CASE("audit: two projects with a service of one name are told, and neither 
   CHECK(row(report, "agaria-postgres").container == "agaria-postgres-1");
 }
 
-TEST_CASE("audit: a container of another service is found by no name, and owned by no module") {
+TEST_CASE("audit: a container of another service is not found by name, and no module owns it") {
   AuditFacts facts = facts_of_fixture();
   facts.config.modules.clear();
   const AuditReport report = audit_report(facts);
@@ -189,12 +189,12 @@ TEST_CASE("audit: a container of another service is found by no name, and owned 
         "passed over, being of another compose service: git-mirror (mirror); if"));
     CHECK(one.hint.find("modules.git-mirror.container") != std::string::npos);
   }
-  // Nor do the files alone say that it is the module's.
+  // The files alone do not make it the module's container either.
   facts.containers.reset();
   CHECK(row(audit_report(facts), "git-mirror").data.empty());
 }
 
-TEST_CASE("audit: <project>-<id>-N counts with a project that the compose files name") {
+TEST_CASE("audit: <project>-<id>-N is matched where the compose files name the project") {
   AuditFacts facts = facts_of_one("app");
   facts.containers->front().names = {"lab-ledger-app-1"};
   facts.platform.compose.projects = {"lab"};
@@ -205,7 +205,7 @@ TEST_CASE("audit: <project>-<id>-N counts with a project that the compose files 
   CHECK(found(audit_report(facts), "unowned").empty());
 }
 
-TEST_CASE("audit: a module of another host is not a finding, and none of this host's containers") {
+TEST_CASE("audit: a module of another host is not a finding, and owns no container of this host") {
   const AuditReport report = audit_report(facts_of_fixture());
   const AuditRow& away = row(report, "home-assistant");
   CHECK(away.ready == Ready::no);
@@ -214,7 +214,7 @@ TEST_CASE("audit: a module of another host is not a finding, and none of this ho
   CHECK(report.remarks.empty());
 }
 
-TEST_CASE("audit: hosts are told once where no module lives here") {
+TEST_CASE("audit: where no module is on this host, the modules' hosts are reported once") {
   AuditFacts facts = facts_of_fixture();
   facts.host = "laptop";
   const AuditReport report = audit_report(facts);
@@ -261,8 +261,7 @@ TEST_CASE("audit: missing, ambiguous and unowned containers are findings") {
                        {"wiki-old", "running, with data in /wiki, and no module owns it"}});
 }
 
-TEST_CASE(
-    "audit: a container of a module that is stateless, or that the configuration names, is owned") {
+TEST_CASE("audit: a container of a stateless module, or that the configuration names, is owned") {
   AuditFacts facts = facts_of_one("app");
   facts.platform.modules["web"] = {"web", conf::Statefulness::stateless, "core-1", "", {}};
   facts.containers->push_back(test::container("web", "running", {test::volume("w", "/w")}));
@@ -270,14 +269,15 @@ TEST_CASE(
   CHECK(found(audit_report(facts), "unowned") == std::vector<std::string>{"odd"});
   facts.config.modules["ledger"].container = "odd";
   CHECK(found(audit_report(facts), "unowned").empty());
-  // Nor is that of a module whose file cannot be read.
+  // Neither is the container of a module whose file cannot be read.
   facts.containers->push_back(test::container("torn", "running", {test::volume("t", "/t")}));
   CHECK(found(audit_report(facts), "unowned") == std::vector<std::string>{"torn"});
   facts.runbook_names["torn"];
   CHECK(found(audit_report(facts), "unowned").empty());
 }
 
-TEST_CASE("audit: broken files and modules that do not say what they are") {
+TEST_CASE(
+    "audit: broken files and modules that do not say whether they are stateful are findings") {
   AuditFacts facts = facts_of_one("app");
   facts.platform.problems = {"/platform/modules/x/module.yaml:3:1: not a map"};
   facts.platform.modules["vague"].id = "vague";
@@ -287,7 +287,7 @@ TEST_CASE("audit: broken files and modules that do not say what they are") {
   CHECK(report.findings.back().what == facts.platform.problems.front());
 }
 
-TEST_CASE("audit: what the state of a container means to its class") {
+TEST_CASE("audit: whether a stopped container is ready depends on its class") {
   struct Case {
     std::string module, state;
     Ready ready;
@@ -312,7 +312,7 @@ TEST_CASE("audit: what the state of a container means to its class") {
   }
 }
 
-TEST_CASE("audit: what Vault and MinIO fall back to without the operator's word") {
+TEST_CASE("audit: without the operator's credentials, Vault and MinIO fall back to files") {
   for (const auto& [module, variable] :
        std::map<std::string, std::string>{{"vault", "VAULT_TOKEN"}, {"minio", "MINIO_MC_ALIAS"}}) {
     CAPTURE(module);
@@ -334,7 +334,7 @@ TEST_CASE("audit: what Vault and MinIO fall back to without the operator's word"
   }
 }
 
-TEST_CASE("audit: whose token Vault is asked with is judged as plan judges it") {
+TEST_CASE("audit: Vault's token is chosen as plan chooses it") {
   const auto ready = [](AuditFacts& facts) {
     const AuditRow one = row(audit_report(facts), "vault");
     return one.ready == Ready::yes;
@@ -364,7 +364,7 @@ TEST_CASE("audit: whose token Vault is asked with is judged as plan judges it") 
   CHECK_FALSE(ready(facts));
 }
 
-TEST_CASE("audit: data mounts, and paths that stand in for them") {
+TEST_CASE("audit: data mounts are listed, or the paths that are configured instead") {
   AuditFacts facts = facts_of_one("app");
   auto& mounts = facts.containers->front().mounts;
   mounts = {test::bind_mount("/srv/app", "/srv"), test::volume("db", "/db"),
@@ -399,7 +399,7 @@ TEST_CASE("audit: data mounts, and paths that stand in for them") {
   CHECK(one.sharing.empty());
 }
 
-TEST_CASE("audit: the configuration's class and container") {
+TEST_CASE("audit: the class and container of the configuration are used") {
   AuditFacts facts = facts_of_one("app");
   facts.config.modules["app"].module_class = 'F';
   facts.config.modules["app"].container = "renamed";
@@ -411,7 +411,7 @@ TEST_CASE("audit: the configuration's class and container") {
   CHECK(has_note(one, "engine-specific dump not proven"));
 }
 
-TEST_CASE("audit: a shared volume is named, with who shares it") {
+TEST_CASE("audit: a shared volume is named, with the containers that share it") {
   AuditFacts facts = facts_of_one("app");
   facts.containers->push_back(
       test::container("worker", "running", {test::volume("app-data", "/other")}));
@@ -442,7 +442,7 @@ TEST_CASE("audit: a separate compose root is part of the data") {
   CHECK(has_note(one, "compose directory /opt/agaria is not on this host"));
 }
 
-TEST_CASE("audit: a sidecar-bound module is as ready as what it is backed up through") {
+TEST_CASE("audit: a sidecar-bound module is as ready as the modules that hold its data") {
   AuditFacts facts = facts_of_fixture();
   const auto init = [&] { return row(audit_report(facts), "minio-init"); };
   CHECK(init().through == std::vector<std::string>{"minio"});
@@ -462,7 +462,7 @@ TEST_CASE("audit: a sidecar-bound module is as ready as what it is backed up thr
   CHECK(init().ready == Ready::no);
 }
 
-TEST_CASE("audit: sidecar-bound modules that lead nowhere, or round in a circle") {
+TEST_CASE("audit: sidecar-bound modules with missing or circular references are findings") {
   AuditFacts facts = facts_of_one("app");
   auto& modules = facts.platform.modules;
   const auto add = [&](const std::string& id, std::vector<std::string> references) {
@@ -484,7 +484,7 @@ TEST_CASE("audit: sidecar-bound modules that lead nowhere, or round in a circle"
   CHECK(row(report, "chain").ready == Ready::yes);
 }
 
-TEST_CASE("audit: the last backup, its age, and what it has lost") {
+TEST_CASE("audit: the last backup is shown with its age and the files that it has lost") {
   AuditFacts facts = facts_of_one("app");
   (*facts.backups)["app"] = {noon - std::chrono::hours(75), 4096, {"app-1.tar.gz"}};
   const AuditReport report = audit_report(facts);
@@ -500,10 +500,10 @@ TEST_CASE("audit: the last backup, its age, and what it has lost") {
   CHECK(has_line(audit_table(blind), "The backup directory could not be read: /backups: *"));
 }
 
-TEST_CASE("audit: candidates for a first run, smallest first, each for its reason") {
+TEST_CASE("audit: candidates for a first run are listed smallest first, each with its reason") {
   AuditFacts facts = facts_of_fixture();
   facts.measure = [](const tree::ArchiveRules& rules) {
-    // The larger, the longer its path: so the order can be told.
+    // The size grows with the length of the path, so that the order can be checked.
     return tree::MeasureResult{rules.host_path.size() << 20, true};
   };
   const AuditReport report = audit_report(facts);
@@ -533,7 +533,7 @@ TEST_CASE("audit: candidates for a first run, smallest first, each for its reaso
   }
 }
 
-TEST_CASE("audit: what keeps a module from being a first run") {
+TEST_CASE("audit: which modules are not candidates for a first run") {
   CHECK(audit_report(facts_of_one("app")).first_runs.size() == 1);
   const auto none = [](AuditFacts facts) { return audit_report(facts).first_runs.empty(); };
   AuditFacts facts = facts_of_one("app");
@@ -559,7 +559,7 @@ TEST_CASE("audit: what keeps a module from being a first run") {
   CHECK(none(facts_of_one("app", "docker.io/vaultwarden/server:1")));
 }
 
-TEST_CASE("audit: a size that could not be read to its end is a bound, and comes last") {
+TEST_CASE("audit: a size that was not measured completely is a lower bound, and listed last") {
   AuditFacts facts = facts_of_one("app");
   facts.measure = [](const tree::ArchiveRules&) { return tree::MeasureResult{3 << 20, false}; };
   facts.platform.modules["bee"] = facts.platform.modules["app"];
@@ -575,7 +575,7 @@ TEST_CASE("audit: a size that could not be read to its end is a bound, and comes
   CHECK(report.first_runs[1].reason.find("size not known") != std::string::npos);
 }
 
-TEST_CASE("audit: without an engine, from the files") {
+TEST_CASE("audit: without an engine, the report is made from the files") {
   AuditFacts facts = facts_of_fixture();
   facts.containers.reset();
   facts.engine_trouble = "connecting to /var/run/docker.sock: No such file or directory";
@@ -601,7 +601,7 @@ TEST_CASE("audit: without an engine, from the files") {
   CHECK(audit_json(report)["engine_trouble"] == facts.engine_trouble);
 }
 
-TEST_CASE("audit: the table fits 120 columns, grouped by class, findings at the end") {
+TEST_CASE("audit: the table fits 120 columns, grouped by class, with the findings at the end") {
   AuditFacts facts = facts_of_fixture();
   drop(*facts.containers, "git-forgejo");
   facts.containers->push_back(test::container("a-rather-long-name-for-a-container-that-nobody-owns",
@@ -631,7 +631,7 @@ TEST_CASE("audit: the table fits 120 columns, grouped by class, findings at the 
   }
 }
 
-TEST_CASE("audit: names from outside do not reach the terminal or the table's cells as they are") {
+TEST_CASE("audit: names from outside are escaped for the terminal and the table's cells") {
   AuditFacts facts = facts_of_one("app");
   facts.containers->push_back(
       test::container("x\x1b[31m|y", "running", {test::volume("v", "/a|b\n")}));
@@ -643,7 +643,7 @@ TEST_CASE("audit: names from outside do not reach the terminal or the table's ce
   CHECK(markdown.find("/da\\|ta") != std::string::npos);
 }
 
-TEST_CASE("audit: Markdown holds a row for each module, each with all its cells") {
+TEST_CASE("audit: Markdown has a row for each module, each with all its cells") {
   const AuditReport report = audit_report(facts_of_fixture());
   const std::string markdown = audit_markdown(report);
   std::size_t rows = 0;
@@ -661,7 +661,7 @@ TEST_CASE("audit: Markdown holds a row for each module, each with all its cells"
   CHECK(has_line(markdown, "1. *: class E, stack apps; *"));
 }
 
-TEST_CASE("audit: JSON rows have module and class") {
+TEST_CASE("audit: JSON rows name module and class") {
   AuditFacts facts = facts_of_fixture();
   (*facts.backups)["redis"] = {noon - std::chrono::minutes(90), 512, {}};
   const Json json = audit_json(audit_report(facts));

@@ -30,20 +30,20 @@ std::string container_json(const std::string& id, const std::string& image, bool
 }
 
 // A module with one good set, taken ten minutes ago, whose container still runs.
-struct GateWorld {
+struct GateFixture {
   FakeEngine fake;
-  BackupFixture world{fake.socket_path()};
+  BackupFixture backup_fixture{fake.socket_path()};
   GateRequest request;
 
-  GateWorld() {
+  GateFixture() {
     request.module = "web";
     request.at = noon + 10min;
-    put_set(world, "web", noon, {{"", tar_content()}});
+    put_set(backup_fixture, "web", noon, {{"", tar_content()}});
   }
   void container_runs(const std::string& image = "sha256:aaaa") {
     fake.on("GET /containers/c0ffee/json", {send(answer(200, container_json("c0ffee", image)))});
   }
-  GateVerdict judge() { return gate(world.session, request); }
+  GateVerdict judge() { return gate(backup_fixture.session, request); }
 };
 
 std::vector<std::string> conditions(const GateVerdict& verdict) {
@@ -60,13 +60,13 @@ using Names = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE("a fresh, whole backup of the running image passes, and is named") {
-  GateWorld gate_world;
-  gate_world.container_runs();
-  const GateVerdict verdict = gate_world.judge();
+  GateFixture fixture;
+  fixture.container_runs();
+  const GateVerdict verdict = fixture.judge();
   CHECK(conditions(verdict) == Names{});
   CHECK(verdict.passed());
   CHECK_FALSE(verdict.by_proof);
-  const std::string artifact = gate_world.world.path("web-20261123T120000Z.tar.gz");
+  const std::string artifact = fixture.backup_fixture.path("web-20261123T120000Z.tar.gz");
   CHECK(verdict.reference() == artifact);
   CHECK(contains(gate_text(verdict), "reference  " + artifact + "\n"));
   CHECK(contains(gate_text(verdict), "sha256:" + verdict.proof->manifest_sha256));
@@ -76,153 +76,154 @@ TEST_CASE("a fresh, whole backup of the running image passes, and is named") {
   CHECK(json["class"] == "E");
   CHECK(json["reference"] == artifact);
   CHECK(json["manifest_sha256"] ==
-        sha256_of(read_file(gate_world.world.path("web-20261123T120000Z.manifest.json"))));
+        sha256_of(read_file(fixture.backup_fixture.path("web-20261123T120000Z.manifest.json"))));
   CHECK(json["proof"] == "verified");
   CHECK(json["age_seconds"] == 600);
   CHECK(json["source"] == "directory");
   CHECK(json["refusals"] == Json::array());
   // The gate only reads.
-  CHECK_FALSE(std::filesystem::exists(gate_world.world.proofs()));
-  CHECK_FALSE(std::filesystem::exists(gate_world.world.state()));
+  CHECK_FALSE(std::filesystem::exists(fixture.backup_fixture.proofs()));
+  CHECK_FALSE(std::filesystem::exists(fixture.backup_fixture.state()));
 }
 
 TEST_CASE("each condition refuses on its own") {
-  GateWorld gate_world;
-  BackupFixture& world = gate_world.world;
-  GateRequest& request = gate_world.request;
-  const std::string artifact = world.path("web-20261123T120000Z.tar.gz");
+  GateFixture fixture;
+  BackupFixture& backup_fixture = fixture.backup_fixture;
+  GateRequest& request = fixture.request;
+  const std::string artifact = backup_fixture.path("web-20261123T120000Z.tar.gz");
 
   SUBCASE("no set") {
     request.module = "db";
-    CHECK(conditions(gate_world.judge()) == Names{"set"});
-    CHECK(gate_world.judge().refusals[0].run == "backup-before-apply backup db");
-    world.session.settings.backup_dir = world.temp / "nowhere";
-    CHECK(conditions(gate_world.judge()) == Names{"set"});
-    CHECK_FALSE(gate_json(gate_world.judge())["passed"].get<bool>());
+    CHECK(conditions(fixture.judge()) == Names{"set"});
+    CHECK(fixture.judge().refusals[0].run == "backup-before-apply backup db");
+    backup_fixture.session.settings.backup_dir = backup_fixture.temp / "nowhere";
+    CHECK(conditions(fixture.judge()) == Names{"set"});
+    CHECK_FALSE(gate_json(fixture.judge())["passed"].get<bool>());
   }
   SUBCASE("a newer set that cannot be read") {
-    gate_world.container_runs();
-    write_file(world.path("web-20261123T120500Z.manifest.json"), "{}");
-    CHECK(conditions(gate_world.judge()) == Names{"set"});
+    fixture.container_runs();
+    write_file(backup_fixture.path("web-20261123T120500Z.manifest.json"), "{}");
+    CHECK(conditions(fixture.judge()) == Names{"set"});
     // An older one does not matter.
-    std::filesystem::rename(world.path("web-20261123T120500Z.manifest.json"),
-                            world.path("web-20261122T120500Z.manifest.json"));
-    CHECK(conditions(gate_world.judge()) == Names{});
+    std::filesystem::rename(backup_fixture.path("web-20261123T120500Z.manifest.json"),
+                            backup_fixture.path("web-20261122T120500Z.manifest.json"));
+    CHECK(conditions(fixture.judge()) == Names{});
   }
   SUBCASE("damaged") {
-    gate_world.container_runs();
+    fixture.container_runs();
     write_file(artifact, read_file(artifact).substr(0, 200));
-    const GateVerdict verdict = gate_world.judge();
+    const GateVerdict verdict = fixture.judge();
     CHECK(conditions(verdict) == Names{"whole"});
     CHECK(contains(verdict.refusals[0].why, "cut at byte 200"));
   }
   SUBCASE("incomplete") {
-    gate_world.container_runs();
+    fixture.container_runs();
     std::filesystem::remove(artifact);
-    CHECK(conditions(gate_world.judge()) == Names{"whole"});
+    CHECK(conditions(fixture.judge()) == Names{"whole"});
   }
-  SUBCASE("the newest counts, not the newest good one") {
-    gate_world.container_runs();
-    const auto newest = put_set(world, "web", noon + 5min, {{"", tar_content(2)}});
-    write_file(world.path(newest.artifacts[0].file), "x");
-    CHECK(conditions(gate_world.judge()) == Names{"whole"});
+  SUBCASE("the newest set counts, not the newest good one") {
+    fixture.container_runs();
+    const auto newest = put_set(backup_fixture, "web", noon + 5min, {{"", tar_content(2)}});
+    write_file(backup_fixture.path(newest.artifacts[0].file), "x");
+    CHECK(conditions(fixture.judge()) == Names{"whole"});
   }
   SUBCASE("too old, to the second") {
-    gate_world.container_runs();
+    fixture.container_runs();
     request.at = noon + 1h;
-    CHECK(conditions(gate_world.judge()) == Names{});
+    CHECK(conditions(fixture.judge()) == Names{});
     request.at = noon + 1h + 1s;
-    CHECK(conditions(gate_world.judge()) == Names{"age"});
+    CHECK(conditions(fixture.judge()) == Names{"age"});
     request.max_age = 2h;
-    CHECK(conditions(gate_world.judge()) == Names{});
+    CHECK(conditions(fixture.judge()) == Names{});
   }
-  SUBCASE("of the future") {
-    gate_world.container_runs();
+  SUBCASE("dated in the future") {
+    fixture.container_runs();
     request.at = noon - 1s;
-    const GateVerdict verdict = gate_world.judge();
+    const GateVerdict verdict = fixture.judge();
     CHECK(conditions(verdict) == Names{"clock"});
     CHECK(contains(verdict.refusals[0].why, "2026-11-23T11:59:59Z"));
     // A new backup would not be the newest.
-    CHECK(contains(verdict.refusals[0].run,
-                   "move " + world.path("web-20261123T120000Z.manifest.json") + " and its"));
+    CHECK(
+        contains(verdict.refusals[0].run,
+                 "move " + backup_fixture.path("web-20261123T120000Z.manifest.json") + " and its"));
     CHECK(contains(verdict.refusals[0].run, "--ref"));
   }
   SUBCASE("not drilled") {
-    gate_world.container_runs();
+    fixture.container_runs();
     request.require = store::ProofLevel::drilled;
-    CHECK(conditions(gate_world.judge()) == Names{"proof"});
-    CHECK(gate_world.judge().refusals[0].run == "backup-before-apply drill web");
-    put_receipt(world, "web", noon);
-    CHECK(conditions(gate_world.judge()) == Names{});
-    CHECK(gate_json(gate_world.judge())["proof"] == "drilled");
+    CHECK(conditions(fixture.judge()) == Names{"proof"});
+    CHECK(fixture.judge().refusals[0].run == "backup-before-apply drill web");
+    put_receipt(backup_fixture, "web", noon);
+    CHECK(conditions(fixture.judge()) == Names{});
+    CHECK(gate_json(fixture.judge())["proof"] == "drilled");
   }
-  SUBCASE("disproved by a drill, whatever is asked for") {
-    gate_world.container_runs();
-    put_receipt(world, "web", noon, false);
-    const GateVerdict verdict = gate_world.judge();
+  SUBCASE("disproved by a drill, whatever options are given") {
+    fixture.container_runs();
+    put_receipt(backup_fixture, "web", noon, false);
+    const GateVerdict verdict = fixture.judge();
     CHECK(conditions(verdict) == Names{"proof"});
     CHECK(verdict.refusals[0].why == "the last drill of this backup failed: a key is lost");
     CHECK(verdict.refusals[0].run == "backup-before-apply backup web");
     request.require = store::ProofLevel::drilled;
-    CHECK(conditions(gate_world.judge()) == Names{"proof"});
-    put_receipt(world, "web", noon);
-    CHECK(conditions(gate_world.judge()) == Names{});
+    CHECK(conditions(fixture.judge()) == Names{"proof"});
+    put_receipt(backup_fixture, "web", noon);
+    CHECK(conditions(fixture.judge()) == Names{});
   }
   SUBCASE("much smaller than those before") {
-    gate_world.container_runs();
+    fixture.container_runs();
     for (const auto ago : {1h, 2h, 3h}) {
-      put_set(world, "web", noon - ago, {{"", tar_content(1, 200'000)}});
+      put_set(backup_fixture, "web", noon - ago, {{"", tar_content(1, 200'000)}});
     }
-    CHECK(conditions(gate_world.judge()) == Names{"size"});
+    CHECK(conditions(fixture.judge()) == Names{"size"});
     request.max_shrink = 1.0;
-    CHECK(conditions(gate_world.judge()) == Names{});
+    CHECK(conditions(fixture.judge()) == Names{});
   }
   SUBCASE("another image") {
-    gate_world.container_runs("sha256:bbbb");
-    const GateVerdict verdict = gate_world.judge();
+    fixture.container_runs("sha256:bbbb");
+    const GateVerdict verdict = fixture.judge();
     CHECK(conditions(verdict) == Names{"image"});
     CHECK(contains(verdict.refusals[0].why, "sha256:bbbb"));
     request.skip_image_check = true;
-    CHECK(conditions(gate_world.judge()) == Names{});
+    CHECK(conditions(fixture.judge()) == Names{});
   }
-  SUBCASE("all that is wrong is said, in order") {
+  SUBCASE("all conditions are reported, in order") {
     request.at = noon + 2h;
     request.require = store::ProofLevel::drilled;
     write_file(artifact, "");
-    CHECK(conditions(gate_world.judge()) == Names{"whole", "age", "proof", "image"});
-    const Error error = gate_error(gate_world.judge());
+    CHECK(conditions(fixture.judge()) == Names{"whole", "age", "proof", "image"});
+    const Error error = gate_error(fixture.judge());
     CHECK(error.kind() == ErrorKind::gate);
     CHECK(contains(error.what(), "the gate refuses web: the backup does not pass verify"));
     CHECK(error.hint() == "backup-before-apply backup web");
   }
 }
 
-TEST_CASE("the median of the up to five complete sets before decides about the size") {
-  GateWorld gate_world;
-  gate_world.request.skip_image_check = true;
+TEST_CASE("a set's size is compared with the median of up to five complete sets before it") {
+  GateFixture fixture;
+  fixture.request.skip_image_check = true;
   const auto before = [&](int index, std::size_t size) {
-    return put_set(gate_world.world, "web", noon - 1h * index, {{"", tar_content(1, size)}});
+    return put_set(fixture.backup_fixture, "web", noon - 1h * index, {{"", tar_content(1, size)}});
   };
-  // One that was large once is no reason, and neither is what came before the last five.
+  // A single large set is no reason to refuse, and neither are sets older than the last five.
   before(1, 500'000);
   before(2, 15'000);
   before(3, 15'000);
-  CHECK(conditions(gate_world.judge()) == Names{});
+  CHECK(conditions(fixture.judge()) == Names{});
   for (int i = 4; i < 6; ++i) before(i, 500'000);
-  CHECK(conditions(gate_world.judge()) == Names{"size"});
-  // Not complete: not counted; the sixth, a small one, moves up.
-  std::filesystem::remove(gate_world.world.path("web-20261123T070000Z.tar.gz"));
+  CHECK(conditions(fixture.judge()) == Names{"size"});
+  // An incomplete set is not counted, so the sixth, a small one, counts.
+  std::filesystem::remove(fixture.backup_fixture.path("web-20261123T070000Z.tar.gz"));
   before(6, 15'000);
-  CHECK(conditions(gate_world.judge()) == Names{});
+  CHECK(conditions(fixture.judge()) == Names{});
 }
 
 TEST_CASE(
     "a fallback, a set that changed and an incomplete one are refused until they are accepted") {
-  GateWorld gate_world;
-  gate_world.request.skip_image_check = true;
-  GateRequest& request = gate_world.request;
+  GateFixture fixture;
+  fixture.request.skip_image_check = true;
+  GateRequest& request = fixture.request;
   const auto put = [&](const std::function<void(store::Manifest&)>& change) {
-    put_set(gate_world.world, "web", noon, {{"", tar_content()}}, change);
+    put_set(fixture.backup_fixture, "web", noon, {{"", tar_content()}}, change);
   };
   const auto is_fallback = [](store::Manifest& manifest) {
     manifest.fallback = "no snapshot, as it is sealed";
@@ -236,7 +237,7 @@ TEST_CASE(
 
   SUBCASE("a fallback") {
     put(is_fallback);
-    const GateVerdict verdict = gate_world.judge();
+    const GateVerdict verdict = fixture.judge();
     CHECK(conditions(verdict) == Names{"fallback"});
     CHECK(verdict.refusals[0].why ==
           "the backup is a fallback (mounted data archive): no snapshot, as it is sealed");
@@ -244,13 +245,13 @@ TEST_CASE(
           "backup-before-apply backup web, once that is put right; or allow it with "
           "--accept-fallback");
     request.accept_incomplete = true;
-    CHECK(conditions(gate_world.judge()) == Names{"fallback"});
+    CHECK(conditions(fixture.judge()) == Names{"fallback"});
     request.accept_fallback = true;
-    CHECK(conditions(gate_world.judge()) == Names{});
-    // Accepted, and still said.
-    CHECK(contains(gate_text(gate_world.judge()),
+    CHECK(conditions(fixture.judge()) == Names{});
+    // It is accepted, and still reported.
+    CHECK(contains(gate_text(fixture.judge()),
                    "strategy   mounted data archive\nfallback   no snapshot, as it is sealed\n"));
-    const Json json = gate_json(gate_world.judge());
+    const Json json = gate_json(fixture.judge());
     CHECK(json["strategy"] == "mounted data archive");
     CHECK(json["fallback"] == "no snapshot, as it is sealed");
     CHECK(json["changed_while_read"] == 0);
@@ -258,69 +259,69 @@ TEST_CASE(
   }
   SUBCASE("changed while it was read") {
     put(changed);
-    const GateVerdict verdict = gate_world.judge();
+    const GateVerdict verdict = fixture.judge();
     CHECK(conditions(verdict) == Names{"changed"});
     CHECK(verdict.refusals[0].why ==
           "entries that changed while they were read, and may be torn: 3");
     CHECK(verdict.refusals[0].run ==
           "backup-before-apply backup web --consistency pause; or allow it with --accept-fallback");
     request.accept_fallback = true;
-    CHECK(conditions(gate_world.judge()) == Names{});
-    CHECK(contains(gate_text(gate_world.judge()), "changed    3 while read\n"));
-    CHECK(gate_json(gate_world.judge())["changed_while_read"] == 3);
-    CHECK(gate_json(gate_world.judge())["fallback"].is_null());
+    CHECK(conditions(fixture.judge()) == Names{});
+    CHECK(contains(gate_text(fixture.judge()), "changed    3 while read\n"));
+    CHECK(gate_json(fixture.judge())["changed_while_read"] == 3);
+    CHECK(gate_json(fixture.judge())["fallback"].is_null());
   }
   SUBCASE("incomplete") {
     put(incomplete);
-    CHECK(conditions(gate_world.judge()) == Names{"incomplete"});
+    CHECK(conditions(fixture.judge()) == Names{"incomplete"});
     request.accept_fallback = true;
-    const GateVerdict verdict = gate_world.judge();
+    const GateVerdict verdict = fixture.judge();
     CHECK(conditions(verdict) == Names{"incomplete"});
     CHECK(verdict.refusals[0].why ==
           "the backup is known not to hold: bucket photos; bucket films");
     CHECK(contains(verdict.refusals[0].run, "--accept-incomplete"));
     request.accept_incomplete = true;
-    CHECK(conditions(gate_world.judge()) == Names{});
-    CHECK(contains(gate_text(gate_world.judge()),
+    CHECK(conditions(fixture.judge()) == Names{});
+    CHECK(contains(gate_text(fixture.judge()),
                    "incomplete bucket photos\nincomplete bucket films\n"));
-    CHECK(gate_json(gate_world.judge())["incomplete"] ==
+    CHECK(gate_json(fixture.judge())["incomplete"] ==
           Json::array({"bucket photos", "bucket films"}));
   }
-  SUBCASE("all of it") {
+  SUBCASE("all of them at once") {
     put([&](store::Manifest& manifest) {
       is_fallback(manifest);
       changed(manifest);
       incomplete(manifest);
     });
-    CHECK(conditions(gate_world.judge()) == Names{"fallback", "changed", "incomplete"});
+    CHECK(conditions(fixture.judge()) == Names{"fallback", "changed", "incomplete"});
     request.accept_fallback = true;
     request.accept_incomplete = true;
-    CHECK(conditions(gate_world.judge()) == Names{});
+    CHECK(conditions(fixture.judge()) == Names{});
   }
 }
 
-TEST_CASE("a size is compared with those of the same strategy alone") {
-  GateWorld gate_world;
-  gate_world.request.skip_image_check = true;
+TEST_CASE("a set's size is compared only with sets of the same strategy") {
+  GateFixture fixture;
+  fixture.request.skip_image_check = true;
   const auto put = [&](Timestamp time, const std::string& strategy, std::size_t size) {
-    put_set(gate_world.world, "web", time, {{"", tar_content(1, size)}},
+    put_set(fixture.backup_fixture, "web", time, {{"", tar_content(1, size)}},
             [&](store::Manifest& manifest) { manifest.strategy = strategy; });
   };
   // A snapshot after two archives, which hold logs and whatever else is there.
   put(noon - 1h, "mounted data archive", 500'000);
   put(noon - 2h, "mounted data archive", 500'000);
   put(noon, "raft snapshot", 15'000);
-  CHECK(conditions(gate_world.judge()) == Names{});
+  CHECK(conditions(fixture.judge()) == Names{});
   // The snapshot before them counts.
   put(noon - 3h, "raft snapshot", 500'000);
-  CHECK(conditions(gate_world.judge()) == Names{"size"});
-  CHECK(contains(gate_world.judge().refusals[0].why, "the median of the 1 before it"));
+  CHECK(conditions(fixture.judge()) == Names{"size"});
+  CHECK(contains(fixture.judge().refusals[0].why, "the median of the 1 before it"));
 }
 
 TEST_CASE("the container is found again where it was replaced") {
-  GateWorld gate_world;
+  GateFixture fixture;
   const auto list = [&](const std::string& id) {
-    gate_world.fake.on(
+    fixture.fake.on(
         "GET /containers/json",
         {send(answer(200, dump_json(Json::array(
                               {Json{{"Id", id},
@@ -330,71 +331,71 @@ TEST_CASE("the container is found again where it was replaced") {
   };
   SUBCASE("with the same image") {
     list("beef");
-    gate_world.fake.on("GET /containers/beef/json",
-                       {send(answer(200, container_json("beef", "sha256:aaaa")))});
-    CHECK(conditions(gate_world.judge()) == Names{});
+    fixture.fake.on("GET /containers/beef/json",
+                    {send(answer(200, container_json("beef", "sha256:aaaa")))});
+    CHECK(conditions(fixture.judge()) == Names{});
   }
-  SUBCASE("with another, while the old one is stopped") {
+  SUBCASE("with another image, while the old one is stopped") {
     list("beef");
-    gate_world.fake.on("GET /containers/c0ffee/json",
-                       {send(answer(200, container_json("c0ffee", "sha256:aaaa", false)))});
-    gate_world.fake.on("GET /containers/beef/json",
-                       {send(answer(200, container_json("beef", "sha256:bbbb")))});
-    CHECK(conditions(gate_world.judge()) == Names{"image"});
+    fixture.fake.on("GET /containers/c0ffee/json",
+                    {send(answer(200, container_json("c0ffee", "sha256:aaaa", false)))});
+    fixture.fake.on("GET /containers/beef/json",
+                    {send(answer(200, container_json("beef", "sha256:bbbb")))});
+    CHECK(conditions(fixture.judge()) == Names{"image"});
   }
   SUBCASE("only stopped") {
-    gate_world.fake.on("GET /containers/json", {send(answer(200, "[]"))});
-    gate_world.fake.on("GET /containers/c0ffee/json",
-                       {send(answer(200, container_json("c0ffee", "sha256:aaaa", false)))});
-    CHECK(conditions(gate_world.judge()) == Names{});
+    fixture.fake.on("GET /containers/json", {send(answer(200, "[]"))});
+    fixture.fake.on("GET /containers/c0ffee/json",
+                    {send(answer(200, container_json("c0ffee", "sha256:aaaa", false)))});
+    CHECK(conditions(fixture.judge()) == Names{});
   }
   SUBCASE("nowhere") {
-    gate_world.fake.on("GET /containers/json", {send(answer(200, "[]"))});
-    const GateVerdict verdict = gate_world.judge();
+    fixture.fake.on("GET /containers/json", {send(answer(200, "[]"))});
+    const GateVerdict verdict = fixture.judge();
     CHECK(conditions(verdict) == Names{"image"});
     CHECK(contains(verdict.refusals[0].why, "no container was found"));
   }
   SUBCASE("nowhere, and a file that may name it cannot be read") {
-    gate_world.fake.on("GET /containers/json", {send(answer(200, "[]"))});
-    const std::string stack = gate_world.world.temp / "platform/compose/core";
+    fixture.fake.on("GET /containers/json", {send(answer(200, "[]"))});
+    const std::string stack = fixture.backup_fixture.temp / "platform/compose/core";
     std::filesystem::create_directories(stack);
     write_file(stack + "/compose.yaml", "services: [\n");
-    const GateVerdict verdict = gate_world.judge();
+    const GateVerdict verdict = fixture.judge();
     CHECK(conditions(verdict) == Names{"image"});
     CHECK(contains(verdict.refusals[0].run, stack + "/compose.yaml:2:1"));
   }
 }
 
 TEST_CASE("an engine that does not answer is a refusal, unless the check is left out") {
-  BackupFixture world;  // no engine
-  put_set(world, "web", noon, {{"", tar_content()}});
+  BackupFixture backup_fixture;  // no engine
+  put_set(backup_fixture, "web", noon, {{"", tar_content()}});
   GateRequest request;
   request.module = "web";
   request.at = noon + 1min;
-  const GateVerdict verdict = gate(world.session, request);
+  const GateVerdict verdict = gate(backup_fixture.session, request);
   CHECK(conditions(verdict) == Names{"image"});
   CHECK(contains(verdict.refusals[0].why, "cannot be asked"));
   CHECK(contains(verdict.refusals[0].run, "--skip-image-check"));
   request.skip_image_check = true;
-  CHECK(gate(world.session, request).passed());
+  CHECK(gate(backup_fixture.session, request).passed());
 }
 
-TEST_CASE("a reference has to be the module's, in the directory, and of a set") {
-  GateWorld gate_world;
-  gate_world.container_runs();
-  BackupFixture& world = gate_world.world;
+TEST_CASE("a reference must name a set of the module in the backup directory") {
+  GateFixture fixture;
+  fixture.container_runs();
+  BackupFixture& backup_fixture = fixture.backup_fixture;
   const std::string name = "web-20261123T120000Z";
-  put_set(world, "db", noon, {{"", sql_content()}});
+  put_set(backup_fixture, "db", noon, {{"", sql_content()}});
   const auto judged = [&](const std::string& reference) {
-    gate_world.request.reference = reference;
-    return conditions(gate_world.judge());
+    fixture.request.reference = reference;
+    return conditions(fixture.judge());
   };
-  CHECK(judged(world.path(name + ".tar.gz")) == Names{});
+  CHECK(judged(backup_fixture.path(name + ".tar.gz")) == Names{});
   CHECK(judged(name + ".tar.gz") == Names{});
-  CHECK(judged(world.path(name + ".manifest.json")) == Names{});
+  CHECK(judged(backup_fixture.path(name + ".manifest.json")) == Names{});
   CHECK(judged("20261123T120000Z") == Names{});
 
-  CHECK(judged(world.path("db-20261123T120000Z.sql.gz")) == Names{"reference"});
+  CHECK(judged(backup_fixture.path("db-20261123T120000Z.sql.gz")) == Names{"reference"});
   CHECK(judged("/etc/passwd") == Names{"reference"});
   CHECK(judged("20261123T110000Z") == Names{"reference"});
   CHECK(judged("web") == Names{"reference"});
@@ -402,50 +403,51 @@ TEST_CASE("a reference has to be the module's, in the directory, and of a set") 
   CHECK(judged(std::string(300, 'w') + "-20261123T120000Z.tar.gz") == Names{"reference"});
   const std::string long_name =
       std::string(100, 'w') + "-20261123T120000Z." + std::string(250, 'x');
-  gate_world.request.module = std::string(100, 'w');
+  fixture.request.module = std::string(100, 'w');
   CHECK(judged(long_name) == Names{"reference"});
-  gate_world.request.module = "web";
-  CHECK(judged(world.path("web-20261123T110000Z.tar.gz")) == Names{"reference"});
-  write_file(world.path(name + ".more.tar.gz"), "x");
-  CHECK(judged(world.path(name + ".more.tar.gz")) == Names{"reference"});
-  const std::string copy = world.temp / "copy";
-  std::filesystem::copy(world.backups(), copy);
+  fixture.request.module = "web";
+  CHECK(judged(backup_fixture.path("web-20261123T110000Z.tar.gz")) == Names{"reference"});
+  write_file(backup_fixture.path(name + ".more.tar.gz"), "x");
+  CHECK(judged(backup_fixture.path(name + ".more.tar.gz")) == Names{"reference"});
+  const std::string copy = backup_fixture.temp / "copy";
+  std::filesystem::copy(backup_fixture.backups(), copy);
   CHECK(judged(copy + "/" + name + ".tar.gz") == Names{"reference"});
 
-  // Judged as the newest one is, without being it.
-  put_set(world, "web", noon + 5min, {{"", tar_content(2)}});
+  // It is judged like the newest one.
+  put_set(backup_fixture, "web", noon + 5min, {{"", tar_content(2)}});
   CHECK(judged(name + ".tar.gz") == Names{});
-  CHECK(gate_world.judge().proof->started == noon);
-  gate_world.request.max_age = 9min;
-  CHECK(conditions(gate_world.judge()) == Names{"age"});
+  CHECK(fixture.judge().proof->started == noon);
+  fixture.request.max_age = 9min;
+  CHECK(conditions(fixture.judge()) == Names{"age"});
 }
 
-TEST_CASE("who may not read the backups is answered by the public proof") {
+TEST_CASE("a user who may not read the backups is answered by the public proof") {
   if (::geteuid() != 0) {
     std::puts("SKIP: only root can become somebody else");
     return;
   }
-  GateWorld gate_world;
-  BackupFixture& world = gate_world.world;
-  gate_world.container_runs();
-  const std::string socket = gate_world.fake.socket_path();
-  for (const std::string& path : {world.temp.path(), socket.substr(0, socket.rfind('/')), socket}) {
+  GateFixture fixture;
+  BackupFixture& backup_fixture = fixture.backup_fixture;
+  fixture.container_runs();
+  const std::string socket = fixture.fake.socket_path();
+  for (const std::string& path :
+       {backup_fixture.temp.path(), socket.substr(0, socket.rfind('/')), socket}) {
     std::filesystem::permissions(path, std::filesystem::perms(0777));
   }
-  std::filesystem::permissions(world.temp.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(backup_fixture.temp.path(), std::filesystem::perms(0755));
   const auto publish = [&] {
-    const auto directory = store::OwnedDirectory::open_existing(world.backups());
-    publish_proof(world.session, directory, store::manifest_name("web", noon));
+    const auto directory = store::OwnedDirectory::open_existing(backup_fixture.backups());
+    publish_proof(backup_fixture.session, directory, store::manifest_name("web", noon));
   };
   // The proof says when it was written, by the real clock, which may stand before or after noon.
   const auto later = [] { return std::max(now(), noon) + 1h; };
-  gate_world.request.at = later();
-  gate_world.request.max_age = std::chrono::hours(24 * 36500);
+  fixture.request.at = later();
+  fixture.request.max_age = std::chrono::hours(24 * 36500);
   const auto judge_as_nobody = [&] {
     constexpr uid_t nobody = 65534;
     REQUIRE(::seteuid(nobody) == 0);
     try {
-      GateVerdict verdict = gate_world.judge();
+      GateVerdict verdict = fixture.judge();
       REQUIRE(::seteuid(0) == 0);
       return verdict;
     } catch (...) {
@@ -460,83 +462,84 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   const GateVerdict verdict = judge_as_nobody();
   CHECK(verdict.by_proof);
   CHECK(conditions(verdict) == Names{});
-  CHECK(verdict.reference() == world.path("web-20261123T120000Z.tar.gz"));
+  CHECK(verdict.reference() == backup_fixture.path("web-20261123T120000Z.tar.gz"));
   CHECK(gate_json(verdict)["source"] == "proof");
   CHECK(contains(gate_text(verdict), "public proof"));
 
-  gate_world.request.require = store::ProofLevel::drilled;
+  fixture.request.require = store::ProofLevel::drilled;
   CHECK(conditions(judge_as_nobody()) == Names{"proof"});
   CHECK(judge_as_nobody().refusals[0].run == "sudo backup-before-apply drill web");
-  put_receipt(world, "web", noon);
+  put_receipt(backup_fixture, "web", noon);
   publish();
   CHECK(conditions(judge_as_nobody()) == Names{});
 
-  // However the path is written.
+  // Any spelling of the path is accepted.
   const std::string artifact = "web-20261123T120000Z.tar.gz";
-  std::filesystem::create_directory_symlink(world.temp.path(), world.temp / "link");
+  std::filesystem::create_directory_symlink(backup_fixture.temp.path(), backup_fixture.temp / "link");
   for (const std::string& way :
-       {world.path(artifact), artifact, std::string("20261123T120000Z"),
-        world.path("/./" + artifact), world.temp / "link/backups/" + artifact,
-        std::filesystem::relative(world.path(artifact)).string()}) {
+       {backup_fixture.path(artifact), artifact, std::string("20261123T120000Z"),
+        backup_fixture.path("/./" + artifact), backup_fixture.temp / "link/backups/" + artifact,
+        std::filesystem::relative(backup_fixture.path(artifact)).string()}) {
     CAPTURE(way);
-    gate_world.request.reference = way;
+    fixture.request.reference = way;
     CHECK(conditions(judge_as_nobody()) == Names{});
   }
-  for (const std::string& other : {world.path("web-20261123T110000Z.tar.gz"),
-                                   world.temp / "elsewhere/" + artifact, "./" + artifact}) {
+  for (const std::string& other :
+       {backup_fixture.path("web-20261123T110000Z.tar.gz"),
+        backup_fixture.temp / "elsewhere/" + artifact, "./" + artifact}) {
     CAPTURE(other);
-    gate_world.request.reference = other;
+    fixture.request.reference = other;
     const GateVerdict refused = judge_as_nobody();
     CHECK(conditions(refused) == Names{"reference"});
     CHECK(refused.refusals[0].run ==
-          "give the newest, " + world.path(artifact) + ", or leave --ref out");
+          "give the newest, " + backup_fixture.path(artifact) + ", or leave --ref out");
   }
-  gate_world.request.reference.reset();
+  fixture.request.reference.reset();
 
   // Size and image are those of the proof: nothing else can be read.
   for (const auto ago : {1h, 2h, 3h}) {
-    put_set(world, "web", noon - ago, {{"", tar_content(1, 200'000)}});
+    put_set(backup_fixture, "web", noon - ago, {{"", tar_content(1, 200'000)}});
   }
   CHECK(conditions(judge_as_nobody()) == Names{});
   publish();
   CHECK(conditions(judge_as_nobody()) == Names{"size"});
-  gate_world.request.max_shrink = 1.0;
+  fixture.request.max_shrink = 1.0;
   CHECK(conditions(judge_as_nobody()) == Names{});
-  put_set(world, "web", noon, {{"", tar_content()}},
+  put_set(backup_fixture, "web", noon, {{"", tar_content()}},
           [](store::Manifest& manifest) { manifest.container.image_id = "sha256:bbbb"; });
-  put_receipt(world, "web", noon);
+  put_receipt(backup_fixture, "web", noon);
   CHECK(conditions(judge_as_nobody()) == Names{});
   publish();
   CHECK(conditions(judge_as_nobody()) == Names{"image"});
   CHECK(contains(judge_as_nobody().refusals[0].why, "the backup is of img:1 (sha256:bbbb)"));
   CHECK(judge_as_nobody().refusals[0].run == "sudo backup-before-apply backup web");
-  gate_world.request.skip_image_check = true;
+  fixture.request.skip_image_check = true;
   CHECK(conditions(judge_as_nobody()) == Names{});
 
-  gate_world.request.at = noon - 1h;
+  fixture.request.at = noon - 1h;
   CHECK(conditions(judge_as_nobody()) == Names{"clock"});
-  gate_world.request.at = later();
-  gate_world.request.max_age = 1min;
+  fixture.request.at = later();
+  fixture.request.max_age = 1min;
   CHECK(conditions(judge_as_nobody()) == Names{"age"});
 
-  // So is what the set is.
-  gate_world.request.max_age = std::chrono::hours(24 * 36500);
-  put_set(world, "web", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
+  // So are a fallback, files that changed and missing parts.
+  fixture.request.max_age = std::chrono::hours(24 * 36500);
+  put_set(backup_fixture, "web", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
     manifest.fallback = "no snapshot, as it is sealed";
     manifest.artifacts[0].found["changed_while_read"] = 1;
     manifest.incomplete = {"bucket photos"};
   });
-  put_receipt(world, "web", noon);
+  put_receipt(backup_fixture, "web", noon);
   publish();
   CHECK(conditions(judge_as_nobody()) == Names{"fallback", "changed", "incomplete"});
   CHECK(judge_as_nobody().refusals[0].run.starts_with("sudo backup-before-apply backup web, "));
-  gate_world.request.accept_fallback = true;
+  fixture.request.accept_fallback = true;
   CHECK(conditions(judge_as_nobody()) == Names{"incomplete"});
-  gate_world.request.accept_incomplete = true;
+  fixture.request.accept_incomplete = true;
   CHECK(conditions(judge_as_nobody()) == Names{});
 
-  // An older one does not say it.
-  const std::string file = world.proofs() + "/web.json";
+  // An older proof does not have that field.
+  const std::string file = backup_fixture.proofs() + "/web.json";
   Json old = *parse_json(read_file(file));
   old["schema"] = 1;
   for (const char* key : {"strategy", "fallback", "changed_while_read", "incomplete"}) {
@@ -549,7 +552,7 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   publish();
   CHECK(conditions(judge_as_nobody()) == Names{});
 
-  // One that others could have written says nothing.
+  // A proof that others could have written is not believed.
   REQUIRE(::chmod(file.c_str(), 0664) == 0);
   CHECK(conditions(judge_as_nobody()) == Names{"set"});
   CHECK(contains(judge_as_nobody().refusals[0].why, "can be written by others"));
@@ -558,18 +561,18 @@ TEST_CASE("who may not read the backups is answered by the public proof") {
   CHECK(conditions(judge_as_nobody()) == Names{"set"});
 }
 
-TEST_CASE("a module id that is none is wrong use, and a request to stop ends it") {
-  GateWorld gate_world;
-  gate_world.request.module = "../web";
-  CHECK(thrown_by([&] { gate_world.judge(); }).kind == ErrorKind::config);
-  gate_world.request.module = "web";
-  gate_world.world.stop.request(SIGINT);
-  CHECK(thrown_by([&] { gate_world.judge(); }).kind == ErrorKind::interrupted);
+TEST_CASE("an invalid module id is wrong usage, and a request to stop ends the gate") {
+  GateFixture fixture;
+  fixture.request.module = "../web";
+  CHECK(thrown_by([&] { fixture.judge(); }).kind == ErrorKind::config);
+  fixture.request.module = "web";
+  fixture.backup_fixture.stop.request(SIGINT);
+  CHECK(thrown_by([&] { fixture.judge(); }).kind == ErrorKind::interrupted);
 }
 
-TEST_CASE("a time limit ends it, and is not a refusal") {
-  GateWorld gate_world;
-  Stop& stop = gate_world.world.stop;
+TEST_CASE("a time limit ends the gate, and is not a refusal") {
+  GateFixture fixture;
+  Stop& stop = fixture.backup_fixture.stop;
   class Late : public RecordingReporter {
    public:
     explicit Late(Stop& stop) : stop_(stop) {}
@@ -578,13 +581,13 @@ TEST_CASE("a time limit ends it, and is not a refusal") {
    private:
     Stop& stop_;
   } reporter(stop);
-  run::Session session{gate_world.world.session.settings, stop, reporter,
-                       docker::Engine(gate_world.fake.socket_path(), {}, &stop)};
+  run::Session session{fixture.backup_fixture.session.settings, stop, reporter,
+                       docker::Engine(fixture.fake.socket_path(), {}, &stop)};
   // Passed once the artifact was read: the engine is not asked.
-  CHECK(thrown_by([&] { gate(session, gate_world.request); }).kind == ErrorKind::timeout);
-  CHECK(gate_world.fake.requests().empty());
+  CHECK(thrown_by([&] { gate(session, fixture.request); }).kind == ErrorKind::timeout);
+  CHECK(fixture.fake.requests().empty());
   // Passed before: nothing is read.
-  CHECK(thrown_by([&] { gate_world.judge(); }).kind == ErrorKind::timeout);
+  CHECK(thrown_by([&] { fixture.judge(); }).kind == ErrorKind::timeout);
 }
 
 }  // namespace bba::commands

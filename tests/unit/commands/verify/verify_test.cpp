@@ -18,16 +18,16 @@ using namespace test;
 using namespace std::chrono_literals;
 using pipe::Compression;
 
-std::string found_broken(BackupFixture& world, const std::string& reference) {
+std::string found_broken(BackupFixture& fixture, const std::string& reference) {
   try {
-    return verify(world.session, reference).first_broken();
+    return verify(fixture.session, reference).first_broken();
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::artifact);
     return error.what();
   }
 }
 
-// One kind and one compression, as a campaign damages it.
+// One kind and one compression, for a campaign to damage.
 struct Field {
   std::string name;
   std::function<Content(std::uint64_t)> content;
@@ -52,16 +52,16 @@ std::vector<Field> fields() {
 }
 
 // Puts `bytes` where a file is, asks for the verdict, and puts the file back.
-bool is_caught(BackupFixture& world, const std::string& file, const std::string& bytes) {
-  const std::string whole = read_file(world.path(file));
+bool is_caught(BackupFixture& fixture, const std::string& file, const std::string& bytes) {
+  const std::string whole = read_file(fixture.path(file));
   REQUIRE(bytes != whole);
-  write_file(world.path(file), bytes);
-  const bool caught = !found_broken(world, "web").empty();
-  write_file(world.path(file), whole);
+  write_file(fixture.path(file), bytes);
+  const bool caught = !found_broken(fixture, "web").empty();
+  write_file(fixture.path(file), whole);
   return caught;
 }
 
-// The manifest with one change by somebody who made its own sum agree.
+// The manifest with one change, and its checksum adjusted to it.
 std::string edited(const std::string& manifest, const std::function<void(Json&)>& change) {
   Json json = *parse_json(manifest);
   json.erase("sha256");
@@ -74,14 +74,15 @@ std::string edited(const std::string& manifest, const std::function<void(Json&)>
 TEST_CASE("every kind and compression passes, and says what it holds") {
   for (const Field& field : fields()) {
     CAPTURE(field.name);
-    BackupFixture world;
-    const auto manifest = put_set(world, "web", noon, {{"", field.content(1), field.compression}});
-    const Verification verification = verify(world.session, "web");
+    BackupFixture fixture;
+    const auto manifest =
+        put_set(fixture, "web", noon, {{"", field.content(1), field.compression}});
+    const Verification verification = verify(fixture.session, "web");
     CHECK(verification.first_broken() == "");
     REQUIRE(verification.sets.size() == 1);
     CHECK(verification.sets[0].good());
     CHECK(verification.sets[0].manifest_sha256 ==
-          sha256_of(read_file(world.path("web-20261123T120000Z.manifest.json"))));
+          sha256_of(read_file(fixture.path("web-20261123T120000Z.manifest.json"))));
     REQUIRE(verification.sets[0].artifacts.size() == 1);
     CHECK(verification.sets[0].artifacts[0].holds.starts_with(field.name));
     const std::string text = verification_text(verification);
@@ -95,13 +96,13 @@ TEST_CASE("every kind and compression passes, and says what it holds") {
 }
 
 TEST_CASE("the JSON says what a set is, as the manifest has it") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}}, [](store::Manifest& manifest) {
     manifest.fallback = "no snapshot, as it is sealed";
     manifest.artifacts[0].found["changed_while_read"] = 3;
     manifest.incomplete = {"bucket photos"};
   });
-  const Json json = verification_json(verify(world.session, "web"));
+  const Json json = verification_json(verify(fixture.session, "web"));
   CHECK(json[0]["good"] == true);
   CHECK(json[0]["strategy"] == "mounted data archive");
   CHECK(json[0]["fallback"] == "no snapshot, as it is sealed");
@@ -109,82 +110,85 @@ TEST_CASE("the JSON says what a set is, as the manifest has it") {
   CHECK(json[0]["incomplete"] == Json::array({"bucket photos"}));
 }
 
-TEST_CASE("corruption campaign: a bit flipped, cut, longer, swapped, emptied: all are caught") {
+TEST_CASE(
+    "corruption campaign: a flipped bit and a cut, longer, swapped or empty file are caught") {
   std::mt19937_64 random(20261123);
   std::size_t tried = 0;
   std::size_t missed = 0;
-  const auto attempt = [&](BackupFixture& world, const std::string& file, const std::string& bytes,
-                           const char* what) {
+  const auto attempt = [&](BackupFixture& fixture, const std::string& file,
+                           const std::string& bytes, const char* what) {
     ++tried;
-    if (is_caught(world, file, bytes)) return;
+    if (is_caught(fixture, file, bytes)) return;
     ++missed;
     MESSAGE("missed: ", what, " in ", file);
   };
   for (const Field& field : fields()) {
-    BackupFixture world;
-    const auto manifest = put_set(world, "web", noon,
+    BackupFixture fixture;
+    const auto manifest = put_set(fixture, "web", noon,
                                   {{"one", field.content(1), field.compression},
                                    {"two", field.content(2), field.compression}});
-    REQUIRE(found_broken(world, "web") == "");
+    REQUIRE(found_broken(fixture, "web") == "");
     for (const store::ArtifactRecord& record : manifest.artifacts) {
-      const std::string whole = read_file(world.path(record.file));
+      const std::string whole = read_file(fixture.path(record.file));
       // The first bytes are headers, where a flip changes the least.
       for (std::size_t i = 0; i < 40; ++i) {
         std::string bytes = whole;
         const std::size_t at = i < 20 ? i : random() % whole.size();
         bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8));
-        attempt(world, record.file, bytes, "a flipped bit");
+        attempt(fixture, record.file, bytes, "a flipped bit");
       }
       for (int i = 0; i < 12; ++i) {
-        attempt(world, record.file, whole.substr(0, random() % whole.size()), "a cut");
-        attempt(world, record.file, whole + std::string(1 + random() % 2000, '\0'), "zeros behind");
+        attempt(fixture, record.file, whole.substr(0, random() % whole.size()), "a cut");
+        attempt(fixture, record.file, whole + std::string(1 + random() % 2000, '\0'),
+                "zeros behind");
         std::string bytes = whole;
         const std::size_t at = random() % (whole.size() - 1);
         bytes.erase(at, 1 + random() % 600);
-        attempt(world, record.file, bytes, "a piece gone");
+        attempt(fixture, record.file, bytes, "a piece gone");
       }
-      attempt(world, record.file, "", "nothing left");
-      attempt(world, record.file, whole + whole, "twice itself");
-      attempt(world, record.file, whole.substr(0, whole.size() - 1), "the last byte gone");
+      attempt(fixture, record.file, "", "nothing left");
+      attempt(fixture, record.file, whole + whole, "twice itself");
+      attempt(fixture, record.file, whole.substr(0, whole.size() - 1), "the last byte gone");
     }
     const std::string& one = manifest.artifacts[0].file;
     const std::string& two = manifest.artifacts[1].file;
-    const std::string content = read_file(world.path(one));
-    const std::string other = read_file(world.path(two));
-    attempt(world, one, other, "the other artifact's content");
-    write_file(world.path(one), other);
-    attempt(world, two, content, "both swapped");
-    write_file(world.path(one), content);
+    const std::string content = read_file(fixture.path(one));
+    const std::string other = read_file(fixture.path(two));
+    attempt(fixture, one, other, "the other artifact's content");
+    write_file(fixture.path(one), other);
+    attempt(fixture, two, content, "both swapped");
+    write_file(fixture.path(one), content);
     for (const std::string& gone : {one, two}) {
       ++tried;
-      std::filesystem::rename(world.path(gone), world.temp / "aside");
-      missed += found_broken(world, "web").empty() ? 1 : 0;
-      std::filesystem::rename(world.temp / "aside", world.path(gone));
+      std::filesystem::rename(fixture.path(gone), fixture.temp / "aside");
+      missed += found_broken(fixture, "web").empty() ? 1 : 0;
+      std::filesystem::rename(fixture.temp / "aside", fixture.path(gone));
     }
-    REQUIRE(found_broken(world, "web") == "");
+    REQUIRE(found_broken(fixture, "web") == "");
   }
   MESSAGE("damaged artifacts tried: ", tried, ", missed: ", missed);
   CHECK(tried > 1500);
   CHECK(missed == 0);
 }
 
-TEST_CASE("a cut is caught by the format alone, where size and sum were made to agree") {
+TEST_CASE("a truncated artifact is caught by its format, even where size and sum were adjusted") {
   std::mt19937_64 random(4);
   std::size_t tried = 0;
   for (const Field& field : fields()) {
-    BackupFixture world;
-    const auto manifest = put_set(world, "web", noon, {{"", field.content(1), field.compression}});
+    BackupFixture fixture;
+    const auto manifest =
+        put_set(fixture, "web", noon, {{"", field.content(1), field.compression}});
     const std::string& file = manifest.artifacts[0].file;
     const std::string name = store::manifest_name("web", noon);
-    const std::string whole = read_file(world.path(file));
-    const std::string record = read_file(world.path(name));
+    const std::string whole = read_file(fixture.path(file));
+    const std::string record = read_file(fixture.path(name));
     for (int i = 0; i < 25; ++i) {
       const std::string bytes = whole.substr(0, random() % whole.size());
-      write_file(world.path(file), bytes);
-      write_file(world.path(name), edited(record, [&](Json& json) {
+      write_file(fixture.path(file), bytes);
+      write_file(fixture.path(name), edited(record, [&](Json& json) {
                    json["artifacts"][0]["bytes"] = bytes.size();
                    json["artifacts"][0]["sha256"] = sha256_of(bytes);
-                   // Where nothing is compressed this would give it away as well.
+                   // Without compression this would be noticed as well.
                    if (field.compression == Compression::none) {
                      json["artifacts"][0]["uncompressed_bytes"] = bytes.size();
                    }
@@ -192,7 +196,7 @@ TEST_CASE("a cut is caught by the format alone, where size and sum were made to 
       ++tried;
       CAPTURE(file);
       CAPTURE(bytes.size());
-      CHECK(found_broken(world, "web") != "");
+      CHECK(found_broken(fixture, "web") != "");
     }
   }
   MESSAGE("agreeing cuts tried: ", tried);
@@ -209,14 +213,14 @@ TEST_CASE("corruption campaign: every field of the manifest that the files can c
   std::size_t tried = 0;
   for (const Field& field : fields()) {
     CAPTURE(field.name);
-    BackupFixture world;
-    put_set(world, "web", noon, {{"one", field.content(1), field.compression}});
+    BackupFixture fixture;
+    put_set(fixture, "web", noon, {{"one", field.content(1), field.compression}});
     const std::string name = store::manifest_name("web", noon);
-    const std::string whole = read_file(world.path(name));
+    const std::string whole = read_file(fixture.path(name));
     const auto attempt = [&](const std::string& what, const std::function<void(Json&)>& change) {
       CAPTURE(what);
       ++tried;
-      CHECK(is_caught(world, name, edited(whole, change)));
+      CHECK(is_caught(fixture, name, edited(whole, change)));
     };
 
     for (const char* key : {"schema", "module", "started", "members"}) {
@@ -248,7 +252,7 @@ TEST_CASE("corruption campaign: every field of the manifest that the files can c
     }
     for (const char* kind :
          {"sql", "tar", "rdb-directory", "objects", "host-directory", "raft-snapshot"}) {
-      // These two differ in who wrote the tar, and nothing in it tells.
+      // These two differ in who wrote the tar, which cannot be seen in it.
       const auto is_tree = [](std::string_view one) {
         return one == "tar" || one == "host-directory";
       };
@@ -262,7 +266,7 @@ TEST_CASE("corruption campaign: every field of the manifest that the files can c
     }
     const Json json = *parse_json(whole);
     for (const auto& [key, value] : json.items()) {
-      if (key == "sha256") continue;  // comes back with the edit; the next campaign takes it away
+      if (key == "sha256") continue;      // put back by the edit; the next campaign removes it
       if (key == "incomplete") continue;  // manifests of earlier versions have none
       attempt("without " + key, [&, gone = key](Json& one) { one.erase(gone); });
     }
@@ -281,9 +285,9 @@ TEST_CASE("corruption campaign: every field of the manifest that the files can c
     for (const std::string& bytes :
          {std::string(), std::string("{}"), whole.substr(0, 300), whole + "}", std::string("[]")}) {
       ++tried;
-      CHECK(is_caught(world, name, bytes));
+      CHECK(is_caught(fixture, name, bytes));
     }
-    CHECK(found_broken(world, "web") == "");
+    CHECK(found_broken(fixture, "web") == "");
   }
   MESSAGE("edited manifests tried: ", tried);
   CHECK(tried > 500);
@@ -294,14 +298,14 @@ TEST_CASE("corruption campaign: every edit of a manifest, in every field of it, 
   std::size_t tried = 0;
   std::size_t missed = 0;
   for (const Field& field : fields()) {
-    BackupFixture world;
-    put_set(world, "web", noon, {{"one", field.content(1), field.compression}});
+    BackupFixture fixture;
+    put_set(fixture, "web", noon, {{"one", field.content(1), field.compression}});
     const std::string name = store::manifest_name("web", noon);
-    const std::string whole = read_file(world.path(name));
+    const std::string whole = read_file(fixture.path(name));
     const auto attempt = [&](const std::string& bytes) {
       if (bytes == whole) return;
       ++tried;
-      if (is_caught(world, name, bytes)) return;
+      if (is_caught(fixture, name, bytes)) return;
       ++missed;
       MESSAGE("missed in ", field.name, ": ", bytes);
     };
@@ -323,7 +327,7 @@ TEST_CASE("corruption campaign: every edit of a manifest, in every field of it, 
       bytes.erase(begin, end + 1 - begin);
       attempt(bytes);
     }
-    // What no file contradicts, said by an editor that knows nothing of the sum.
+    // A change that no file contradicts, by an editor that does not adjust the checksum.
     for (const char* key : {"host", "rule", "strategy", "tool_version"}) {
       Json json = *parse_json(whole);
       json[key] = "another";
@@ -331,24 +335,24 @@ TEST_CASE("corruption campaign: every edit of a manifest, in every field of it, 
       json.erase("sha256");
       attempt(pretty_json(json));
     }
-    CHECK(found_broken(world, "web") == "");
+    CHECK(found_broken(fixture, "web") == "");
   }
   MESSAGE("edits tried: ", tried, ", missed: ", missed);
   CHECK(tried > 2000);
   CHECK(missed == 0);
 }
 
-TEST_CASE("an artifact that is not a file is broken, and hides no verdict on the others") {
-  BackupFixture world;
+TEST_CASE("an artifact that is not a file is broken, and the others are still judged") {
+  BackupFixture fixture;
   const auto manifest =
-      put_set(world, "web", noon, {{"one", tar_content(1)}, {"two", tar_content(2)}});
-  put_set(world, "web", noon - 1h, {{"", tar_content(3)}});
-  verify(world.session, "web");
-  REQUIRE(std::filesystem::exists(world.proofs() + "/web.json"));
-  const std::string artifact = world.path(manifest.artifacts[0].file);
-  std::filesystem::rename(artifact, world.temp / "elsewhere");
-  SUBCASE("a link to the very bytes") {
-    std::filesystem::create_symlink(world.temp / "elsewhere", artifact);
+      put_set(fixture, "web", noon, {{"one", tar_content(1)}, {"two", tar_content(2)}});
+  put_set(fixture, "web", noon - 1h, {{"", tar_content(3)}});
+  verify(fixture.session, "web");
+  REQUIRE(std::filesystem::exists(fixture.proofs() + "/web.json"));
+  const std::string artifact = fixture.path(manifest.artifacts[0].file);
+  std::filesystem::rename(artifact, fixture.temp / "elsewhere");
+  SUBCASE("a symlink to the same bytes") {
+    std::filesystem::create_symlink(fixture.temp / "elsewhere", artifact);
   }
   SUBCASE("a directory") {
     std::filesystem::create_directory(artifact);
@@ -356,57 +360,57 @@ TEST_CASE("an artifact that is not a file is broken, and hides no verdict on the
   SUBCASE("a FIFO") {
     REQUIRE(::mkfifo(artifact.c_str(), 0600) == 0);
   }
-  const Verification verification = verify(world.session, "web");
+  const Verification verification = verify(fixture.session, "web");
   REQUIRE(verification.sets.size() == 2);
   CHECK(contains(verification.sets[0].artifacts.at(0).broken, "not a regular file"));
   CHECK(verification.sets[0].artifacts.at(1).broken == "");
   CHECK(verification.sets[1].good());
   CHECK(contains(verification_text(verification), "BAD  " + manifest.artifacts[0].file));
-  CHECK_FALSE(std::filesystem::exists(world.proofs() + "/web.json"));
+  CHECK_FALSE(std::filesystem::exists(fixture.proofs() + "/web.json"));
 }
 
-TEST_CASE("the first broken thing is named with its offset") {
-  BackupFixture world;
-  const auto manifest = put_set(world, "web", noon, {{"", tar_content()}});
+TEST_CASE("the first error is named with its offset") {
+  BackupFixture fixture;
+  const auto manifest = put_set(fixture, "web", noon, {{"", tar_content()}});
   const std::string& file = manifest.artifacts[0].file;
-  const std::string whole = read_file(world.path(file));
+  const std::string whole = read_file(fixture.path(file));
 
-  write_file(world.path(file), whole.substr(0, 1000));
-  CHECK(found_broken(world, "web") ==
+  write_file(fixture.path(file), whole.substr(0, 1000));
+  CHECK(found_broken(fixture, "web") ==
         file + ": cut at byte 1000: the manifest says " + std::to_string(whole.size()) + " bytes");
-  write_file(world.path(file), whole + "abc");
-  CHECK(contains(found_broken(world, "web"),
+  write_file(fixture.path(file), whole + "abc");
+  CHECK(contains(found_broken(fixture, "web"),
                  "trailing data after the end, from byte " + std::to_string(whole.size())));
   std::string flipped = whole;
   flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 0x10);
-  write_file(world.path(file), flipped);
-  CHECK(contains(found_broken(world, "web"), "gzip: "));
+  write_file(fixture.path(file), flipped);
+  CHECK(contains(found_broken(fixture, "web"), "gzip: "));
 
   // Byte 9 of a gzip header says which system wrote it, and no reader looks.
   std::string other_system = whole;
   other_system[9] = static_cast<char>(other_system[9] ^ 1);
-  write_file(world.path(file), other_system);
-  CHECK(contains(found_broken(world, "web"), "its sha256 is " + sha256_of(other_system)));
+  write_file(fixture.path(file), other_system);
+  CHECK(contains(found_broken(fixture, "web"), "its sha256 is " + sha256_of(other_system)));
 
-  std::filesystem::remove(world.path(file));
-  CHECK(contains(found_broken(world, "web"), "missing: the manifest names it"));
-  const std::string text = verification_text(verify(world.session, "web"));
+  std::filesystem::remove(fixture.path(file));
+  CHECK(contains(found_broken(fixture, "web"), "missing: the manifest names it"));
+  const std::string text = verification_text(verify(fixture.session, "web"));
   CHECK(text.starts_with("BAD  " + file + ": missing"));
 }
 
 TEST_CASE("an RDB that was damaged before it went into the tar is named") {
-  BackupFixture world;
+  BackupFixture fixture;
   Content content = rdb_content();
   const std::size_t at = content.bytes.find("hello");
   REQUIRE(at != std::string::npos);
   content.bytes[at] = 'j';
-  put_set(world, "web", noon, {{"", content}});
-  const std::string broken = found_broken(world, "web");
+  put_set(fixture, "web", noon, {{"", content}});
+  const std::string broken = found_broken(fixture, "web");
   CHECK(contains(broken, "data/dump.rdb"));
   CHECK(contains(broken, "checksum"));
 }
 
-TEST_CASE("append-only files are counted again where the manifest says how many there are") {
+TEST_CASE("append-only files are counted again where the manifest has their number") {
   const std::string rdb = pipe::test::fixture("rdb/redis-7.0.15.rdb");
   Content content{"rdb-directory",
                   tar_of({{tar_entry("data", pipe::TarType::directory), ""},
@@ -425,9 +429,9 @@ TEST_CASE("append-only files are counted again where the manifest says how many 
                    {"rdb_file", "dump.rdb"},
                    {"rdb_version", 10}}};
   const auto broken = [&] {
-    BackupFixture world;
-    put_set(world, "web", noon, {{"", content}});
-    return found_broken(world, "web");
+    BackupFixture fixture;
+    put_set(fixture, "web", noon, {{"", content}});
+    return found_broken(fixture, "web");
   };
   CHECK(broken() == "");  // of an earlier version
   content.found["aof_files"] = 2;
@@ -437,144 +441,145 @@ TEST_CASE("append-only files are counted again where the manifest says how many 
 }
 
 TEST_CASE("a dump that was cut inside a COPY is named, whatever its manifest says") {
-  BackupFixture world;
+  BackupFixture fixture;
   Content content = sql_content();
   content.bytes.resize(10'000);
-  put_set(world, "web", noon, {{"", content}});
-  CHECK(contains(found_broken(world, "web"), "cut inside the rows of a COPY at byte 10000"));
+  put_set(fixture, "web", noon, {{"", content}});
+  CHECK(contains(found_broken(fixture, "web"), "cut inside the rows of a COPY at byte 10000"));
 }
 
-TEST_CASE("artifact, manifest and module are references, also in a copy, without engine or state") {
-  BackupFixture world;
+TEST_CASE("artifact, manifest and module are references, also in a copy without engine or state") {
+  BackupFixture fixture;
   const auto manifest =
-      put_set(world, "web", noon, {{"one", tar_content(1)}, {"two", tar_content(2)}});
-  put_set(world, "web", noon - 1h, {{"", tar_content(3)}});
-  const std::string copy = world.temp / "copy";
-  std::filesystem::copy(world.backups(), copy);
-  world.session.settings.backup_dir = world.temp / "nothing";
+      put_set(fixture, "web", noon, {{"one", tar_content(1)}, {"two", tar_content(2)}});
+  put_set(fixture, "web", noon - 1h, {{"", tar_content(3)}});
+  const std::string copy = fixture.temp / "copy";
+  std::filesystem::copy(fixture.backups(), copy);
+  fixture.session.settings.backup_dir = fixture.temp / "nothing";
   const std::string name = copy + "/web-20261123T120000Z";
 
-  CHECK(verify(world.session, name + ".manifest.json").sets[0].artifacts.size() == 2);
-  const Verification one = verify(world.session, name + ".two.tar.gz");
+  CHECK(verify(fixture.session, name + ".manifest.json").sets[0].artifacts.size() == 2);
+  const Verification one = verify(fixture.session, name + ".two.tar.gz");
   REQUIRE(one.sets.size() == 1);
   REQUIRE(one.sets[0].artifacts.size() == 1);
   CHECK(one.sets[0].artifacts[0].file == manifest.artifacts[1].file);
   CHECK(one.first_broken() == "");
 
-  world.session.settings.backup_dir = copy;
-  const Verification both = verify(world.session, "web");
+  fixture.session.settings.backup_dir = copy;
+  const Verification both = verify(fixture.session, "web");
   REQUIRE(both.sets.size() == 2);
   CHECK(both.sets[0].started == noon);
-  CHECK(verify(world.session, "web-20261123T110000Z.tar.gz").sets.size() == 1);
-  CHECK_FALSE(std::filesystem::exists(world.state()));
+  CHECK(verify(fixture.session, "web-20261123T110000Z.tar.gz").sets.size() == 1);
+  CHECK_FALSE(std::filesystem::exists(fixture.state()));
 }
 
-TEST_CASE("what is not a set has a message of its own") {
-  BackupFixture world;
-  const auto manifest = put_set(world, "web", noon, {{"", tar_content()}});
+TEST_CASE("each reference that is not a set has a message of its own") {
+  BackupFixture fixture;
+  const auto manifest = put_set(fixture, "web", noon, {{"", tar_content()}});
   const std::string name = store::manifest_name("web", noon);
-  const std::string artifact = world.path(manifest.artifacts[0].file);
-  const std::string whole = read_file(world.path(name));
+  const std::string artifact = fixture.path(manifest.artifacts[0].file);
+  const std::string whole = read_file(fixture.path(name));
   const auto thrown = [&](const std::string& reference) {
-    return thrown_by([&] { verify(world.session, reference); });
+    return thrown_by([&] { verify(fixture.session, reference); });
   };
 
   SUBCASE("a newer manifest") {
-    write_file(world.path(name), edited(whole, [](Json& json) { json["schema"] = 99; }));
-    for (const std::string& reference : {std::string("web"), artifact, world.path(name)}) {
-      const Verification verification = verify(world.session, reference);
+    write_file(fixture.path(name), edited(whole, [](Json& json) { json["schema"] = 99; }));
+    for (const std::string& reference : {std::string("web"), artifact, fixture.path(name)}) {
+      const Verification verification = verify(fixture.session, reference);
       CHECK(contains(verification.first_broken(), "written by a newer version"));
       CHECK(verification_text(verification).starts_with("BAD  " + name));
     }
   }
   SUBCASE("an artifact without a manifest") {
-    std::filesystem::remove(world.path(name));
+    std::filesystem::remove(fixture.path(name));
     const Thrown error = thrown(artifact);
     CHECK(error.kind == ErrorKind::artifact);
     CHECK(contains(error.message, "no manifest names it"));
     CHECK(contains(error.hint, name));
     CHECK(thrown("web").kind == ErrorKind::config);
   }
-  SUBCASE("an artifact that its time's manifest does not name") {
-    write_file(world.path("web-20261123T120000Z.more.tar.gz"), "x");
-    CHECK(thrown(world.path("web-20261123T120000Z.more.tar.gz")).kind == ErrorKind::artifact);
-    const Verification all = verify(world.session, "web");
+  SUBCASE("an artifact that the manifest of its time does not name") {
+    write_file(fixture.path("web-20261123T120000Z.more.tar.gz"), "x");
+    CHECK(thrown(fixture.path("web-20261123T120000Z.more.tar.gz")).kind == ErrorKind::artifact);
+    const Verification all = verify(fixture.session, "web");
     CHECK(all.first_broken() == "");
     REQUIRE(all.notes.size() == 1);
     CHECK(contains(all.notes[0], "web-20261123T120000Z.more.tar.gz: no manifest names it"));
   }
   SUBCASE("no such file, no such module, no such name") {
-    CHECK(thrown(world.path("web-20200101T000000Z.tar.gz")).kind == ErrorKind::storage);
+    CHECK(thrown(fixture.path("web-20200101T000000Z.tar.gz")).kind == ErrorKind::storage);
     CHECK(thrown("other").kind == ErrorKind::config);
     CHECK(contains(thrown("other").hint, "backup-before-apply other"));
     CHECK(thrown("No Module").kind == ErrorKind::usage);
-    CHECK(thrown(world.temp / "readme.txt").kind == ErrorKind::usage);
+    CHECK(thrown(fixture.temp / "readme.txt").kind == ErrorKind::usage);
   }
 }
 
-TEST_CASE("sets that were taken as one need each other") {
-  BackupFixture world;
+TEST_CASE("sets that were taken together need each other") {
+  BackupFixture fixture;
   const std::string web = store::manifest_name("web", noon);
   const std::string db = store::manifest_name("db", noon);
   const auto with = [](std::string other) {
     return [other = std::move(other)](store::Manifest& manifest) { manifest.members = {other}; };
   };
-  put_set(world, "web", noon, {{"", tar_content(1)}}, with(db));
-  put_set(world, "db", noon, {{"", sql_content()}}, with(web));
-  CHECK(found_broken(world, "web") == "");
-  CHECK(found_broken(world, "db") == "");
-  put_set(world, "db", noon, {{"", sql_content()}});
-  CHECK(contains(found_broken(world, "web"), "does not name it"));
-  std::filesystem::remove(world.path(db));
-  CHECK(contains(found_broken(world, "web"), db + " is missing"));
-  std::filesystem::create_symlink("elsewhere", world.path(db));
-  CHECK(contains(found_broken(world, "web"), db + ": not a regular file"));
+  put_set(fixture, "web", noon, {{"", tar_content(1)}}, with(db));
+  put_set(fixture, "db", noon, {{"", sql_content()}}, with(web));
+  CHECK(found_broken(fixture, "web") == "");
+  CHECK(found_broken(fixture, "db") == "");
+  put_set(fixture, "db", noon, {{"", sql_content()}});
+  CHECK(contains(found_broken(fixture, "web"), "does not name it"));
+  std::filesystem::remove(fixture.path(db));
+  CHECK(contains(found_broken(fixture, "web"), db + " is missing"));
+  std::filesystem::create_symlink("elsewhere", fixture.path(db));
+  CHECK(contains(found_broken(fixture, "web"), db + ": not a regular file"));
 }
 
 TEST_CASE("a request to stop and a time limit end a verification") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  world.stop.set_time_limit(0s);
-  const Thrown late = thrown_by([&] { verify(world.session, "web"); });
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  fixture.stop.set_time_limit(0s);
+  const Thrown late = thrown_by([&] { verify(fixture.session, "web"); });
   CHECK(late.kind == ErrorKind::timeout);
   CHECK(contains(late.hint, "--timeout"));
-  world.stop.request(SIGTERM);
-  CHECK(thrown_by([&] { verify(world.session, "web"); }).kind == ErrorKind::terminated);
+  fixture.stop.request(SIGTERM);
+  CHECK(thrown_by([&] { verify(fixture.session, "web"); }).kind == ErrorKind::terminated);
 }
 
-TEST_CASE("what passes has its proof renewed, what fails loses it, and a copy changes nothing") {
-  BackupFixture world;
-  const auto manifest = put_set(world, "web", noon, {{"", tar_content()}});
-  const std::string proof = world.proofs() + "/web.json";
-  const std::string copy = world.temp / "copy";
-  std::filesystem::copy(world.backups(), copy);
-  verify(world.session, copy + "/" + manifest.artifacts[0].file);
+TEST_CASE(
+    "a set that passes has its proof renewed, one that fails loses it; a copy changes nothing") {
+  BackupFixture fixture;
+  const auto manifest = put_set(fixture, "web", noon, {{"", tar_content()}});
+  const std::string proof = fixture.proofs() + "/web.json";
+  const std::string copy = fixture.temp / "copy";
+  std::filesystem::copy(fixture.backups(), copy);
+  verify(fixture.session, copy + "/" + manifest.artifacts[0].file);
   CHECK_FALSE(std::filesystem::exists(proof));
-  verify(world.session, "web");
+  verify(fixture.session, "web");
   REQUIRE(std::filesystem::exists(proof));
 
   write_file(copy + "/" + manifest.artifacts[0].file, "broken");
-  verify(world.session, copy + "/" + manifest.artifacts[0].file);
+  verify(fixture.session, copy + "/" + manifest.artifacts[0].file);
   CHECK(std::filesystem::exists(proof));
-  write_file(world.path(manifest.artifacts[0].file), "broken");
-  verify(world.session, "web");
+  write_file(fixture.path(manifest.artifacts[0].file), "broken");
+  verify(fixture.session, "web");
   CHECK_FALSE(std::filesystem::exists(proof));
 }
 
 TEST_CASE("the advice names the broken set, and what is left to rely on") {
-  BackupFixture world;
-  put_set(world, "web", noon, {{"", tar_content()}});
-  const auto old = put_set(world, "web", noon - 24h, {{"", tar_content()}});
-  CHECK(advice(verify(world.session, "web")) == "");
-  write_file(world.path(old.artifacts[0].file), "broken");
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  const auto old = put_set(fixture, "web", noon - 24h, {{"", tar_content()}});
+  CHECK(advice(verify(fixture.session, "web")) == "");
+  write_file(fixture.path(old.artifacts[0].file), "broken");
   CHECK(
-      advice(verify(world.session, "web")) ==
+      advice(verify(fixture.session, "web")) ==
       "do not rely on web-20261122T120000Z.manifest.json; 1 of 2 sets are good, the newest of web "
       "is web-20261123T120000Z.manifest.json");
-  CHECK(contains(advice(verify(world.session, "web-20261122T120000Z.manifest.json")),
+  CHECK(contains(advice(verify(fixture.session, "web-20261122T120000Z.manifest.json")),
                  "do not rely on web-20261122T120000Z.manifest.json; `list web`"));
-  write_file(world.path("web-20261123T120000Z.tar.gz"), "broken");
-  CHECK(advice(verify(world.session, "web")) ==
+  write_file(fixture.path("web-20261123T120000Z.tar.gz"), "broken");
+  CHECK(advice(verify(fixture.session, "web")) ==
         "do not rely on web-20261123T120000Z.manifest.json; no other that was read is good, else "
         "take a new backup");
 }

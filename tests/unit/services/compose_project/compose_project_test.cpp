@@ -57,7 +57,7 @@ TEST_CASE("archive: class G leaves out of its directory only what is archived el
         Names{"*/cache", "/opt/agaria/data/sub"});
 }
 
-TEST_CASE("archive: class G leaves out what running neighbours write, and names it") {
+TEST_CASE("archive: class G leaves out what other running containers write, and names it") {
   Target target = test::target("agaria-app", 'G');
   target.settings.compose_root = "/opt/agaria";
   const std::vector<MountChoice> choices{taken(bind_mount("/opt/agaria/data", "/data"))};
@@ -80,7 +80,7 @@ TEST_CASE("archive: class G leaves out what running neighbours write, and names 
         "backed up as a module of its own");
 }
 
-TEST_CASE("archive: a single mount beside the compose directory has a name, too") {
+TEST_CASE("archive: a single mount beside the compose directory is named, too") {
   Target target = test::target("agaria-redis", 'G');
   target.settings.compose_root = "/srv/agaria";
   target.container.labels["com.docker.compose.project.working_dir"] = "/opt/agaria";
@@ -90,7 +90,7 @@ TEST_CASE("archive: a single mount beside the compose directory has a name, too"
   CHECK(capture.parts[1].name == "data");
 }
 
-TEST_CASE("archive: class G without data, and without a directory") {
+TEST_CASE("archive: class G without data, and without a directory, is an error") {
   Target target = test::target("agaria-redis", 'G');
   CHECK_THROWS_AS(project_archive(target, mounts, {}, Consistency::automatic), Error);
   target.settings.compose_root = "relative";

@@ -1,4 +1,4 @@
-// Which archives a container is taken as, and where each is put back.
+// Which archives are taken of a container, and where each is restored.
 #include <string>
 #include <vector>
 
@@ -18,7 +18,7 @@ using test::taken;
 using test::volume;
 using Names = std::vector<std::string>;
 
-TEST_CASE("mounts: one part without a name, several each with its own") {
+TEST_CASE("mounts: a single part has no name, each of several has its own") {
   const Target target = test::target("kuma");
   const auto one = archive_parts(
       target, {taken(volume("v", "/app/data")), left_out(bind_mount("/etc/x", "/etc/x"))});
@@ -38,7 +38,7 @@ TEST_CASE("mounts: one part without a name, several each with its own") {
   CHECK(archive_parts(target, {left_out(volume("v", "/v"))}).empty());
 }
 
-TEST_CASE("mounts: what is mounted inside of another is not a part of it, taken or not") {
+TEST_CASE("mounts: a mount inside another is not part of it, whether it is archived or not") {
   const auto parts =
       archive_parts(test::target("x"),
                     {taken(volume("a", "/data")), taken(volume("b", "/data/deep/b")),
@@ -49,7 +49,7 @@ TEST_CASE("mounts: what is mounted inside of another is not a part of it, taken 
   CHECK(std::get<PathArchive>(parts[2].what).nested.empty());
 }
 
-TEST_CASE("mounts: configured paths stand in for the mounts, and are found on the host") {
+TEST_CASE("mounts: configured paths replace the mounts, and are found on the host") {
   Target target = test::target("x");
   target.settings.paths = {"/data/sub", "/opt/own", "/data/deep/b/c"};
   target.settings.excludes = {"*/cache"};
@@ -71,7 +71,7 @@ TEST_CASE("mounts: configured paths stand in for the mounts, and are found on th
   CHECK(whole[0].name == "");
 }
 
-TEST_CASE("archive: where one is put back, and the volume that a drill makes for it") {
+TEST_CASE("archive: where a part is restored, and the volume that a drill makes for it") {
   store::ArtifactRecord record;
   record.kind = "tar";
   record.found = *parse_json(R"({"directories": 3})");

@@ -1,4 +1,4 @@
-// Classes E and F: what is archived, who is held still, and what is said about it.
+// Classes E and F: what is archived, which containers are paused, and which warnings there are.
 #include "bba/services/files.hpp"
 
 #include <string>
@@ -27,7 +27,7 @@ const std::vector<wire::ContainerSummary> all{summary("worker", {volume("v", "/d
 
 }  // namespace
 
-TEST_CASE("archive: everybody who writes is paused, the target first") {
+TEST_CASE("archive: every container that writes is paused, the target first") {
   for (const Consistency wanted : {Consistency::automatic, Consistency::pause}) {
     const Capture capture = mounted_archive(test::target("kuma"), mounts, all, wanted);
     CHECK(capture.strategy == "mounted data archive");
@@ -44,7 +44,7 @@ TEST_CASE("archive: everybody who writes is paused, the target first") {
   CHECK(stopped.consistency_reason == "asked for");
 }
 
-TEST_CASE("archive: live holds nobody still, and warns where somebody could write") {
+TEST_CASE("archive: live pauses no container, and warns where one could write") {
   const Capture live = mounted_archive(test::target("kuma"), mounts, all, Consistency::live);
   CHECK(live.consistency == Consistency::live);
   CHECK(live.quiesce.empty());
@@ -54,7 +54,7 @@ TEST_CASE("archive: live holds nobody still, and warns where somebody could writ
   CHECK(quiet.warnings.empty());
 }
 
-TEST_CASE("archive: a container without data is refused with a way out") {
+TEST_CASE("archive: a container without data is refused, and the error says what to do") {
   try {
     mounted_archive(test::target("kuma"), {test::left_out(volume("v", "/v"))}, all,
                     Consistency::automatic);
@@ -70,7 +70,7 @@ TEST_CASE("archive: a container without data is refused with a way out") {
   CHECK(mounted_archive(target, {}, all, Consistency::automatic).parts.size() == 1);
 }
 
-TEST_CASE("archive: what is on no mount is not to be seen once its container is stopped") {
+TEST_CASE("archive: data on no mount cannot be read once its container is stopped") {
   Target target = test::target("kuma");
   target.settings.paths = {"/opt/state"};
   try {
@@ -85,7 +85,7 @@ TEST_CASE("archive: what is on no mount is not to be seen once its container is 
   CHECK_NOTHROW(mounted_archive(target, mounts, all, Consistency::stop));
 }
 
-TEST_CASE("archive: class F says what is not proven, and whose files they are") {
+TEST_CASE("archive: class F says what is not proven, and which version's files they are") {
   Target target = test::target("searxng", 'F');
   target.container.image = "sha256:abc";
   const auto plan = [&] {
@@ -102,7 +102,7 @@ TEST_CASE("archive: class F says what is not proven, and whose files they are") 
   CHECK(known.facts == Json{{"image_version", "v1.11.1"}});
 }
 
-TEST_CASE("archive: a fallback names its reason twice: as such, and as a warning") {
+TEST_CASE("archive: a fallback gives its reason in its own field and as a warning") {
   const Capture capture = as_fallback(
       mounted_archive(test::target("vault", 'C'), mounts, all, Consistency::automatic), "no token");
   CHECK(capture.fallback == "no token");

@@ -115,7 +115,7 @@ TEST_CASE(
   }
 }
 
-// The fixture has the marker in rows and, as comments of its own, in the body of a procedure.
+// The fixture has the marker in rows and, as comments, in the body of a procedure.
 TEST_CASE("A dump cut anywhere is an error") {
   for (const std::string& dump : {real_dump(), hard_cases + end_marker}) {
     DumpCheck check;
@@ -150,7 +150,7 @@ TEST_CASE("The error says where the dump was cut") {
   }
 }
 
-TEST_CASE("Anything behind the end marker, and a marker that is not quite one, is an error") {
+TEST_CASE("Anything behind the end marker, and a marker that is not exact, is an error") {
   const std::string dump = "USE `x`;\n" + end_marker;
   CHECK(error_of(dump).empty());
   CHECK(error_of("USE `x`;\n-- Dump completed\n").empty());
@@ -192,7 +192,7 @@ TEST_CASE("All rows in one line, as MySQL writes them, are counted as well") {
   }
 }
 
-TEST_CASE("Rows before any USE are nobody's, and a name without an end is none") {
+TEST_CASE("Rows before any USE belong to no database, and a name without an end is ignored") {
   CHECK(counted("CREATE TABLE `t` (a int);\nINSERT INTO `t` VALUES (1);\n").empty());
   CHECK(counted("USE x;\n").empty());
   CHECK(counted("USE `" + std::string(300, 'x') + "`;\nINSERT INTO `t` VALUES (1);\n").empty());

@@ -7,7 +7,7 @@
 
 namespace bba::services::mariadb {
 
-TEST_CASE("what a dump of MariaDB holds, as the manifest says it") {
+TEST_CASE("the content of a dump of MariaDB is written as the manifest has it") {
   DumpCheck check;
   pipe::test::feed(check, pipe::test::fixture("sql/mariadb-dump-10.11.sql"), 1000);
   const Json found = dump_found(check);
@@ -23,7 +23,7 @@ TEST_CASE("what a dump of MariaDB holds, as the manifest says it") {
   CHECK(parse_json(dump_json(found)) == found);
 }
 
-TEST_CASE("the first difference between what a manifest says of a dump and what was counted") {
+TEST_CASE("the first difference between the manifest's counts and a dump's is named") {
   const Json counted = *parse_json(R"([{"name":"a","views":1,"rows":3,"tables":{"t":1,"u":2}},
                                        {"name":"b","views":0,"rows":0,"tables":{}}])");
   const auto difference = [&](const std::function<void(Json&)>& change) {

@@ -1,4 +1,4 @@
-// Class H, asked of a scripted engine: what is not a dump's way is an error, never something else.
+// Class H, planned on a scripted engine: where no dump is possible there is an error, no fallback.
 #include "services/mariadb/mariadb.hpp"
 
 #include <doctest/doctest.h>
@@ -45,7 +45,7 @@ TEST_CASE("mariadb: an account that is shown no database is an error, not an emp
   CHECK(has(said, "modules.db.user"));
 }
 
-TEST_CASE("mariadb: what no client can ask is an error with the first one's words") {
+TEST_CASE("mariadb: where no client can ask, the first one's error is reported") {
   test::PlanFixture asked;
   asked.programs_print("id-of-db", "something else\n");
   const std::string said = failure(asked, test::target("db", 'H'), ErrorKind::capture);
@@ -53,7 +53,7 @@ TEST_CASE("mariadb: what no client can ask is an error with the first one's word
   CHECK(has(said, "--class E"));
 }
 
-TEST_CASE("mariadb: the kind's name stands in manifests") {
+TEST_CASE("mariadb: the kind keeps the name that is in manifests") {
   const service::ArtifactKind& kind = services::mariadb::dump_kind();
   CHECK(kind.name() == "mysql-dump");
   CHECK(kind.suffix() == "sql");

@@ -31,7 +31,7 @@ bool has(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("mariadb: a restore by hand looks before it touches anything, and knows its end") {
+TEST_CASE("mariadb: a restore by hand checks before it changes anything, and recognises its end") {
   const std::string commands = commands_of(
       {{"connection", {{"client", "mysql"}, {"socket", "/tmp/my.sock"}, {"port", 3307U}}}},
       {{"databases", {{{"name", "mysql"}}, {{"name", "shop"}}, {{"name", "it's"}}}}});
@@ -53,7 +53,7 @@ TEST_CASE("mariadb: a restore by hand looks before it touches anything, and know
   CHECK(has(commands, "--max-allowed-packet=1G --loose-skip-print-query-on-error"));
 }
 
-TEST_CASE("mariadb: a drill's server has a root of its own and nothing that its image would make") {
+TEST_CASE("mariadb: a drill's server has its own root, and nothing that its image would create") {
   const service::FreshTarget fresh = fresh_server();
   CHECK(fresh.data_volumes);
   CHECK(fresh.lend_configuration);

@@ -49,7 +49,7 @@ bool has(const Names& list, const std::string& one) {
 
 }  // namespace
 
-TEST_CASE("mariadb: each family's programs have its names") {
+TEST_CASE("mariadb: each family's programs are called by its names") {
   Names names;
   for (const Programs& one : known_programs()) {
     names.push_back(one.client + " " + one.dump() + " " + one.admin());
@@ -61,7 +61,7 @@ TEST_CASE("mariadb: each family's programs have its names") {
         "/opt/bitnami/mariadb/bin/mariadb-admin");
 }
 
-TEST_CASE("mariadb: where the server is") {
+TEST_CASE("mariadb: the server's address is found") {
   const auto place = parse_place("/run/mysqld/mysqld.sock\t3306\t0\n");
   REQUIRE(place);
   CHECK(place->socket == "/run/mysqld/mysqld.sock");
@@ -73,7 +73,7 @@ TEST_CASE("mariadb: where the server is") {
   CHECK_FALSE(parse_place("ERROR 1045"));
 }
 
-TEST_CASE("mariadb: rows with tabs, newlines and backslashes in their columns") {
+TEST_CASE("mariadb: rows with tabs, newlines and backslashes in their columns are read") {
   const auto rows = parse_rows("a\\tb\tc\\nd\n\\\\n\t\\0\t\n");
   REQUIRE(rows.size() == 2);
   CHECK(rows[0] == Names{"a\tb", "c\nd"});
@@ -81,7 +81,7 @@ TEST_CASE("mariadb: rows with tabs, newlines and backslashes in their columns") 
   CHECK(parse_rows("").empty());
 }
 
-TEST_CASE("mariadb: what a server says of itself") {
+TEST_CASE("mariadb: a server's answer about itself is read") {
   const Facts facts = facts_of(answer);
   CHECK(facts.version == "10.11.18-MariaDB-0+deb12u1");
   CHECK(facts.is_mariadb());
@@ -96,7 +96,7 @@ TEST_CASE("mariadb: what a server says of itself") {
   CHECK_FALSE(parse_probe("server\t10.11\troot@localhost\n").has_value());
 }
 
-TEST_CASE("mariadb: rights without which a dump lacks data and does not say so") {
+TEST_CASE("mariadb: rights without which a dump silently lacks data are required") {
   Facts facts = facts_of(answer);
   CHECK(missing_rights(facts).empty());
   std::erase(facts.rights, "TRIGGER");
@@ -106,7 +106,7 @@ TEST_CASE("mariadb: rights without which a dump lacks data and does not say so")
   CHECK(missing_rights(facts) == Names{"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "LOCK TABLES"});
 }
 
-TEST_CASE("mariadb: what an account may do, without the digest of its password") {
+TEST_CASE("mariadb: an account's rights are read, without the digest of its password") {
   CHECK(parse_grants(
             "GRANT USAGE ON *.* TO `a`@`%` IDENTIFIED BY PASSWORD '*C633' WITH GRANT OPTION\n"
             "GRANT USAGE ON *.* TO `b`@`%` IDENTIFIED VIA unix_socket OR ed25519 USING 'it\\\\'s "
@@ -127,7 +127,7 @@ TEST_CASE("mariadb: what an account may do, without the digest of its password")
         in_one_order("GRANT SELECT ON `a`.* TO `c`"));
 }
 
-TEST_CASE("mariadb: the dump is asked for over the server's socket, and by no option file") {
+TEST_CASE("mariadb: the dump uses the server's socket, and no option file") {
   const service::Capture capture = capture_of(facts_of(answer));
   CHECK(capture.strategy == "mariadb-dump");
   const wire::ExecConfig& dump = dump_of(capture);
@@ -146,7 +146,7 @@ TEST_CASE("mariadb: the dump is asked for over the server's socket, and by no op
   CHECK(capture.incomplete.empty());
 }
 
-TEST_CASE("mariadb: MySQL's own program, and what only that needs") {
+TEST_CASE("mariadb: MySQL is dumped by its own program, with the options that only it needs") {
   Facts facts = facts_of(answer);
   facts.version = "8.0.36";
   const service::Capture capture = capture_of(facts, {"mysql"});
@@ -157,8 +157,7 @@ TEST_CASE("mariadb: MySQL's own program, and what only that needs") {
   CHECK_FALSE(has(dump_of(capture_of(facts, {"mysql"})).argv, "--set-gtid-purged=OFF"));
 }
 
-TEST_CASE(
-    "mariadb: the history of tables is dumped where the program can, and else known missing") {
+TEST_CASE("mariadb: the history of tables is dumped where possible, and else reported missing") {
   Facts facts = facts_of(answer + "versioned\tshop.prices\tInnoDB\n");
   CHECK(has(dump_of(capture_of(facts)).argv, "--dump-history"));
   CHECK(capture_of(facts).incomplete.empty());
@@ -174,7 +173,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("mariadb: of many tables without transactions the first are named") {
+TEST_CASE("mariadb: of many tables without transactions only the first are named") {
   Facts facts = facts_of(answer);
   facts.without_transactions.clear();
   for (int i = 0; i < 25; ++i) {
@@ -185,7 +184,7 @@ TEST_CASE("mariadb: of many tables without transactions the first are named") {
   CHECK(capture.warnings[0].ends_with("t19 (MyISAM) and 5 more"));
 }
 
-TEST_CASE("mariadb: a server on its socket alone can be dumped, and not be drilled") {
+TEST_CASE("mariadb: a server that listens only on its socket can be dumped, but not drilled") {
   Facts facts = facts_of(answer);
   facts.without_transactions.clear();
   const service::Capture capture =
@@ -194,7 +193,7 @@ TEST_CASE("mariadb: a server on its socket alone can be dumped, and not be drill
   CHECK(capture.warnings[0].starts_with("the server listens on its socket only: a drill"));
 }
 
-TEST_CASE("mariadb: strings in SQL") {
+TEST_CASE("mariadb: strings are quoted for SQL") {
   CHECK(sql_literal("it's a \\") == "'it''s a \\\\'");
 }
 

@@ -61,7 +61,7 @@ Names keys_of(const std::string& text, std::size_t step, End end = End::anywhere
   return keys;
 }
 
-// What it throws, as "kind: words".
+// What it throws, as "kind: message".
 std::string failure_of(const std::string& text, std::size_t step = 1000, End end = End::anywhere) {
   try {
     keys_of(text, step, end);
@@ -100,7 +100,7 @@ TEST_CASE("minio: a read-only root file system has no place for mc's configurati
         "MC_CONFIG_DIR=/dev/shm/.mc, MC_REGION=eu");
 }
 
-TEST_CASE("minio: what an alias may be") {
+TEST_CASE("minio: which aliases are accepted") {
   for (const char* good : {"a", "local", "My-minio_2"}) CHECK(valid_alias(good));
   for (const char* bad : {"", "-r", "--json", "2a", "a b", "a/b", "a.b", "ä", "_a", "a\n"}) {
     CAPTURE(bad);
@@ -108,7 +108,7 @@ TEST_CASE("minio: what an alias may be") {
   }
 }
 
-TEST_CASE("minio: an object's line") {
+TEST_CASE("minio: an object's line is read") {
   const auto entry = parse_object_line(object);
   REQUIRE(entry);
   CHECK(entry->key == "documents/a b.txt");
@@ -123,7 +123,7 @@ TEST_CASE("minio: an object's line") {
   }
 }
 
-TEST_CASE("minio: what lies in a directory is not an object") {
+TEST_CASE("minio: a folder in a listing shows that the alias is a directory, not a server") {
   try {
     parse_object_line(R"({"status":"success","type":"folder","key":"etc/","url":"/"})");
     FAIL("a directory was taken for a server");
@@ -132,7 +132,7 @@ TEST_CASE("minio: what lies in a directory is not an object") {
   }
 }
 
-TEST_CASE("minio: a listing, cut everywhere") {
+TEST_CASE("minio: a listing is read, cut everywhere") {
   const std::string text = object + "\n\n" + object + "\n";
   for (std::size_t step = 1; step < text.size(); ++step) {
     CHECK(keys_of(text, step) == Names{"documents/a b.txt", "documents/a b.txt"});
@@ -141,7 +141,7 @@ TEST_CASE("minio: a listing, cut everywhere") {
   CHECK(keys_of("", 1).empty());
 }
 
-TEST_CASE("minio: an error in a listing, whatever stands around it") {
+TEST_CASE("minio: an error in a listing is found, whatever stands around it") {
   for (const std::string& text :
        {error, object + "\n" + error + "\n", error + "\n" + object, object + "\n" + error}) {
     for (const std::size_t step : {1U, 10U, 1000U}) {
@@ -153,14 +153,14 @@ TEST_CASE("minio: an error in a listing, whatever stands around it") {
         "mc: an error that it does not name: x");
 }
 
-TEST_CASE("minio: what is not a listing") {
+TEST_CASE("minio: output that is not a listing is an error") {
   CHECK(failure_of("Segmentation fault\n") ==
         "mc ls printed what is not a listing: Segmentation fault");
   CHECK(failure_of(object.substr(0, 50)).starts_with("mc ls printed what is not a listing: {"));
   CHECK(failure_of(object + "\n" + object.substr(0, 50) + "\n")
             .starts_with("mc ls printed what is not a listing: {"));
   CHECK(failure_of("{}\n") == "mc ls printed what is not a listing: {}");
-  // Bounded, however it is divided.
+  // The limit holds however the text is divided.
   CHECK_FALSE(failure_of("{" + std::string(100'000, ' '), 100).empty());
   CHECK_FALSE(failure_of("{" + std::string(100'000, '\n'), 100'001).empty());
 }
@@ -173,11 +173,11 @@ TEST_CASE("minio: a listing that has to end in totals, as a real mc prints it, c
     CHECK(keys.front() == "locked/encrypted");
   }
   CHECK(keys_of(recorded("ls-recursive-empty-server-summarize"), 5, End::totals).empty());
-  // Over several lines, too.
+  // The same over several lines.
   CHECK(keys_of("{\n \"totalObjects\": 0,\n \"totalSize\": 0\n}\n", 5, End::totals).empty());
 }
 
-TEST_CASE("minio: a listing without its totals, with others, or that goes on after them") {
+TEST_CASE("minio: a listing without its totals, with wrong ones, or that goes on after them") {
   const std::string text = recorded("ls-recursive-summarize");
   const std::size_t last = text.rfind('{');
   const std::string totals = text.substr(last);
@@ -196,7 +196,7 @@ TEST_CASE("minio: a listing without its totals, with others, or that goes on aft
   CHECK(failure(text + object).starts_with("mc ls printed what is not a listing: {"));
   CHECK(failure("{\"totalObjects\":1}").starts_with("mc ls printed what is not a listing: {"));
   CHECK(failure(text.substr(0, last) + error) == "mc: Unable to list folder: Access Denied.");
-  // Where none were asked for.
+  // Totals where none were asked for.
   CHECK(failure_of(text).starts_with("mc ls printed what is not a listing: {"));
 }
 
@@ -212,7 +212,7 @@ TEST_CASE("minio: whether mc knows an alias, as a real one says it") {
   CHECK(unknown->starts_with("No such alias `backup` found: Use `mc alias set mycloud backup"));
 }
 
-TEST_CASE("minio: of the answer that has the secret key nothing is repeated") {
+TEST_CASE("minio: nothing of the answer that has the secret key is repeated") {
   const std::string answer = recorded("alias-list-from-environment");
   REQUIRE(answer.find("password1") != answer.npos);
   for (const std::string& odd :
@@ -283,7 +283,7 @@ TEST_CASE("minio: the buckets that the credentials do not show") {
   CHECK(noted({{}, 5}).first ==
         Names{"3 of 5 buckets, as the server last counted them: the credentials of alias backup do "
               "not show them"});
-  // What the directories say is of now, a count of the last scan.
+  // The directories are of now, the server's count is of its last scan.
   CHECK(noted({shown, 5}) == std::pair(none, none));
   const std::vector<std::optional<std::uint64_t>> too_few{std::nullopt, 0, 1};
   for (const std::optional<std::uint64_t>& count : too_few) {
@@ -303,7 +303,7 @@ TEST_CASE("minio: which etags are the content's MD5") {
   }
 }
 
-TEST_CASE("minio: keys that are no path") {
+TEST_CASE("minio: keys that are not a path are refused") {
   for (const char* good : {"a", "a/b", "...", "a/.hidden/..b", "a\nb", "-r"}) {
     CAPTURE(good);
     CHECK(bad_key(good).empty());

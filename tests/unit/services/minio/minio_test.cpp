@@ -74,7 +74,7 @@ TEST_CASE("minio: a drill puts the objects beside the data, and gives a server i
   CHECK(objects_kind().implies_directories());
 }
 
-TEST_CASE("minio: what audit says of a server without asking it") {
+TEST_CASE("minio: audit reports a server without asking it") {
   const std::string files = "no MINIO_MC_ALIAS in your environment: falls back to files";
   CHECK(notes_of("running", {{"MINIO_MC_ALIAS", "local"}}).empty());
   CHECK(notes_of("running", {}) == std::vector{files});

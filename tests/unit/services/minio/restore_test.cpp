@@ -54,7 +54,7 @@ const Json lent{{"alias", "local"}, {"mc_environment", {"MC_HOST_local", "MC_REG
 
 }  // namespace
 
-TEST_CASE("minio: a restore asks for the credentials and whether mc knows them, before all else") {
+TEST_CASE("minio: a restore first checks the credentials and whether mc knows the alias") {
   const service::ShellScript script = script_of(lent);
   REQUIRE(script.conditions.size() == 3);
   CHECK(script.conditions[0] ==
@@ -92,7 +92,7 @@ TEST_CASE("minio: where the container's own mc knew the alias, no credentials ar
       "docker exec \"$TARGET\" mc --quiet alias list --json local >/dev/null || "));
 }
 
-TEST_CASE("minio: a manifest of before the facts named the alias has it in the source") {
+TEST_CASE("minio: in a manifest older than the alias fact, the alias is read from the source") {
   const service::ShellScript script = script_of(Json::object());
   REQUIRE(script.conditions.size() == 2);
   CHECK(script.conditions[0].starts_with(
@@ -107,8 +107,7 @@ TEST_CASE("minio: a manifest of before the facts named the alias has it in the s
   }
 }
 
-TEST_CASE(
-    "minio: the printed commands of a capture hold the names of its variables and no secret") {
+TEST_CASE("minio: the printed commands of a capture name their variables, and hold no secret") {
   const service::Target target = test::target("minio", 'D');
   const service::Capture capture =
       objects_capture(target, client(target, "local", {}, "root", "hunter2"), "local");
@@ -120,7 +119,7 @@ TEST_CASE(
   CHECK(script.find("-e MC_HOST_local ") != std::string::npos);
   CHECK(script.find("hunter2") == std::string::npos);
   CHECK(script.find("root") == std::string::npos);
-  // Asked before, not after, something was touched.
+  // It is asked before anything is changed.
   CHECK(script.find("alias list") < script.find("docker cp"));
 }
 
@@ -200,7 +199,7 @@ std::string listing_of(const std::vector<Object>& objects) {
   return listing + "{\"totalObjects\":1,\"totalSize\":1}\n";
 }
 
-// What the last lines say where the target lists these; empty where they are content.
+// What the last lines print where the target lists these; empty where nothing is missing.
 std::string complaint(const std::vector<Object>& archived, const std::vector<Object>& listed,
                       std::uint64_t objects) {
   const Place place;
@@ -249,7 +248,7 @@ TEST_CASE("minio: the comparison at a restore's end finds what is missing or of 
     shorter[i].content += "x";
     CHECK_FALSE(complaint(odd, shorter, odd.size()).empty());
   }
-  // Two that differ in what is folded are two.
+  // Two keys that differ only in what is folded are two keys.
   CHECK(complaint({{"odd/ä", "1"}, {"odd/ö", "1"}}, {{"odd/ä", "1"}}, 2) ==
         "minio does not list what it should have got (SIZE/BUCKET/KEY):\n1/odd/?\n");
   CHECK(complaint(odd, odd, odd.size() + 1).find("the artifact could not be read") !=

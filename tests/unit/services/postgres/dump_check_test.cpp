@@ -83,7 +83,7 @@ TEST_CASE("A dump cut anywhere is an error, also behind rows that read like the 
         "SQL dump: cut inside the rows of a COPY at byte " + std::to_string(in_rows));
 }
 
-TEST_CASE("Anything behind the end marker, and a marker that is not quite one, is an error") {
+TEST_CASE("Anything behind the end marker, and a marker that is not exact, is an error") {
   const std::string dump = "SELECT 1;\n" + end_marker;
   CHECK(sql_error(dump).empty());
   CHECK(sql_error(end_marker).empty());
@@ -181,7 +181,7 @@ TEST_CASE("Rows of every length are counted, whatever the chunks, and only \\. a
     CHECK(counted("\\connect app\n" + rows_of("t", rows), step) ==
           Names{"app: t=" + std::to_string(count) + " rows=" + std::to_string(count)});
   }
-  // More short rows than eight counters of a byte hold.
+  // More short rows than eight counters of one byte each can count.
   for (const std::size_t size : {0U, 1U, 7U, 8U, 255U, 256U, 2039U, 2040U, 2041U, 5000U}) {
     CHECK(counted("\\connect app\n" + rows_of("t", std::string(size, '\n'))) ==
           Names{"app: t=" + std::to_string(size) + " rows=" + std::to_string(size)});
@@ -197,7 +197,7 @@ TEST_CASE("The counts of a real dump of PostgreSQL 15") {
     rows += one.rows;
     large_objects += one.large_objects;
   }
-  // Counted by another program, which knows the announcement of rows as well.
+  // Counted by another program, which recognises the start of the rows as well.
   const test::Ran awk = test::run(
       "awk '!c && p1==\"\" && p2==\"--\" && /^COPY .* FROM stdin;$/ {c=1; next} c && $0==\"\\\\.\" "
       "{c=0; p1=$0; next} c {n++; next} /^SELECT pg_catalog.lo_create/ {l++} {p2=p1; p1=$0} END "

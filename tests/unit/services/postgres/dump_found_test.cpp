@@ -5,7 +5,7 @@
 
 namespace bba::services::postgres {
 
-TEST_CASE("what a dump holds, as the manifest says it") {
+TEST_CASE("the content of a dump is written as the manifest has it") {
   DumpCheck check;
   pipe::test::feed(check, test::sql_content().bytes, 1000);
   const Json found = dump_found(check);
@@ -21,7 +21,7 @@ TEST_CASE("what a dump holds, as the manifest says it") {
   CHECK(found == test::sql_content().found);
 }
 
-TEST_CASE("the first difference between what a manifest says and what was counted") {
+TEST_CASE("the first difference between the manifest's counts and a dump's is named") {
   const Json counted =
       *parse_json(R"([{"name":"a","extensions":["x"],"rows":3,"tables":{"t":1,"u":2}},
                                        {"name":"b","extensions":[],"rows":0,"tables":{}}])");

@@ -1,4 +1,4 @@
-// Class A, asked of a scripted engine.
+// Class A, planned on a scripted engine.
 #include "services/postgres/postgres.hpp"
 
 #include <doctest/doctest.h>

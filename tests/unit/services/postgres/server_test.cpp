@@ -1,4 +1,4 @@
-// Class A: who to be, what to ask, and what the answers mean.
+// Class A: which user to try, what to ask, and what the answers mean.
 #include "services/postgres/server.hpp"
 
 #include <chrono>
@@ -36,7 +36,8 @@ const std::string answer =
 
 }  // namespace
 
-TEST_CASE("postgres: the official image's user, then postgres, then peer authentication") {
+TEST_CASE(
+    "postgres: the official image's user is tried first, then postgres, then peer authentication") {
   CHECK(shown_identities(test::target("db", 'A')) == Names{"postgres@-", "postgres@postgres"});
   CHECK(shown_identities(test::target("db", 'A', {"POSTGRES_USER=platform"})) ==
         Names{"platform@-", "postgres@-", "postgres@postgres"});
@@ -44,7 +45,7 @@ TEST_CASE("postgres: the official image's user, then postgres, then peer authent
         Names{"postgres@-", "postgres@postgres"});
 }
 
-TEST_CASE("postgres: the configured user comes first, and nobody comes twice") {
+TEST_CASE("postgres: the configured user comes first, and no user is tried twice") {
   service::Target target = test::target("db", 'A', {"POSTGRES_USER=platform"});
   target.settings.user = "dba";
   CHECK(shown_identities(target) ==
@@ -53,7 +54,7 @@ TEST_CASE("postgres: the configured user comes first, and nobody comes twice") {
   CHECK(shown_identities(target) == Names{"postgres@-", "platform@-", "postgres@postgres"});
 }
 
-TEST_CASE("postgres: with a password, TCP is worth a try; the password goes by the environment") {
+TEST_CASE("postgres: with a password TCP is tried, and the password is passed in the environment") {
   const service::Target target = test::target("db", 'A', {"POSTGRES_USER=platform"});
   CHECK(shown_identities(target, "hunter2").back() == "platform@- over 127.0.0.1");
   for (const auto& one : identities(target, "hunter2")) {
@@ -64,7 +65,7 @@ TEST_CASE("postgres: with a password, TCP is worth a try; the password goes by t
   }
 }
 
-TEST_CASE("postgres: what the operator lends goes along") {
+TEST_CASE("postgres: variables that the operator lends are passed on") {
   service::Target target = test::target("db", 'A');
   target.operator_env = {{"PGSSLMODE", "require"}};
   for (const auto& one : identities(target, {})) {
@@ -74,13 +75,13 @@ TEST_CASE("postgres: what the operator lends goes along") {
 }
 
 TEST_CASE("postgres: a password that the operator lends comes before the container's") {
-  const auto passwords = [](const std::string& lent, const std::optional<std::string>& held) {
+  const auto passwords = [](const std::string& lent, const std::optional<std::string>& own) {
     service::Target target = test::target("db", 'A');
     target.operator_env = {{"PGPASSWORD", lent}};
     Names used;
-    for (const auto& one : identities(target, held)) {
+    for (const auto& one : identities(target, own)) {
       REQUIRE_FALSE(one.env.empty());
-      // Of two with one name the engine passes on the last.
+      // Of two variables with one name the engine passes on the last.
       used.push_back(one.env.back().value);
     }
     return used;
@@ -90,7 +91,7 @@ TEST_CASE("postgres: a password that the operator lends comes before the contain
   CHECK(passwords("", "hunter2") == Names{"hunter2", "hunter2", "hunter2"});
 }
 
-TEST_CASE("postgres: Bitnami's programs, and its superuser before the user of its name") {
+TEST_CASE("postgres: Bitnami's programs are used, and its superuser before its other user") {
   const std::string dir = " from /opt/bitnami/postgresql/bin/";
   for (const std::string sign : {"POSTGRESQL_USERNAME=app", "POSTGRESQL_PASSWORD=x",
                                  "POSTGRESQL_PASSWORD_FILE=/x", "BITNAMI_APP_NAME=postgresql"}) {
@@ -103,12 +104,12 @@ TEST_CASE("postgres: Bitnami's programs, and its superuser before the user of it
         "postgres@-");
 }
 
-TEST_CASE("postgres: where the password may be") {
+TEST_CASE("postgres: the password is found in each of its variables") {
   CHECK(password_variables(test::target("db").container) ==
         Names{"POSTGRES_PASSWORD", "PGPASSWORD"});
   const Names bitnami =
       password_variables(test::target("db", 'A', {"POSTGRESQL_USERNAME=app"}).container);
-  // The superuser's own before that of POSTGRESQL_USERNAME.
+  // The superuser's password comes before that of POSTGRESQL_USERNAME.
   REQUIRE(bitnami.size() == 4);
   CHECK(bitnami.front() == "POSTGRESQL_POSTGRES_PASSWORD");
   CHECK(bitnami[2] == "POSTGRESQL_PASSWORD");
@@ -132,7 +133,7 @@ TEST_CASE("postgres: psql is asked without its start-up file, and never waits fo
   CHECK(probe.argv[probe.argv.size() - 3] == "postgres");
 }
 
-TEST_CASE("postgres: a probe's answer") {
+TEST_CASE("postgres: a probe's answer is read") {
   const auto facts = parse_probe("  " + answer + "\n");
   REQUIRE(facts.has_value());
   CHECK(facts->version == "15.20 (Debian 15.20-1)");
@@ -145,7 +146,7 @@ TEST_CASE("postgres: a probe's answer") {
   CHECK(facts->databases[1].is_template);
 }
 
-TEST_CASE("postgres: an answer that is none, at every cut and of every wrong type") {
+TEST_CASE("postgres: an invalid answer is an error, at every cut and for every wrong type") {
   for (std::size_t length = 0; length < answer.size(); ++length) {
     CAPTURE(length);
     CHECK_FALSE(parse_probe(answer.substr(0, length)).has_value());
@@ -158,14 +159,14 @@ TEST_CASE("postgres: an answer that is none, at every cut and of every wrong typ
     CAPTURE(text);
     CHECK_FALSE(parse_probe(text).has_value());
   }
-  // What is missing beside the essential is the careful value.
+  // Optional fields that are missing get the cautious value.
   const auto bare = parse_probe(R"({"version":"9.6","databases":[{"name":"a"}]})");
   REQUIRE(bare.has_value());
   CHECK_FALSE(bare->superuser);
   CHECK(bare->databases[0].allow_connections);
 }
 
-TEST_CASE("postgres: the dump, and that it needs nobody to hold still") {
+TEST_CASE("postgres: the dump needs no container paused") {
   Identity identity;
   identity.role = "platform";
   identity.exec_user = "postgres";
@@ -185,7 +186,7 @@ TEST_CASE("postgres: the dump, and that it needs nobody to hold still") {
   CHECK(dump_json(capture.facts).find("hunter2") == std::string::npos);
 }
 
-TEST_CASE("postgres: what a dump does not hold, or not at one time, is warned of") {
+TEST_CASE("postgres: a warning says what a dump does not hold, or not from the same moment") {
   const auto warnings = [](const Facts& facts) {
     return dump_capture(test::target("db", 'A'), {"", "app", "", "", {}}, facts,
                         std::chrono::seconds(1))

@@ -26,12 +26,12 @@ TEST_CASE("aof count: one file up to Redis 6, parts with their manifest since 7.
       files_of({"appendonlydir/appendonly.aof.1.base.rdb", "appendonlydir/appendonly.aof.manifest",
                 "appendonlydir/appendonly.aof.1.incr.aof",
                 "appendonlydir/appendonly.aof.2.incr.aof"}) == 3);
-  // Base without an RDB in front, other names, a mount at the directory itself.
+  // A base file without an RDB at its start, other names, a mount at the directory itself.
   CHECK(files_of({"log/cache.12.base.aof", "log/cache.manifest"}) == 1);
   CHECK(files_of({"cache.aof.manifest", "cache.aof.1.incr.aof"}) == 1);
 }
 
-TEST_CASE("aof count: what a server would not load is none") {
+TEST_CASE("aof count: files that a server would not load are not counted") {
   CHECK(files_of({}) == 0);
   CHECK(files_of({"dump.rdb", "redis.log", "users.acl"}) == 0);
   CHECK(files_of({"appendonlydir/appendonly.aof.manifest"}) == 0);
@@ -46,7 +46,7 @@ TEST_CASE("aof count: what a server would not load is none") {
   CHECK(files_of({"log/temp-a.aof.1.incr.aof", "log/temp-a.aof.manifest"}) == 0);
 }
 
-TEST_CASE("aof count: what is empty, or a directory, holds nothing") {
+TEST_CASE("aof count: empty files and directories hold nothing") {
   AofCount count;
   count.add("appendonly.aof", TarType::file, 0);
   count.add("other.aof", TarType::directory, 0);

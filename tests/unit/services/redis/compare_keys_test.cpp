@@ -23,7 +23,7 @@ Json restored(unsigned keys, unsigned expires = 0) {
 
 }  // namespace
 
-TEST_CASE("a server that nobody writes to has exactly the keys that it had") {
+TEST_CASE("an unchanged server has exactly the keys that it had") {
   CHECK(compare_keys(around(17, 17), restored(17)).lost.empty());
   CHECK(compare_keys(around(17, 17), restored(17)).not_proven.empty());
   CHECK(compare_keys(around(17, 17), restored(16)).lost ==
@@ -37,7 +37,7 @@ TEST_CASE("a server that nobody writes to has exactly the keys that it had") {
         "db0 has 1 keys after restoring, and the server had 0");
 }
 
-TEST_CASE("keys that expire may be gone, no other") {
+TEST_CASE("only keys that expire may be missing") {
   const KeyVerdict verdict = compare_keys(around(17, 17, 3), restored(15, 1));
   CHECK(verdict.lost.empty());
   CHECK(verdict.not_proven ==
@@ -49,7 +49,7 @@ TEST_CASE("keys that expire may be gone, no other") {
   CHECK(compare_keys(around(2, 2, 5), Json::object()).lost.empty());
 }
 
-TEST_CASE("a key that lasts is missing, however many of those that expire are there") {
+TEST_CASE("a missing key without an expiry is found, however many expiring keys are there") {
   CHECK(compare_keys(around(17, 17, 3), restored(15, 3)).lost ==
         "db0 has 12 keys without a time to live after restoring, and the server had 14");
   CHECK(compare_keys(around(17, 17, 3), restored(17, 2)).lost ==
@@ -60,7 +60,8 @@ TEST_CASE("a key that lasts is missing, however many of those that expire are th
   CHECK(compare_keys(around(20, 30, 10), restored(18, 5)).lost.empty());
 }
 
-TEST_CASE("a busy server: anything between its two moments, and the receipt says so") {
+TEST_CASE(
+    "any count between the two recorded states of a busy server passes, and the receipt says so") {
   for (const unsigned keys : {10U, 15U, 20U}) {
     for (const Json& moments : {around(10, 20), around(20, 10)}) {
       const KeyVerdict verdict = compare_keys(moments, restored(keys));

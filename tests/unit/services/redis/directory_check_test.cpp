@@ -1,4 +1,4 @@
-// What is looked for in an archive of the server's directory: as it is taken, and as it is read.
+// The checks of an archive of the server's directory, while it is taken and while it is read again.
 #include "services/redis/directory_check.hpp"
 
 #include <string>
@@ -43,7 +43,7 @@ Json found_by(const tree::FileCheck& check) {
   return found;
 }
 
-// What a reader of an artifact finds that has such a record.
+// What reading an artifact with such a record finds.
 Json read_again(const Json& found, const std::string& tar) {
   const auto check = directory_kind().content_check(found);
   pipe::test::feed(check->stage(), tar, 512);
@@ -69,7 +69,7 @@ TEST_CASE("redis: the RDB is checked as it passes, and its date is when it was w
   CHECK(check.warnings().empty());
 }
 
-TEST_CASE("redis: only the file of that name in the directory itself is the RDB") {
+TEST_CASE("redis: only the file of that name directly in the directory is the RDB") {
   DirectoryFiles check(archive(false, true));
   const pipe::TarEntry directory{.path = "data/dump.rdb", .type = TarType::directory};
   CHECK_FALSE(check.entry("dump.rdb", directory));
@@ -80,7 +80,7 @@ TEST_CASE("redis: only the file of that name in the directory itself is the RDB"
   CHECK(check.warnings().empty());
 }
 
-TEST_CASE("redis: a save that the server says it made has to be there") {
+TEST_CASE("redis: the RDB of a save that the server reported must be there") {
   DirectoryFiles check(archive(true, false));
   try {
     check.finish();
@@ -92,13 +92,13 @@ TEST_CASE("redis: a save that the server says it made has to be there") {
   }
 }
 
-TEST_CASE("redis: an RDB that is cut is an error, with what to do") {
+TEST_CASE("redis: a truncated RDB is an error, with what to do") {
   DirectoryFiles check(archive(true, false));
   CHECK_THROWS_AS(show(check, "dump.rdb", rdb().substr(0, 50)), Error);
   CHECK(check.hint() == "the server's own file is damaged: --class E takes the files as they are");
 }
 
-TEST_CASE("redis: it is said where the RDB may be old, and where nothing proves its inside") {
+TEST_CASE("redis: a warning says where the RDB may be old, or its content is not proven") {
   DirectoryFiles stale(archive(false, true));
   show(stale, "dump.rdb", rdb());
   CHECK(stale.warnings() ==

@@ -49,7 +49,7 @@ bool has(const std::string& text, const std::string& part) {
   return text.find(part) != text.npos;
 }
 
-// The step's commands run by a shell whose docker answers as `docker` says, a file of shell.
+// Runs the step's commands in a shell, with the shell script `docker` in place of docker.
 struct Run {
   int status = 0;
   std::string out;
@@ -106,7 +106,7 @@ TEST_CASE("redis: an append-only file in an artifact of its own is the one that 
   CHECK(script.lines.empty());
 }
 
-TEST_CASE("redis: the target is asked with the client of the backup, and a password by its name") {
+TEST_CASE("redis: the target is asked with the backup's client, and the password's variable") {
   const service::ShellScript script =
       printed({{"cli", {"valkey-cli", "-p", "7000"}}, {"environment", {"REDISCLI_AUTH"}}});
   REQUIRE(script.conditions.size() == 1);
@@ -116,18 +116,18 @@ TEST_CASE("redis: the target is asked with the client of the backup, and a passw
   CHECK(has(script.conditions[0], ask + "appendfilename "));
   REQUIRE(script.lines.size() == 1);
   CHECK(has(script.lines[0], "cp -p \"$place_1\"/dump.rdb \"$place_1/$APPENDFILE\";"));
-  // In a directory on no mount the engine alone can put it.
+  // In a directory on no mount only the engine can write it.
   CHECK(has(script.lines[0], "docker cp -a \"$TARGET\":/data/dump.rdb \".bba-$STAMP.rdb\""));
   CHECK(has(printed({{"cli", {"redis-cli"}}, {"environment", Json::array()}}).conditions[0],
             "docker exec \"$TARGET\" redis-cli CONFIG GET appendonly "));
-  // The backup could not ask: whether a password is wanted is not known.
+  // The backup could not ask, so it is not known whether a password is needed.
   CHECK(has(printed(Json::object()).conditions[0],
             "docker exec -e REDISCLI_AUTH \"$TARGET\" redis-cli CONFIG GET appendonly "));
   CHECK(has(printed(Json::object(), {{"rdb_file", "a b.rdb"}, {"aof_files", 0u}}).lines.at(0),
             "cp -p \"$place_1\"/'a b.rdb' \"$place_1/$APPENDFILE\";"));
 }
 
-TEST_CASE("redis: what the target says decides whether there is a copy, and under which name") {
+TEST_CASE("redis: the target's answer decides whether a copy is made, and under which name") {
   const std::string no = "case \"$*\" in *appendonly) printf 'appendonly\\nno\\n' ;; esac";
   const Run without = run(no, "appendonly.aof");
   CHECK(without.status == 0);
@@ -141,7 +141,7 @@ TEST_CASE("redis: what the target says decides whether there is a copy, and unde
   CHECK(with.copy == "the RDB");
 }
 
-TEST_CASE("redis: a target that does not say it ends the script, unless the operator does") {
+TEST_CASE("redis: a target that gives no answer ends the script, unless the operator decides") {
   const std::string refuses = "case $1 in exec) echo NOAUTH Authentication required. ;; esac";
   const Run refused = run(refuses, "appendonly.aof");
   CHECK(refused.status != 0);

@@ -132,7 +132,7 @@ TEST_CASE("Mutated RDBs are refused or the same") {
     if (!rdb_error(broken, 1 + random() % 400).empty()) {
       ++refused;
     } else {
-      // The frame of a file whose checksum is off is all that can be checked of it.
+      // Of a file whose checksum is switched off, only the header and the end can be checked.
       CHECK((broken == rdb || broken.ends_with(std::string(8, '\0'))));
     }
   }

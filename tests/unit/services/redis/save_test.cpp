@@ -1,4 +1,4 @@
-// A background save, asked of a scripted engine: what is asked in which order, and what each answer
+// A background save on a scripted engine: what is asked in which order, and what each answer
 // leads to.
 #include "services/redis/save.hpp"
 
@@ -63,7 +63,7 @@ class NoteTaker : public Reporter {
   std::vector<std::string>& notes_;
 };
 
-// A server that says these things in turn, and the last of them from then on.
+// A server that gives these answers in turn, and repeats the last of them.
 class Server {
  public:
   void says(const std::string& out, int exit_code = 0) {
@@ -96,7 +96,7 @@ class Server {
     const std::string container = "c1";
     const wire::ExecConfig client{.argv = {"redis-cli"}};
     const Asking asking{engine, reporter, stop, container, client};
-    // As it is kept while the parts are read.
+    // The state that is kept while the parts are read.
     const Saved saved = parse_saved(saved_json(services::redis::save(asking)));
     return keyspace_of(asking, saved, Timestamp(std::chrono::seconds(written)));
   }
@@ -162,7 +162,8 @@ bool has(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("redis save: asked once, waited for, and the keys before and after are told") {
+TEST_CASE(
+    "redis save: it is requested once and waited for, and the keys before and after are recorded") {
   Server server;
   server.says(InfoText{});
   server.says(started);
@@ -174,7 +175,7 @@ TEST_CASE("redis save: asked once, waited for, and the keys before and after are
   CHECK(server.commands() == Names{"INFO", "BGSAVE", "INFO", "INFO"});
 }
 
-TEST_CASE("redis save: what is archived may be newer than the save, and so are the keys then") {
+TEST_CASE("redis save: the archived RDB may be newer than the save, and so are its keys then") {
   const std::int64_t done = unix_now() + 60;
   enum class Then { lives, dies, loads };
   const auto keys_after = [&](bool aof, std::int64_t written, Then then) {
@@ -199,7 +200,7 @@ TEST_CASE("redis save: what is archived may be newer than the save, and so are t
   CHECK(keys_after(true, done, Then::loads) == 9);
 }
 
-TEST_CASE("redis save: a save under way is waited for, then one of our own is asked for") {
+TEST_CASE("redis save: a save under way is waited for, then one of our own is requested") {
   Server server;
   server.says(InfoText{.in_progress = true});
   server.says("ERR Background save already in progress\n");
@@ -235,7 +236,7 @@ TEST_CASE("redis save: during a rewrite it is scheduled, and only its own end co
   CHECK(server.commands() == Names{"INFO", "BGSAVE", "BGSAVE SCHEDULE", "INFO", "INFO", "INFO"});
 }
 
-TEST_CASE("redis save: before 7.0 it begins in a second of its own") {
+TEST_CASE("redis save: before 7.0 it starts in a later second than the save before it") {
   Server server;
   const std::int64_t last = unix_now();
   server.says(InfoText{.last_save = last, .saves = {}});
@@ -247,7 +248,7 @@ TEST_CASE("redis save: before 7.0 it begins in a second of its own") {
   CHECK(server.asked[1] > last);
 }
 
-TEST_CASE("redis save: before 7.0 also after a save that was under way") {
+TEST_CASE("redis save: before 7.0 it starts in a later second than a save that was under way") {
   Server server;
   const std::int64_t last = unix_now() + 1;
   server.says(InfoText{.in_progress = true, .saves = {}});
@@ -263,7 +264,7 @@ TEST_CASE("redis save: before 7.0 also after a save that was under way") {
   CHECK(server.asked[4] > last);
 }
 
-TEST_CASE("redis save: a server that does not do it at all has refused") {
+TEST_CASE("redis save: an unknown command and an unreachable server count as a refusal") {
   Server no_command;
   no_command.says(InfoText{});
   no_command.says("ERR unknown command 'BGSAVE'\n");
@@ -278,7 +279,7 @@ TEST_CASE("redis save: a server that does not do it at all has refused") {
   CHECK(refusal_of(other) == "INFO says nothing of background saves");
 }
 
-TEST_CASE("redis save: a password or user that the server does not take is a failure") {
+TEST_CASE("redis save: a rejected password or user is a failure") {
   Server no_password;
   no_password.says("NOAUTH Authentication required.\n");
   Server by_exit_code;
@@ -300,7 +301,7 @@ TEST_CASE("redis save: a password or user that the server does not take is a fai
   }
 }
 
-TEST_CASE("redis save: one that fails is a failure") {
+TEST_CASE("redis save: a save that fails is a failure") {
   Server server;
   server.says(InfoText{});
   server.says(started);

@@ -1,4 +1,4 @@
-// Class B: what the server's words mean, when a save is done, and what is archived then.
+// Class B: what the server's answers mean, when a save is done, and what is archived then.
 #include "services/redis/server.hpp"
 
 #include <string>
@@ -74,7 +74,7 @@ Names shown(const std::vector<wire::ExecConfig>& clients) {
 
 }  // namespace
 
-TEST_CASE("redis: --requirepass, as an argument and inside of a shell's line") {
+TEST_CASE("redis: --requirepass is found as an argument and inside a shell's line") {
   const auto password = [](std::vector<std::string> cmd) {
     wire::Container container;
     container.cmd = std::move(cmd);
@@ -89,7 +89,7 @@ TEST_CASE("redis: --requirepass, as an argument and inside of a shell's line") {
   CHECK_FALSE(password({}).has_value());
 }
 
-TEST_CASE("redis: each password once, the operator's first, none last; never in argv") {
+TEST_CASE("redis: each password is tried once, the operator's first, none last; never in argv") {
   service::Target target = redis_target();
   target.container.cmd = {"redis-server", "--requirepass", "command", "--port", "7000"};
   target.operator_env = {{"REDISCLI_AUTH", "operator"}, {"REDIS_PASSWORD", ""}, {"TERM", "dumb"}};
@@ -122,7 +122,7 @@ TEST_CASE("redis: an error is told from an answer by its first word") {
   CHECK_FALSE(error_reply("ERRORS are fine").has_value());
 }
 
-TEST_CASE("redis: words about a password or a user are told from all others") {
+TEST_CASE("redis: errors about a password or a user are told from all others") {
   CHECK(refuses_credentials("NOAUTH Authentication required.\n\n"));
   CHECK(
       refuses_credentials("AUTH failed: WRONGPASS invalid username-password pair or user is "
@@ -134,7 +134,7 @@ TEST_CASE("redis: words about a password or a user are told from all others") {
   CHECK_FALSE(refuses_credentials(""));
 }
 
-TEST_CASE("redis: INFO of a server, old and new") {
+TEST_CASE("redis: INFO is read, of old and new servers") {
   const auto info = parse_info(
       info_text("rdb_changes_since_last_save:3\r\nrdb_bgsave_in_progress:0\r\n"
                 "rdb_last_save_time:1763899200\r\nrdb_last_bgsave_status:ok\r\nrdb_saves:4\r\n"
@@ -184,7 +184,7 @@ TEST_CASE("redis: what is not an INFO answer is not taken for one") {
   CHECK(odd->keyspace == Json::object());
 }
 
-TEST_CASE("redis: the keys around a save, of databases that come and go, too") {
+TEST_CASE("redis: the keys before and after a save, of databases that appear and vanish, too") {
   Info before;
   before.keyspace = {{"db0", {{"keys", 4}, {"expires", 1}}},
                      {"db1", {{"keys", 2}, {"expires", 0}}}};
@@ -202,7 +202,7 @@ TEST_CASE("redis: the keys around a save, of databases that come and go, too") {
   CHECK(keyspace_around({}, {}) == Json::object());
 }
 
-TEST_CASE("redis: CONFIG GET") {
+TEST_CASE("redis: CONFIG GET is read") {
   CHECK(parse_config_value("dir\n/data\n", "dir") == "/data");
   CHECK(parse_config_value("dbfilename\ndump.rdb", "dbfilename") == "dump.rdb");
   CHECK_FALSE(parse_config_value("", "dir").has_value());
@@ -211,7 +211,7 @@ TEST_CASE("redis: CONFIG GET") {
   CHECK_FALSE(parse_config_value("NOPERM\nno permissions", "dir").has_value());
 }
 
-TEST_CASE("redis: what BGSAVE answered") {
+TEST_CASE("redis: the answer to BGSAVE is read") {
   CHECK(parse_bgsave_reply("Background saving started\n") == BgsaveReply::started);
   CHECK(parse_bgsave_reply("Background saving scheduled\n") == BgsaveReply::scheduled);
   CHECK(parse_bgsave_reply("ERR Background save already in progress") ==
@@ -250,8 +250,7 @@ TEST_CASE("redis: before 7.0 the date alone tells one save from another") {
   CHECK(save_state(before, saved(std::nullopt, 104), true, 105) == SaveState::running);
 }
 
-TEST_CASE(
-    "redis: without an append-only file nobody is held still, with one everybody who writes") {
+TEST_CASE("redis: containers are paused only with an append-only file, and then all that write") {
   const wire::ExecConfig client{.argv = {"redis-cli"}};
   const service::Capture live = save_capture(redis_target(), client, facts_of(false), mounts, all,
                                              service::Consistency::automatic);
@@ -276,7 +275,7 @@ TEST_CASE(
   CHECK(paused.consistency_reason.find("append-only") != std::string::npos);
   CHECK(paused.warnings.empty());
 
-  // Asked for is asked for.
+  // What was asked for is archived.
   const service::Capture asked =
       save_capture(redis_target(), client, facts_of(true), mounts, all, service::Consistency::live);
   CHECK(asked.consistency == service::Consistency::live);
@@ -286,7 +285,7 @@ TEST_CASE(
           .consistency == service::Consistency::stop);
 }
 
-TEST_CASE("redis: the client that was let in is in the facts, and what it was lent by name only") {
+TEST_CASE("redis: the facts have the accepted client, and only the names of its variables") {
   const wire::ExecConfig client{.argv = {"valkey-cli", "-p", "7000"},
                                 .env = {{"REDISCLI_AUTH", "secret"}}};
   const service::Capture capture = save_capture(redis_target(), client, facts_of(false), mounts,
@@ -296,7 +295,7 @@ TEST_CASE("redis: the client that was let in is in the facts, and what it was le
   CHECK(capture.parts[0].kind == &directory_kind());
 }
 
-TEST_CASE("redis: what is asked around the parts is in the plan, without its secrets") {
+TEST_CASE("redis: the plan has the requests around the parts, without their secrets") {
   const wire::ExecConfig client{.argv = {"redis-cli"}, .env = {{"REDISCLI_AUTH", "secret"}}};
   const service::Capture capture = save_capture(redis_target(), client, facts_of(false), mounts,
                                                 all, service::Consistency::live);
@@ -311,7 +310,7 @@ TEST_CASE("redis: what is asked around the parts is in the plan, without its sec
   CHECK(services::redis::redis().requests_after(*capture.if_refused).empty());
 }
 
-TEST_CASE("redis: what is done where the server refuses to save only once it is asked") {
+TEST_CASE("redis: a server that refuses the save only when asked gets its files archived") {
   const service::Capture capture =
       save_capture(redis_target(), {.argv = {"redis-cli"}}, facts_of(false), mounts, all,
                    service::Consistency::automatic);
@@ -327,7 +326,7 @@ TEST_CASE("redis: what is done where the server refuses to save only once it is 
   CHECK(otherwise.facts == capture.facts);
 }
 
-TEST_CASE("redis: the directory that the server names, mounted, below a mount, or not mounted") {
+TEST_CASE("redis: the server's directory is a mount, below a mount, or not mounted") {
   const wire::ExecConfig client{.argv = {"redis-cli"}};
   const service::Capture below = save_capture(redis_target(), client, facts_of(true, "/data/cache"),
                                               mounts, all, service::Consistency::automatic);
@@ -336,7 +335,7 @@ TEST_CASE("redis: the directory that the server names, mounted, below a mount, o
                                                mounts, {}, service::Consistency::automatic);
   CHECK(archive_of(inside).path == "/srv");
   CHECK(archive_of(inside).host_path.empty());
-  // On no mount, so nobody else writes there; it is held still all the same.
+  // On no mount, so no other container writes there; the target is paused all the same.
   CHECK(names_of(inside.quiesce) == Names{"redis"});
   // The operator's paths come first.
   service::Target target = redis_target();
@@ -346,7 +345,7 @@ TEST_CASE("redis: the directory that the server names, mounted, below a mount, o
   CHECK(archive_of(named).path == "/elsewhere");
 }
 
-TEST_CASE("redis: a mount inside of the directory is a part, too; another one is not its data") {
+TEST_CASE("redis: a mount inside the directory is a part, too; another one is not its data") {
   const std::vector<service::MountChoice> choices{taken(volume("v", "/data")),
                                                   taken(volume("aof", "/data/appendonlydir")),
                                                   taken(volume("etc", "/etc/redis"))};
@@ -371,7 +370,8 @@ TEST_CASE("redis: a mount inside of the directory is a part, too; another one is
   CHECK(capture.mounts[2].why == "not the server's directory, which is /data");
 }
 
-TEST_CASE("redis: where CONFIG is refused the mounted data is taken, held still, and it is said") {
+TEST_CASE(
+    "redis: where CONFIG is refused the mounted data is archived while paused, with a warning") {
   const wire::ExecConfig client{.argv = {"redis-cli"}};
   Facts facts = facts_of(false);
   facts.dir.reset();
@@ -398,14 +398,14 @@ TEST_CASE("redis: where CONFIG is refused the mounted data is taken, held still,
   CHECK(archive_of(told).path == "/srv/cache");
   CHECK(archive_of(told).expected.at("rdb_file") == "cache.rdb");
 
-  // A whole file system is not a data directory.
+  // The root of a file system is not a data directory.
   const service::Capture root = save_capture(redis_target(), client, facts_of(false, "/"), mounts,
                                              all, service::Consistency::automatic);
   CHECK(root.fallback == "the server's directory is /");
   CHECK(archive_of(root).path == "/data");
 }
 
-TEST_CASE("redis: files without a save, and nothing to archive at all") {
+TEST_CASE("redis: files without a save are archived, and nothing to archive is an error") {
   const service::Capture capture =
       files_capture(redis_target(), mounts, all, service::Consistency::automatic, "no BGSAVE");
   CHECK(capture.strategy == "mounted data archive");

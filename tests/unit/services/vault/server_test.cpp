@@ -39,7 +39,7 @@ Names shown(const service::Target& target, const Environment& environment) {
 
 }  // namespace
 
-TEST_CASE("vault: the likelier program first, each with the variables that it reads") {
+TEST_CASE("vault: the likelier program comes first, each with the variables that it reads") {
   const Environment environment{{"VAULT_TOKEN", "t"}, {"BAO_TOKEN", "b"}, {"HOME", "/root"}};
   CHECK(shown(vault("hashicorp/vault:1.18"), environment) ==
         Names{"vault: VAULT_TOKEN=t", "bao: BAO_TOKEN=b"});
@@ -64,7 +64,7 @@ TEST_CASE("vault: the container's own address comes before the operator's, under
               {{"VAULT_ADDR", "https://active:8200"}})[0] == "bao: ");
 }
 
-TEST_CASE("vault: what the configuration lends is added, and nothing twice") {
+TEST_CASE("vault: variables that the configuration lends are added, and none twice") {
   service::Target target = vault("vault");
   target.operator_env = {{"VAULT_TOKEN", "t"}, {"VAULT_CLIENT_CERT", "/cert.pem"}};
   CHECK(shown(target, {{"VAULT_TOKEN", "t"}})[0] ==
@@ -82,13 +82,13 @@ TEST_CASE("vault: an address that the configuration lends comes before the conta
     CHECK(probe.env[0].name == name);
     CHECK(probe.env[0].value == "https://active:8200");
     const service::Capture capture = snapshot_capture(target, probe, {});
-    // The container does say where its server is; it is another one.
+    // The container does give its server's address; it is another one.
     CHECK(capture.warnings == Names{"the snapshot is of https://active:8200, as " + name +
                                     " in your environment has it"});
   }
 }
 
-TEST_CASE("vault: whether there is a token that the program reads") {
+TEST_CASE("vault: whether there is a token in a variable that the program reads") {
   const auto token = [](const service::Target& target, const Environment& environment) {
     std::string answers;
     for (const wire::ExecConfig& probe : services::vault::probes(target, environment)) {
@@ -104,7 +104,7 @@ TEST_CASE("vault: whether there is a token that the program reads") {
   CHECK(token(vault("vault", {"VAULT_TOKEN="}), {}) == "no no ");
 }
 
-TEST_CASE("vault: a status") {
+TEST_CASE("vault: a status is read") {
   const auto status =
       parse_status(R"({"type":"shamir","initialized":true,"sealed":false,"version":"1.18.3",)"
                    R"("cluster_name":"vault-cluster-1","storage_type":"raft","ha_enabled":true})"
@@ -123,7 +123,7 @@ TEST_CASE("vault: a status") {
   }
 }
 
-TEST_CASE("vault: why there is no snapshot") {
+TEST_CASE("vault: the reason why there is no snapshot") {
   Status status;
   status.storage_type = "raft";
   CHECK_FALSE(no_snapshot_because(status));
@@ -136,7 +136,7 @@ TEST_CASE("vault: why there is no snapshot") {
   CHECK_FALSE(no_snapshot_because(Status{}));  // a server that does not say
 }
 
-TEST_CASE("vault: the snapshot is the probe's program with the probe's environment") {
+TEST_CASE("vault: the snapshot is taken with the probe's program and environment") {
   const service::Target target = vault("openbao");
   const auto probes = services::vault::probes(target, {{"BAO_TOKEN", "hunter2"}});
   Status status;
@@ -160,7 +160,7 @@ TEST_CASE("vault: the snapshot is the probe's program with the probe's environme
   CHECK(other.warnings[0].find("the snapshot is of https://active:8200") != std::string::npos);
 }
 
-TEST_CASE("vault: what a save that failed says") {
+TEST_CASE("vault: the error of a failed save") {
   CHECK(is_not_raft("Code: 400. Errors:\n\n* raft storage is not in use"));
   CHECK_FALSE(is_not_raft("Code: 403. Errors:\n\n* permission denied"));
   const auto hint = [](std::string_view words, const std::string& program = "vault") {
@@ -172,7 +172,7 @@ TEST_CASE("vault: what a save that failed says") {
   CHECK(hint("connection refused").empty());
   const std::string standby = "incomplete snapshot, unable to read SHA256SUMS.sealed";
   CHECK(hint(standby).find("standby") != std::string::npos);
-  // Which variable is read first is the program's.
+  // Which variable is read first depends on the program.
   CHECK(hint(standby).find("modules.v.env to [VAULT_ADDR]") != std::string::npos);
   CHECK(hint(standby, "bao").find("modules.v.env to [BAO_ADDR]") != std::string::npos);
 }

@@ -17,7 +17,7 @@ std::string sha256(const std::string& text) {
   return hasher.hex();
 }
 
-// The parts of a snapshot, each of which a test can make lie.
+// The parts of a snapshot, each of which a test can falsify.
 struct Parts {
   std::string state = test::random_bytes(3000, 1);
   std::string meta = R"({"Version":1,"ID":"bolt-snapshot","Index":4711,"Term":3,"Peers":null,)"
@@ -45,7 +45,7 @@ std::string tar_error(const std::string& tar) {
   return raw_error(gzipped(tar));
 }
 
-TEST_CASE("A whole snapshot tells index, term and size") {
+TEST_CASE("A complete snapshot gives index, term and size") {
   const std::string snapshot = gzipped(Parts().tar());
   for (const std::size_t step : {1U, 2U, 100U, 100'000U}) {
     SnapshotCheck check;
@@ -83,7 +83,7 @@ TEST_CASE("A snapshot whose tar was cut before it was compressed is an error") {
   }
 }
 
-TEST_CASE("Sums that are wrong, missing, twice or of other files") {
+TEST_CASE("Checksums that are wrong, missing, repeated or of other files are errors") {
   Parts wrong_state;
   wrong_state.state[100] = static_cast<char>(wrong_state.state[100] ^ 1);
   CHECK(tar_error(wrong_state.tar()) == "raft snapshot: state.bin does not match its sum");
@@ -111,7 +111,7 @@ TEST_CASE("Sums that are wrong, missing, twice or of other files") {
   CHECK(with_sums(meta_sum + state_sum).empty());
 }
 
-TEST_CASE("Files that are missing, twice, strange, or no files") {
+TEST_CASE("Files that are missing, repeated, unknown or not regular are errors") {
   const Parts parts;
   const std::map<std::string, std::string> contents{{"meta.json", parts.meta},
                                                     {"state.bin", parts.state},
@@ -133,13 +133,13 @@ TEST_CASE("Files that are missing, twice, strange, or no files") {
   CHECK(tar_error(test::end_blocks) == "raft snapshot: it has no SHA256SUMS");
 }
 
-TEST_CASE("A sealed file that is empty") {
+TEST_CASE("An empty sealed file is an error") {
   Parts parts;
   parts.sealed.clear();
   CHECK(tar_error(parts.tar()) == "raft snapshot: SHA256SUMS.sealed is empty");
 }
 
-TEST_CASE("A meta.json that does not fit") {
+TEST_CASE("A meta.json that does not fit is an error") {
   const auto with_meta = [](const std::string& meta) {
     Parts parts;
     parts.meta = meta;

@@ -1,4 +1,4 @@
-// Class C, asked of a scripted engine.
+// Class C, planned on a scripted engine.
 #include "services/vault/vault.hpp"
 
 #include <doctest/doctest.h>
@@ -20,7 +20,7 @@ TEST_CASE("vault: a snapshot is an artifact of Vault's own kind, stored as it is
   CHECK_FALSE(capture.if_refused);
 }
 
-TEST_CASE("vault: what an old server's storage is shows only when it is asked for a snapshot") {
+TEST_CASE("vault: the storage of an old server shows only when it is asked for a snapshot") {
   test::PlanFixture asked;
   asked.environment = {{"VAULT_TOKEN", "hunter2"}};
   asked.programs_print("id-of-vault", R"({"sealed":false})");

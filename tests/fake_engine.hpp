@@ -1,5 +1,5 @@
 // A scripted Docker Engine on a unix socket in a directory of its own, for every reply that a real
-// one gives only when it breaks. Plain sockets and no HTTP library, so that it can lie about
+// one gives only when it breaks. Plain sockets and no HTTP library, so that it can falsify
 // anything.
 //
 //   FakeEngine fake;
@@ -258,7 +258,7 @@ inline Step pause(std::chrono::milliseconds span) {
 inline Step hold() {
   return [](FakeConnection& connection) { connection.hold(); };
 }
-// Runs something of the test's at this point of the reply.
+// Runs a function of the test at this point of the reply.
 inline Step call(std::function<void()> action) {
   return [action = std::move(action)](FakeConnection&) { action(); };
 }

@@ -84,7 +84,7 @@ Json fill_tar(ArtifactSink& sink, std::uint64_t size) {
   };
   add(pipe::TarType::directory, "data", "");
   while (sink.digest.bytes() < size) {
-    // A database file is half text, a quarter of what does not compress, and room.
+    // A database file is half text, a quarter incompressible data, and a quarter free space.
     const std::string text = rows.next() + rows.noise() + std::string(piece / 4, '\0');
     add(pipe::TarType::file, fmt::format("data/{}", ++files), text);
     content += text.size();

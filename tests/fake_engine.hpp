@@ -42,7 +42,7 @@ namespace bba::test {
 struct SeenRequest {
   std::string method;
   std::string target;  // as it came, with version and query
-  std::string header;  // the whole head, for looking into
+  std::string header;  // the complete head
   std::string body;    // decoded
 };
 
@@ -254,7 +254,7 @@ inline Step send(std::string bytes) {
 inline Step pause(std::chrono::milliseconds span) {
   return [span](FakeConnection& connection) { connection.pause(span); };
 }
-// Says nothing more until the client closes (FakeEngine::saw_close()).
+// Sends nothing more until the client closes (FakeEngine::saw_close()).
 inline Step hold() {
   return [](FakeConnection& connection) { connection.hold(); };
 }

@@ -26,7 +26,7 @@ using capture::ArtifactSink;
 
 constexpr std::size_t piece = 1 << 20;
 
-// Rows as tables of events have them: numbers that differ, times, and words that come again.
+// Rows like those of event tables: different numbers, times, and repeated words.
 class Rows {
  public:
   std::string next() {

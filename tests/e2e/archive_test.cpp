@@ -26,7 +26,7 @@ void sparse_file(const std::string& path, std::uint64_t size) {
   fs::resize_file(path, size);
 }
 
-// A socket as a database would have one beside its data.
+// A socket, as a database has one in its data directory.
 void make_socket(const std::string& path) {
   const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
@@ -36,7 +36,7 @@ void make_socket(const std::string& path) {
   REQUIRE(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
 }
 
-// A container with a volume and a bind, and beside them what is not data of its own.
+// A container with a volume and a bind mount, and mounts that are not its own data.
 struct Module {
   explicit Module(E2eFixture& fixture, const Strings& command = {}) {
     volume = fixture.volume("data");
@@ -401,7 +401,7 @@ TEST_CASE("E, plan changes nothing and says what is left out and why, and backup
                         {"/run/app.sock", "a socket or a device, not data"},
                         {"/var/run/docker.sock", "the Docker Engine's socket"}});
 
-  // The engine's events, said as requests.
+  // The engine's events, written as the requests that caused them.
   const EventLog backup_log({module.container});
   REQUIRE(fixture.bba({"backup", module.container}).exit_code == 0);
   const std::string url = "POST /containers/" + module.container;
@@ -575,7 +575,7 @@ TEST_CASE("E, a file that is deleted on the host before the engine reads it: exi
     CHECK(fixture.manifest().at("artifacts")[0].at("found").at("files") == 1);
   } else {
     CHECK(ended.exit_code == 6);
-    // Where a second has passed meanwhile, its directory is met first, as changed.
+    // If a second has passed meanwhile, its changed directory is found first.
     CHECK((has(ended.err, "later.txt") || has(ended.err, "/data: modified at")));
     fixture.check_nothing_left();
   }

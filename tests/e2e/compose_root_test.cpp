@@ -40,7 +40,7 @@ struct Project {
   std::map<std::string, std::string> files() const {
     auto all = inventory(root);
     std::erase_if(all, [](const auto& one) { return one.first.starts_with("data"); });
-    // Its time changes when something in it comes or goes, and the data has done so.
+    // The directory's own time changes when the data in it is removed or restored.
     all.erase("");
     return all;
   }

@@ -47,7 +47,7 @@ struct Module {
   std::string volume, file, id;
 };
 
-// Which conditions refuse; each says what is wrong and what to run.
+// The conditions that refuse; each must say what is wrong and what to run.
 Strings conditions(const Json& verdict) {
   Strings names;
   for (const Json& refusal : verdict.at("refusals")) {
@@ -330,11 +330,11 @@ TEST_CASE(
       ask({"--skip-image-check", "--ref", "/tmp/" + fs::path(artifact).filename().string()});
   CHECK(other.exit_code == 10);
   CHECK(has(other.err, "hint: give the newest, " + artifact + ", or leave --ref out"));
-  // Nobody may not ask the engine either, and the gate says so.
+  // The user nobody may not ask the engine either, and the gate says so.
   const Ended engine = ask({});
   CHECK(engine.exit_code == 10);
   CHECK(has(engine.err, "--skip-image-check"));
-  // And nobody can read nothing else of the backups.
+  // That user can read nothing else of the backups.
   CHECK(run(as_nobody(fixture, {"list"})).exit_code == 8);
   CHECK(run(as_nobody(fixture, {"verify", artifact})).exit_code == 8);
 

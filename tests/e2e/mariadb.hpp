@@ -1,4 +1,4 @@
-// MariaDB servers for the cases, MySQL's stand-in among them.
+// MariaDB servers for the tests, including MySQL's stand-in.
 #pragma once
 
 #include <string>
@@ -44,7 +44,7 @@ class MariadbServer {
   MariadbKind kind_;
 };
 
-// One seeded server for all cases of a program that leave it as it is.
+// One seeded server for all tests of a program that do not change it.
 const MariadbServer& shared_mariadb();
 
 }  // namespace e2e

@@ -423,7 +423,7 @@ TEST_CASE("H, the container is killed half way: exit 6") {
   CHECK(ended.exit_code == 6);
   CHECK(ended.out.empty());
   fixture.check_nothing_left();
-  // For the fakes' end.
+  // So that the fake programs can be removed.
   docker({"start", server.container()});
 }
 

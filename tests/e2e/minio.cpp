@@ -33,7 +33,7 @@ Ended MinioServer::mc(const Strings& arguments, const std::string& input) const 
   return ended;
 }
 
-// By etag where that is the MD5; a restored object has one, whatever its original had.
+// Compared by etag where that is the MD5; a restored object's always is.
 std::map<std::string, std::string> MinioServer::objects() const {
   std::map<std::string, std::string> objects;
   const Ended listed = mc({"ls", "--recursive", "--json", "local"});

@@ -1,4 +1,4 @@
-// MinIO servers for the cases.
+// MinIO servers for the tests.
 #pragma once
 
 #include <map>
@@ -32,7 +32,7 @@ class MinioServer {
   std::string container_;
 };
 
-// One server for all cases of a program that leave it as it is. It has a bucket of keys that are
+// One server for all tests of a program that do not change it. It has a bucket of keys that are
 // hard to write in a shell, too.
 const MinioServer& shared_minio();
 

@@ -161,7 +161,7 @@ TEST_CASE("D, the tar has the objects' keys and times, in the order of the listi
   modified[modified.find('T')] = ' ';
   CHECK(has(listed.out, " 5242880 " + modified + " objects/documents/scan.bin\n"));
 
-  // What the manifest says of the listing is what one can make of the server's.
+  // The manifest's facts about the listing can be computed from the server's own listing.
   std::string lines;
   const Ended now = server.mc({"ls", "--recursive", "--json", "local"});
   for (const std::string_view line : split(now.out, '\n')) {
@@ -198,7 +198,8 @@ TEST_CASE("D, objects that change or vanish after the listing are read again or 
                "exit 1") +
           once("documents/empty",
                "printf 'no longer' | \"$REAL\" --quiet pipe local/documents/empty") +
-          // As long as before, and its etag is not an MD5: half of what comes is of the old one.
+          // The new object has the same length and its etag is not an MD5, and half of the bytes
+          // read are old.
           once("documents/in-parts.txt",
                "\"$REAL\" \"$@\" | head -c 10\n"
                "printf 'UPLOADED WITHOUT A KNOWN SIZE' |"
@@ -271,7 +272,7 @@ TEST_CASE("D, a listing with an error or unknown lines in it: exit 6, whatever m
     check_fails(server.container(), MinioServer::alias(), 6,
                 {"mc ls printed what is not a listing: {"});
   }
-  // Whole lines, as if the rest of them had never been there.
+  // The listing ends after a complete line, as if there were no more.
   {
     const FakeProgram fake(server.container(), "mc",
                            listing("\"$REAL\" \"$@\" | head -n 50; exit 0"));
@@ -576,7 +577,7 @@ TEST_CASE("D, plan shows exactly the requests that backup sends, in their order"
   for (const Json& one : plan->at("requests")) {
     const std::string request = one;
     REQUIRE(request.starts_with(head));
-    // KEY stands for each object's; what follows in brackets says when.
+    // KEY is each object's key; the text in brackets says when.
     const std::string argv = request.substr(head.size(), request.find(" (") - head.size());
     requests.push_back(argv.substr(0, argv.find("KEY")));
   }

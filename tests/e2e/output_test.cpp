@@ -21,7 +21,7 @@ unsigned mode_of(const std::string& path) {
   return status.st_mode & 07777;
 }
 
-// The program as a shell starts it, with `redirection` behind its words.
+// The program as a shell starts it, with `redirection` after its arguments.
 Strings in_shell(const Strings& command, const std::string& redirection,
                  const std::string& before = {}) {
   return {"sh", "-c", before + "exec " + shell_quoted(command) + " " + redirection};

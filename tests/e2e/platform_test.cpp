@@ -94,7 +94,7 @@ TEST_CASE("a module of another host: a warning in the plan, and in the manifest"
   CHECK(ended.exit_code == 0);
   CHECK(has(ended.err, warning));
   CHECK(fixture.manifest().at("warnings")[0] == warning);
-  // What the plan said is what the engine was asked for.
+  // The engine received the requests that the plan showed.
   CHECK(plan.at("requests") == Json{fmt::format("POST /containers/{}/pause", kuma),
                                     fmt::format("GET /containers/{}/archive?path=%2Fdata", kuma),
                                     fmt::format("POST /containers/{}/unpause", kuma)});

@@ -22,7 +22,7 @@ class Server {
 
   void seed() const;
   void wait_until_ready() const;
-  // All that the server holds, as its own pg_dumpall says it.
+  // The server's whole content, as its own pg_dumpall prints it.
   std::string dump() const;
   // One line for each table of each database.
   std::string row_counts() const;
@@ -38,7 +38,7 @@ class Server {
   Kind kind_;
 };
 
-// One seeded server for all cases of a program that leave it as it is.
+// One seeded server for all tests of a program that do not change it.
 const Server& shared_server();
 
 // A program in place of pg_dumpall, for as long as this object lives.
@@ -71,7 +71,7 @@ class HiddenDump {
 // Writes some megabytes of dump, says so, and waits until it is ended.
 class WaitingDump : public FakeDump {
  public:
-  // One process, or one that has a child of its own all the time.
+  // One process, or one that always has a child process.
   static constexpr std::string_view alone = "mkfifo -m 600 /tmp/e2e-$$ && read -r _ </tmp/e2e-$$\n";
   static constexpr std::string_view with_children = "while :; do sleep 0.1; done\n";
 

@@ -12,7 +12,7 @@ inline constexpr std::string_view redis_password = "s3cret-of-the-cache";
 struct RedisSetup {
   std::string image = "bba-fixture/redis:7";
   Strings options = {};    // of docker run
-  Strings arguments = {};  // of the server, beside those that every case needs
+  Strings arguments = {};  // of the server, added to those that every test needs
   std::string password = {};
   // A shell command in place of the image's own; $SERVER_OPTIONS stands for the server's options.
   std::string shell = {};

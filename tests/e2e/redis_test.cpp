@@ -297,7 +297,7 @@ TEST_CASE("B, plan shows exactly the requests that backup sends, in their order"
   E2eFixture fixture;
   const RedisServer server(fixture, "redis", with_arguments(with_append_only));
   server.seed();
-  // The engine's events, said as requests; what is asked again and again once.
+  // The engine's events, written as the requests that caused them; repeated ones once.
   const std::string url = "/containers/" + server.container();
   const auto requests_of = [&](const Strings& arguments, std::string& out) {
     const EventLog log({server.container()});
@@ -612,7 +612,7 @@ TEST_CASE("B, CONFIG is refused, and the RDB is elsewhere: exit 6, and the error
   check_fails(fixture, ended, 6,
               {"the server has saved, but its RDB is not in what was archived",
                "hint: set modules." + server.container() + ".paths"});
-  // Which works.
+  // The hint works.
   check_saved(fixture, server, {"--path", "/data"});
 }
 

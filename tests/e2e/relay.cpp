@@ -40,7 +40,7 @@ bool send_all(int fd, std::string_view bytes) {
 struct Way {
   int from;
   int to;
-  std::string kept;  // the end of what came, which may be the start of what is looked for
+  std::string kept;  // the last bytes received, which may be the start of the pattern
   bool open = true;
 };
 
@@ -132,7 +132,7 @@ void Relay::pass(const Fd& client) {
   }
   Way up{client.get(), engine.get(), {}};
   Way down{engine.get(), client.get(), {}};
-  // False where what is looked for came, and nothing is to stand in its place.
+  // False where the pattern was found, and there is no replacement for it.
   const auto move = [](Way& way, const std::string& wanted, const std::string& other) {
     char buffer[64 * 1024];
     const ssize_t length = ::recv(way.from, buffer, sizeof buffer, 0);

@@ -576,7 +576,7 @@ std::optional<pid_t> E2eFixture::guard() const {
 }
 
 void E2eFixture::wait_for_guard_to_end() const {
-  // It may wait for an engine that is slow, and then says nothing meanwhile.
+  // It may wait for a slow engine, and prints nothing in that time.
   wait_until("the guard ends", 60s, [&] { return !guard(); });
 }
 

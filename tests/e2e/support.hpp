@@ -51,7 +51,7 @@ struct Ended {
 };
 
 struct Setting {
-  std::map<std::string, std::string> environment;  // beside our own
+  std::map<std::string, std::string> environment;  // added to our own
   std::string directory;
   std::string input;
 };
@@ -98,7 +98,7 @@ void write_file(const std::string& path, std::string_view content);
 // target, the names that share an inode, file capabilities, a digest of the content. Without
 // sockets.
 std::map<std::string, std::string> inventory(const std::string& root);
-// What differs, for people; empty where nothing does.
+// The differences as text; empty where there are none.
 std::string difference(const std::map<std::string, std::string>& before,
                        const std::map<std::string, std::string>& after);
 

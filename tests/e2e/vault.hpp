@@ -1,4 +1,4 @@
-// Vault and OpenBao servers for the cases.
+// Vault and OpenBao servers for the tests.
 #pragma once
 
 #include <map>
@@ -23,14 +23,14 @@ class VaultServer {
   Ended ask(const Strings& arguments) const;
   bool sealed() const;
   void unseal(const std::string& key) const;
-  // What a snapshot of it holds, by its sums.
+  // The checksums of a snapshot's content.
   std::string content() const;
 
  private:
   std::string container_, program_, token_, unseal_key_;
 };
 
-// One server for all cases of a program that leave it as it is.
+// One server for all tests of a program that do not change it.
 const VaultServer& shared_vault();
 
 }  // namespace e2e

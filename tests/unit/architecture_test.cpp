@@ -21,7 +21,7 @@ namespace {
 
 const fs::path root = BBA_SOURCE_DIR;
 
-// What each room may see beside itself. Of services/ each folder is a room of its own; what the
+// Which rooms each room may include. In services/ each folder is a room of its own; what the
 // others may see of them is in judge_services().
 const std::map<std::string, std::set<std::string>> rooms = [] {
   std::map<std::string, std::set<std::string>> all{
@@ -172,8 +172,8 @@ void judge_programs(const Source& source, Lines& complaints) {
   }
 }
 
-// Of a service the others see nothing but bba/services/files.hpp, which they fall back to; only the
-// registry knows them all, and who is above sees the registry alone.
+// Services include nothing of each other but bba/services/files.hpp, which they fall back to; only
+// the registry knows them all, and who is above sees the registry alone.
 std::string seen_of_services(const Source& source, const std::string& header) {
   const bool is_registry = source.path == "src/services/registry.cpp";
   const bool is_service = room_of(source.path) == "services" && !is_registry;

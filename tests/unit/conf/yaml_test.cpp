@@ -122,13 +122,13 @@ TEST_CASE("yaml: a null value counts as a missing key") {
 TEST_CASE("yaml: aliases and merge keys") {
   CHECK(shown("a: &x [1, 2]\nb: *x") == "{a=[1 2] b=[1 2]}");
   CHECK(shown("- &x {a: 1}\n- <<: *x\n  b: 2") == "[{a=1} {b=2 a=1}]");
-  // Own keys win, wherever `<<` stands.
+  // A map's own keys win, wherever `<<` is.
   CHECK(shown("- &x {a: 1, c: 3}\n- a: 9\n  <<: *x") == "[{a=1 c=3} {a=9 c=3}]");
   CHECK(shown("- &x {a: 1}\n- <<: *x\n  a: 9") == "[{a=1} {a=9}]");
   // Of a list, the first wins.
   CHECK(shown("- &x {a: 1}\n- &y {a: 2, b: 2}\n- <<: [*x, *y]") == "[{a=1} {a=2 b=2} {a=1 b=2}]");
   CHECK(shown("- &x {a: 1}\n- &y {a: 2, b: 2}\n- <<: [*y, *x]") == "[{a=1} {a=2 b=2} {a=2 b=2}]");
-  // What is merged may itself have merged, and may be written out.
+  // A merged map may itself contain merges, and may be written inline.
   CHECK(shown("- &x {a: 1}\n- &y {<<: *x, b: 2}\n- <<: *y\n  c: 3") ==
         "[{a=1} {b=2 a=1} {c=3 b=2 a=1}]");
   CHECK(shown("<<: {a: 1}\nb: 2") == "{b=2 a=1}");
@@ -226,7 +226,7 @@ TEST_CASE("yaml: a large file is an error that says which limit it exceeds") {
   CHECK(error_of(repeated("#\n", most)).find("no value ends within") != std::string::npos);
   CHECK(error_of(repeated("[", most)).find("no value ends within") != std::string::npos);
   CHECK(error_of("[" + repeated("a,", most - 2)).find("no value ends within") != std::string::npos);
-  // What is large and yet within the limits is read.
+  // A large file within the limits is read.
   CHECK(shown("a: " + std::string(100'000, 'x')).size() == 100'004);
 }
 

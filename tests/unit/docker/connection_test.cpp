@@ -33,7 +33,7 @@ struct Directory {
   ~Directory() { std::filesystem::remove_all(path); }
 };
 
-// A socket that accepts nobody and whose queue is full.
+// A socket that accepts no connection and whose queue is full.
 struct FullSocket {
   Directory directory;
   std::string path = directory.path + "/s";

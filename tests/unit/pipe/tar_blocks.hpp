@@ -116,7 +116,7 @@ class Visitor : public TarVisitor {
   std::vector<bool> ended;
 };
 
-// Reads a whole tar; "" or the error's message.
+// Reads a complete tar; returns "" or the error's message.
 inline std::string tar_error(std::string_view tar, std::size_t step = 1 << 20) {
   Visitor visitor;
   TarReader reader(visitor, nullptr);

@@ -159,7 +159,7 @@ TEST_CASE(
     return one;
   };
   const std::string project = "com.docker.compose.project";
-  // Its own label decides, whatever the files say.
+  // The container's own label decides, whatever the files say.
   CHECK(found(labelled("lab-postgres-1", project, "lab"), {}));
   CHECK(found(labelled("lab_postgres_1", project, "lab"), {"core"}));
   CHECK(found(labelled("lab-ledger-postgres-1", project, "lab-ledger"), {}));
@@ -210,7 +210,7 @@ TEST_CASE("lookup: a container of another service is not found by the exact name
   const wire::ContainerSummary other = compose_container("lab", "database", "postgres");
   CHECK(contains(look_up(clues, {other}).hint,
                  "passed over, being of another compose service: postgres (database); if"));
-  // Nor by an id that a runbook has.
+  // Nor is it found by an id in a runbook.
   wire::ContainerSummary with_id = compose_container("lab", "database", "data");
   with_id.id = "0123456789abcdef";
   clues.runbook_names = {"0123456789ab"};

@@ -96,7 +96,7 @@ TEST_CASE("the state directory is accessible to its owner alone, and its parents
   ::umask(before);
   CHECK(error == "no error");
   CHECK(mode_of(temp / "lib/bba/state") == 0700);
-  // The public proofs are beside it.
+  // The directory of the public proofs is beside it.
   CHECK(mode_of(temp / "lib/bba") == 0755);
   CHECK(mode_of(temp / "lib") == 0755);
 }

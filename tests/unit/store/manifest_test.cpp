@@ -260,7 +260,7 @@ TEST_CASE("invalid values are refused") {
   CHECK(with("/artifacts/0/compression", "lzma") ==
         "error artifact: field \"artifacts[0].compression\" must be one of none, gzip, zstd, not "
         "\"lzma\" | ");
-  // Which letters there are is for the services to say.
+  // The services decide which letters there are.
   for (const char* letter : {"h", "AB", "1", ""}) {
     CHECK(with("/class", letter).find("\"class\" must be a capital letter") != std::string::npos);
   }

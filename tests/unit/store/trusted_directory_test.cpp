@@ -66,7 +66,7 @@ TEST_CASE("nobody else may write to it, or to a directory above it") {
       CHECK(contains(open.message, temp / one + " can be written by others"));
       CHECK(open.hint == "chmod go-w " + temp / one);
       CHECK(thrown_by([&] { make_trusted(path); }).kind == ErrorKind::storage);
-      // Nor is anything made below.
+      // Nothing is created below it either.
       CHECK(thrown_by([&] { make_trusted(path + "/more/of/it"); }).kind == ErrorKind::storage);
       fs::permissions(temp / one, fs::perms(0755));
       CHECK_FALSE(fs::exists(path + "/more"));

@@ -56,7 +56,7 @@ class Tree {
     std::ofstream(root_ + "/" + name, std::ios::binary) << content;
   }
 
-  // What an honest engine sends, in its order.
+  // The tar that a correct engine sends, in its order.
   std::vector<TarEntry> tar() const {
     std::vector<TarEntry> entries{entry("")};
     add_below("", entries);

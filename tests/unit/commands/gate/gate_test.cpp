@@ -439,7 +439,7 @@ TEST_CASE("a user who may not read the backups is answered by the public proof")
     const auto directory = store::OwnedDirectory::open_existing(backup_fixture.backups());
     publish_proof(backup_fixture.session, directory, store::manifest_name("web", noon));
   };
-  // The proof says when it was written, by the real clock, which may stand before or after noon.
+  // The proof has the real clock's time of its writing, which may be before or after noon.
   const auto later = [] { return std::max(now(), noon) + 1h; };
   fixture.request.at = later();
   fixture.request.max_age = std::chrono::hours(24 * 36500);

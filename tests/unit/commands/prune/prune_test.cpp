@@ -263,7 +263,7 @@ TEST_CASE("orphans are removed on request, and the files of a damaged set are no
   put_sets(fixture, "web", {1h, 2h, 3h});
   put_sets(fixture, "db", {1h, 2h});
   put_receipt(fixture, "web", noon - 2h);
-  // What a killed run leaves, and a killed prune.
+  // The files that a killed run and a killed prune leave.
   std::filesystem::remove(fixture.path(manifest_at(1h)));
   std::filesystem::remove(fixture.path(manifest_at(2h)));
   std::filesystem::remove(fixture.path(manifest_at(2h, "db")));

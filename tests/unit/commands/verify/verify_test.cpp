@@ -309,7 +309,7 @@ TEST_CASE("corruption campaign: every edit of a manifest, in every field of it, 
       ++missed;
       MESSAGE("missed in ", field.name, ": ", bytes);
     };
-    // In each line, which is each field: a bit of it, a byte of it, all of it.
+    // In each line, which is one field: change a bit, a byte, or all of it.
     std::size_t end = 0;
     for (std::size_t begin = 0; begin < whole.size(); begin = end + 1) {
       end = whole.find('\n', begin);

@@ -47,7 +47,7 @@ TEST_CASE("mariadb: a restore by hand checks before it changes anything, and rec
   REQUIRE(feeds != commands.npos);
   CHECK(looks < commands.find("SET GLOBAL"));
   CHECK(looks < feeds);
-  // It is in every server.
+  // The database mysql is in every server, so it is not looked for.
   CHECK_FALSE(has(commands, "'\\''mysql'\\''"));
   CHECK(has(commands, "FLUSH PRIVILEGES"));
   CHECK(has(commands, "--max-allowed-packet=1G --loose-skip-print-query-on-error"));

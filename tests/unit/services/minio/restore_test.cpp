@@ -183,7 +183,7 @@ std::string tar_of(const std::vector<Object>& objects) {
   return out.text;
 }
 
-// As mc prints it: with what JSON escapes, and what Go's writer escapes besides.
+// As mc prints it, with the escapes of JSON and those that Go's writer adds.
 std::string listing_of(const std::vector<Object>& objects) {
   std::string listing;
   for (const Object& one : objects) {

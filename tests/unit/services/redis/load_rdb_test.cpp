@@ -53,7 +53,7 @@ bool has(const std::string& text, const std::string& part) {
 struct Run {
   int status = 0;
   std::string out;
-  std::string copy;  // what came to be beside the RDB
+  std::string copy;  // the file that was created beside the RDB
 };
 
 Run run(const std::string& docker, const std::string& file, const std::string& before = {}) {

@@ -275,7 +275,7 @@ TEST_CASE("redis: containers are paused only with an append-only file, and then 
   CHECK(paused.consistency_reason.find("append-only") != std::string::npos);
   CHECK(paused.warnings.empty());
 
-  // What was asked for is archived.
+  // A consistency that was asked for is used.
   const service::Capture asked =
       save_capture(redis_target(), client, facts_of(true), mounts, all, service::Consistency::live);
   CHECK(asked.consistency == service::Consistency::live);

@@ -386,7 +386,7 @@ TEST_CASE("put archive: an early error ends the sending, whether the engine clos
   }
 }
 
-TEST_CASE("put archive: a success before the body was sent is an error") {
+TEST_CASE("put archive: a success before the whole body was sent is an error") {
   FakeEngine fake;
   fake.on_head("PUT /containers/web/archive",
                {send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), pause(60s)});

@@ -150,7 +150,7 @@ TEST_CASE("registry: the result says which rule decided") {
 }
 
 TEST_CASE(
-    "registry: the module's own setting comes first, then configured rules, then built-in ones") {
+    "registry: a module's own setting comes before rules, configured rules replace the built-in") {
   conf::Config config;
   config.class_rules = {{'B', {"db*"}, {}}};
   CHECK(class_of(config, "db-postgres", "postgres").module_class == 'B');

@@ -104,7 +104,7 @@ TEST_CASE("postgres: Bitnami's programs are used, and its superuser before its o
         "postgres@-");
 }
 
-TEST_CASE("postgres: the password is found in each of its variables") {
+TEST_CASE("postgres: these variables may hold the password, the superuser's first") {
   CHECK(password_variables(test::target("db").container) ==
         Names{"POSTGRES_PASSWORD", "PGPASSWORD"});
   const Names bitnami =

@@ -24,6 +24,8 @@ int exit_code(ErrorKind kind) {
       return 9;
     case ErrorKind::gate:
       return 10;
+    case ErrorKind::unfinished:
+      return 12;
     case ErrorKind::timeout:
       return 124;
     case ErrorKind::interrupted:

@@ -30,13 +30,14 @@ constexpr const char* footer = R"(Examples:
   backup-before-apply postgres            back up module postgres
   backup-before-apply plan postgres       what that would do; reads only
   backup-before-apply drill postgres      restore its newest backup elsewhere, and compare
+  backup-before-apply restore postgres    bring its newest good backup back
   backup-before-apply audit               every stateful module, and what to begin with
   backup-before-apply recover             put right what a killed run left
 
 The result goes to standard output (for a backup: the paths); progress and errors to standard error.
 Exit codes: 0 done, 2 wrong use, 3 configuration or module, 4 container, 5 engine, 6 capture failed,
 7 artifact damaged, 8 storage, 9 another run holds the module, 10 gate refuses, 11 done but needs a hand,
-124 time limit, 130/143 interrupted. `backup-before-apply COMMAND --help` tells more of each command.)";
+12 a restore is neither finished nor undone, 124 time limit, 130/143 interrupted. `backup-before-apply COMMAND --help` tells more of each command.)";
 
 // What stands below the help of every command.
 constexpr const char* more =
@@ -108,7 +109,7 @@ std::string memory_validator(const std::string& text) {
 // What CLI11 fills; spans and classes are converted once it is done.
 struct Raw {
   Options options;
-  std::string timeout, color, module_class, max_age, max_shrink, keep_within, memory;
+  std::string timeout, color, module_class, max_age, max_shrink, keep_within, memory, wait;
 };
 
 void add_globals(CLI::App& app, Raw& raw) {
@@ -228,7 +229,23 @@ void add_prune(CLI::App& app, Raw& raw) {
   app.add_flag("--force", o.force, "Also remove sets that fail verify");
   app.add_flag("--orphans", o.orphans,
                "Also remove files of no set, an hour old: what killed runs left");
+  app.add_flag("--parked", o.parked,
+               "Remove what restores have put aside: they cannot be undone any more");
   app.add_flag("--dry-run", o.dry_run, "Only show what would be removed");
+}
+
+void add_restore(CLI::App& app, Raw& raw) {
+  Options& o = raw.options;
+  add_modules(app, raw, false);
+  app.add_option("--set", o.reference,
+                 "This set instead of the newest good one: an artifact, a manifest, or its time")
+      ->type_name("REF");
+  app.add_flag("--undo", o.undo, "Bring back what the service had before the last restore");
+  app.add_flag("--dry-run", o.dry_run, "Only show what would be done");
+  app.add_flag("--yes", o.yes, "Do not ask");
+  app.add_option("--wait", raw.wait, "How long the service may take to answer (default 5m)")
+      ->type_name("SPAN")
+      ->check(seconds_validator);
 }
 
 struct Command {
@@ -300,6 +317,18 @@ receipt beside the manifest opens `gate --require drilled`. Exit codes: 0 it res
 not restore to what it says, 6 the scratch container did not come up, 4 the container or its image
 is not on this engine, 9 another run holds the module, 11 it restores, but something needs a hand.)",
             add_drill},
+    Command{"restore", "Bring a backup back into its service, in one step that can be undone",
+            R"(Examples:
+  backup-before-apply restore forgejo --dry-run
+  backup-before-apply restore forgejo
+  backup-before-apply restore forgejo --undo
+
+Builds the state of the backup beside the service and compares it, while the service runs on; then
+stops the service, exchanges the directories, starts it and waits until it answers. What it had
+before is kept, for --undo, until `prune --parked` removes it. Exit codes: 0 the service has what was
+restored, 4 the container or its mounts do not allow it, 6 or 7 it failed and everything is as it was,
+9 another run holds the module, 12 neither finished nor undone: run `recover`.)",
+            add_restore},
     Command{"gate", "Exit 0 only where a fresh, proven backup is there",
             R"(Example:
   backup-before-apply gate forgejo --max-age 1h --require drilled && docker compose up -d forgejo
@@ -485,6 +514,7 @@ Options parse_options(int argc, const char* const* argv) {
   options.command = app.get_subcommands().front()->get_name();
   if (!raw.timeout.empty()) options.timeout = parse_duration(raw.timeout);
   if (!raw.memory.empty()) options.memory = parse_bytes(raw.memory);
+  if (!raw.wait.empty()) options.wait = parse_duration(raw.wait);
   if (!raw.max_age.empty()) options.max_age = parse_duration(raw.max_age);
   if (!raw.keep_within.empty()) options.keep_within = parse_duration(raw.keep_within);
   if (!raw.max_shrink.empty()) options.max_shrink = parse_share(raw.max_shrink);

@@ -46,6 +46,12 @@ struct Options {
   std::optional<std::size_t> keep_last;
   bool force = false;
   bool orphans = false;
+  bool parked = false;
+
+  // Of restore.
+  bool undo = false;
+  bool yes = false;
+  std::optional<std::chrono::seconds> wait;
 
   // __guard: the state directory, the journal.
   std::vector<std::string> guard;

@@ -15,6 +15,7 @@
 #include "bba/commands/gate/gate.hpp"
 #include "bba/commands/list.hpp"
 #include "bba/commands/prune/prune.hpp"
+#include "bba/commands/restore.hpp"
 #include "bba/commands/verify/verify.hpp"
 #include "bba/commands/verify/verify_text.hpp"
 #include "bba/run/cleanup.hpp"
@@ -192,6 +193,10 @@ int recover(run::Session& session, const Options& options) {
                              ": not found, but the engine may still be making it: run this again "
                              "in a few minutes");
   }
+  if (recovered.unfinished) {
+    throw Error(ErrorKind::unfinished, "a restore is neither finished nor undone",
+                "the service may be down: put right what is named above, then run this again");
+  }
   const bool all_well = recovered.failed.empty() && recovered.waiting.empty();
   if (recovered.done.empty() && all_well) session.reporter.note("nothing to recover");
   return all_well ? exit_done : exit_needs_hand;
@@ -226,6 +231,47 @@ int drill(run::Session& session, const Options& options) {
     session.reporter.note("not proven: " + line.get<std::string>());
   }
   return drill.needs_hand.empty() ? exit_done : exit_needs_hand;
+}
+
+// On a terminal the operator types the module's id, elsewhere --yes has to say it.
+void ask_before(const run::Session& session, const Options& options,
+                const commands::RestorePlan& plan) {
+  if (options.yes) return;
+  const std::string text = commands::restore_plan_text(plan);
+  if (::isatty(STDIN_FILENO) == 0) {
+    throw Error(
+        ErrorKind::usage, "a restore changes the service, and there is no terminal to ask at",
+        "look at `backup-before-apply restore " + plan.module + " --dry-run`, then give --yes");
+  }
+  write_text(STDERR_FILENO, text + "Type the module's id to go on: ", &session.stop);
+  std::string answer;
+  for (char c = 0; ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';) answer += c;
+  session.stop.throw_if_requested();
+  if (answer != plan.module) {
+    throw Error(ErrorKind::usage, "not confirmed: nothing was done");
+  }
+}
+
+int restore(run::Session& session, const Options& options) {
+  commands::RestoreRequest request;
+  request.module = options.modules.front();
+  request.reference = options.reference;
+  request.undo = options.undo;
+  if (options.wait) request.patience = *options.wait;
+  request.confirm = [&](const commands::RestorePlan& plan) { ask_before(session, options, plan); };
+  if (options.dry_run) {
+    const commands::RestorePlan plan = commands::plan_restore(session, request);
+    print(session.stop, options.json ? pretty_json(commands::restore_plan_json(plan))
+                                     : commands::restore_plan_text(plan));
+    return exit_done;
+  }
+  const commands::RestoreResult result = commands::restore_service(session, request);
+  print(session.stop, options.json ? pretty_json(commands::restore_json(result))
+                                   : commands::restore_text(result));
+  for (const std::string& line : result.outcome.not_proven) {
+    session.reporter.note("not proven: " + line);
+  }
+  return result.needs_hand.empty() ? exit_done : exit_needs_hand;
 }
 
 int gate(run::Session& session, const Options& options) {
@@ -279,6 +325,7 @@ int prune(run::Session& session, const Options& options) {
   request.keep_within = options.keep_within;
   request.force = options.force;
   request.orphans = options.orphans;
+  request.parked = options.parked;
   request.dry_run = options.dry_run;
   request.removed = [&](const std::string& file) { session.reporter.detail("removed " + file); };
   const commands::Pruning pruning = commands::prune(session, request);
@@ -299,6 +346,7 @@ int dispatch(run::Session& session, const Options& options) {
   if (options.command == "audit") return audit(session, options);
   if (options.command == "verify") return verify(session, options);
   if (options.command == "drill") return drill(session, options);
+  if (options.command == "restore") return restore(session, options);
   if (options.command == "gate") return gate(session, options);
   if (options.command == "list") return list(session, options);
   if (options.command == "prune") return prune(session, options);

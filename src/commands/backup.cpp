@@ -94,6 +94,10 @@ bool recover_first(run::Session& session) {
     session.reporter.note("an earlier run was killed, and the engine may still be making what it " +
                           ("asked for; the next run looks for it again: " + waiting));
   }
+  if (recovered.unfinished) {
+    throw Error(ErrorKind::unfinished, "a restore was killed, and is neither finished nor undone",
+                "put right what is named above, then run `backup-before-apply recover`");
+  }
   return !recovered.failed.empty();
 }
 

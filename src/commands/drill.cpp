@@ -9,6 +9,7 @@
 #include "bba/services/registry.hpp"
 #include "bba/store/lock.hpp"
 #include "bba/store/proof.hpp"
+#include "commands/live_container.hpp"
 #include "commands/publish_proof.hpp"
 #include "commands/set_reference.hpp"
 #include "commands/verify/verify_set.hpp"
@@ -25,16 +26,6 @@ ChosenSet choose(const run::Session& session, const std::string& reference) {
 }
 
 // ---- the container and its image
-
-// The container that was backed up or, where it was recreated since, the one with its name.
-wire::Container live_container(run::Session& session, const store::ContainerRecord& record) {
-  if (auto container = session.engine.find(record.id)) return *std::move(container);
-  if (auto container = session.engine.find(record.name)) return *std::move(container);
-  throw Error(ErrorKind::container,
-              fmt::format("container {}, which was backed up, is not on this engine", record.name),
-              "a drill takes the entrypoint, the command and the environment from it: create it "
-              "again (it need not run), or drill on the host where it lives");
-}
 
 std::string image_of(run::Session& session, const store::ContainerRecord& record) {
   for (const std::string& image : {record.image_id, record.image_digest}) {

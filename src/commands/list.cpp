@@ -79,6 +79,13 @@ Listing list(const run::Session& session, const std::string& module) {
     listing.sets.push_back(listed(directory, set));
   }
   listing.orphans = std::move(catalogue.orphans);
+  try {
+    listing.parked = run::parked_states(session.settings.state_dir, module);
+  } catch (const Error& error) {
+    // Only its owner may look into the state directory.
+    session.reporter.detail(
+        fmt::format("what restores have parked is not known: {}", error.what()));
+  }
   return listing;
 }
 
@@ -107,6 +114,11 @@ std::string list_text(const Listing& listing, Timestamp at) {
   for (const store::Orphan& orphan : listing.orphans) {
     text += fmt::format("orphan  {}  {}\n", printable(orphan.file), printable(orphan.why));
   }
+  for (const run::ParkedState& parked : listing.parked) {
+    text += fmt::format("parked  {}  {}: {}\n", parked.module, format_rfc3339(parked.time),
+                        parked.failed ? "what was restored, and the service did not take"
+                                      : "what it had before the restore, for `restore --undo`");
+  }
   return text;
 }
 
@@ -129,7 +141,23 @@ Json list_json(const Listing& listing, Timestamp at) {
   for (const store::Orphan& orphan : listing.orphans) {
     orphans.push_back({{"file", orphan.file}, {"why", orphan.why}});
   }
-  return {{"sets", std::move(sets)}, {"orphans", std::move(orphans)}};
+  Json parked = Json::array();
+  for (const run::ParkedState& one : listing.parked) {
+    Json places = Json::array();
+    for (const run::BuiltPlace& place : one.places) {
+      places.push_back({{"destination", place.destination},
+                        {"volume", place.volume},
+                        {"directory", place.directory}});
+    }
+    parked.push_back({{"module", one.module},
+                      {"time", format_rfc3339(one.time)},
+                      {"set", one.set},
+                      {"failed", one.failed},
+                      {"places", std::move(places)},
+                      {"keeper", one.keeper}});
+  }
+  return {
+      {"sets", std::move(sets)}, {"orphans", std::move(orphans)}, {"parked", std::move(parked)}};
 }
 
 }  // namespace bba::commands

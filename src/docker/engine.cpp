@@ -376,6 +376,13 @@ void Engine::remove_container(const std::string& container) {
   impl_->remove(container_path(container, "?force=1&v=1"));
 }
 
+void Engine::set_restart_policy(const std::string& container, const Json& policy) {
+  const ExchangePtr exchange = impl_->call({.method = "POST",
+                                            .target = container_path(container, "/update"),
+                                            .body = dump_json(Json{{"RestartPolicy", policy}})});
+  exchange->read_all(answer_limit);
+}
+
 std::string Engine::logs(const std::string& container, int lines) {
   const ExchangePtr exchange = impl_->call(
       {.method = "GET",
@@ -387,6 +394,29 @@ std::string Engine::logs(const std::string& container, int lines) {
   };
   // A container with a terminal has no frames in its log.
   return wire::FrameParser().feed(as_bytes(log), take) == wire::FrameError::none ? text : log;
+}
+
+// ---- volumes
+
+std::optional<wire::Volume> Engine::find_volume(const std::string& name) {
+  try {
+    return impl_->get("/volumes/" + wire::percent_encoded(name), wire::parse_volume);
+  } catch (const ApiError& error) {
+    if (error.status() == 404) return std::nullopt;
+    throw;
+  }
+}
+
+wire::Volume Engine::create_volume(const std::string& name, const wire::Labels& labels) {
+  const ExchangePtr exchange = impl_->call(
+      {.method = "POST",
+       .target = "/volumes/create",
+       .body = dump_json(Json{{"Name", name}, {"Driver", "local"}, {"Labels", labels}})});
+  return Impl::parsed(*exchange, wire::parse_volume);
+}
+
+void Engine::remove_volume(const std::string& name) {
+  impl_->remove("/volumes/" + wire::percent_encoded(name));
 }
 
 }  // namespace bba::docker

@@ -2,20 +2,23 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <exception>
 #include <sys/random.h>
 #include <sys/statvfs.h>
 
 #include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
+#include "container_target.hpp"
 #include "lend_configuration.hpp"
-#include "scratch_target.hpp"
 
 namespace bba::restore {
 
 namespace {
 
 constexpr int most_processes = 512;
+// A server that has taken a large dump writes all of it before it ends.
+constexpr std::chrono::minutes longest_end{10};
 // What else grows with a restore: indexes, logs, the engine's own bookkeeping.
 constexpr std::uint64_t least_margin = std::uint64_t{256} << 20;
 
@@ -98,6 +101,29 @@ std::vector<service::FreshVolume> volumes_of(const wire::Container& live,
   return volumes;
 }
 
+Json labels_of(const ScratchContext& context) {
+  return {{"bba.scratch", context.manifest.module}};
+}
+
+Json mount_of(const ScratchContext& context, const service::FreshVolume& volume) {
+  const auto place = std::find_if(
+      context.places.begin(), context.places.end(),
+      [&](const run::BuiltPlace& one) { return one.destination == volume.destination; });
+  const bool is_built = place != context.places.end();
+  if (is_built && place->volume.empty()) {
+    return {{"Type", "bind"}, {"Source", place->directory}, {"Target", volume.destination}};
+  }
+  Json mount = {{"Type", "volume"},
+                {"Target", volume.destination},
+                {"VolumeOptions", {{"NoCopy", !volume.copy_image_content}}}};
+  if (is_built) {
+    mount["Source"] = place->volume;
+  } else {
+    mount["VolumeOptions"]["Labels"] = labels_of(context);
+  }
+  return mount;
+}
+
 }  // namespace
 
 void require_room(run::Session& session, std::uint64_t bytes) {
@@ -119,13 +145,9 @@ void require_room(run::Session& session, std::uint64_t bytes) {
 
 Json scratch_body(const ScratchContext& context, const service::FreshTarget& fresh) {
   const wire::Container& live = context.live;
-  const Json labels = {{"bba.scratch", context.manifest.module}};
   Json mounts = Json::array();
   for (const service::FreshVolume& volume : volumes_of(live, fresh)) {
-    mounts.push_back(
-        {{"Type", "volume"},
-         {"Target", volume.destination},
-         {"VolumeOptions", {{"NoCopy", !volume.copy_image_content}, {"Labels", labels}}}});
+    mounts.push_back(mount_of(context, volume));
   }
   Json host = {{"NetworkMode", "none"},
                {"Memory", context.memory},
@@ -139,9 +161,9 @@ Json scratch_body(const ScratchContext& context, const service::FreshTarget& fre
   }
   Json body = {{"Image", context.image},
                {"Env", environment_of(live, fresh)},
-               {"Labels", labels},
+               {"Labels", labels_of(context)},
                {"Healthcheck", {{"Test", {"NONE"}}}}};
-  for (const char* key : {"Entrypoint", "Cmd", "User", "WorkingDir"}) {
+  for (const char* key : {"Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal"}) {
     const Json* value = member(live.config, key);
     if (value != nullptr && !value->is_null()) body[key] = *value;
   }
@@ -175,13 +197,36 @@ void with_scratch(const ScratchContext& context, const service::FreshTarget& fre
   if (failure) std::rethrow_exception(failure);
 }
 
+namespace {
+
+// Carries out the artifact's Restore in the target, and compares.
+void restore_into(ContainerTarget& target, const service::ArtifactKind& kind) {
+  for (const auto& step : kind.restore(target.manifest(), target.record()).steps) {
+    step->carry_out(target);
+  }
+  kind.compare(target);
+}
+
+// What it has written is in its files only once it has ended by itself.
+void end_cleanly(const ScratchContext& context, const std::string& scratch) {
+  docker::Engine& engine = context.session.engine;
+  if (!engine.inspect(scratch).running) return;
+  engine.stop(scratch, longest_end);
+  const std::int64_t code = engine.inspect(scratch).exit_code;
+  if (code == 0) return;
+  throw Error(ErrorKind::capture,
+              fmt::format("the server that was built did not end cleanly: exit code {}: {}", code,
+                          trimmed(engine.logs(scratch, 5))));
+}
+
+}  // namespace
+
 service::PartReport drill_artifact(const ScratchContext& context, const service::ArtifactKind& kind,
                                    const store::ArtifactRecord& record) {
   service::PartReport report;
   const auto drill = [&](const std::string& scratch) {
-    ScratchTarget target(context, scratch, record, kind.implies_directories());
-    for (const auto& step : kind.restore(context.manifest, record).steps) step->carry_out(target);
-    kind.compare(target);
+    ContainerTarget target(context, scratch, record, kind.implies_directories());
+    restore_into(target, kind);
     report = std::move(target.report);
   };
   if (!kind.needs_target()) {
@@ -192,6 +237,22 @@ service::PartReport drill_artifact(const ScratchContext& context, const service:
   with_scratch(context, fresh, [&](const std::string& scratch) {
     if (fresh.lend_configuration) lend_configuration(context, scratch, fresh.without);
     drill(scratch);
+  });
+  return report;
+}
+
+service::PartReport build_artifact(const ScratchContext& context, const service::ArtifactKind& kind,
+                                   const service::ExchangePlace& place) {
+  service::PartReport report;
+  const service::FreshTarget fresh =
+      kind.fresh_target(context.live, context.manifest, place.record);
+  with_scratch(context, fresh, [&](const std::string& scratch) {
+    if (fresh.lend_configuration) lend_configuration(context, scratch, fresh.without);
+    ContainerTarget target(context, scratch, place.record, kind.implies_directories());
+    restore_into(target, kind);
+    kind.require_fit(place, target);
+    end_cleanly(context, scratch);
+    report = std::move(target.report);
   });
   return report;
 }

@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <thread>
 
+#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/docker/exec_end.hpp"
 #include "bba/run/guard.hpp"
+#include "bba/run/restore_record.hpp"
 
 namespace bba::run {
 
@@ -84,6 +86,8 @@ bool undo_once(docker::Engine& engine, const store::JournalEntry& entry) {
       return true;
     case store::CleanupKind::scratch:
       return remove_scratch(engine, entry);
+    case store::CleanupKind::restore:  // end_restore()
+      break;
   }
   throw Error(ErrorKind::internal, "a journal entry of unknown kind");
 }
@@ -151,10 +155,40 @@ bool Cleanup::has(const store::JournalEntry& entry) const {
   return std::find(open.begin(), open.end(), entry) != open.end();
 }
 
+namespace {
+
+// Of one entry: what was done, and whether nothing is left of it.
+struct UndoneEntry {
+  std::string what;
+  bool complete = true;
+};
+
+UndoneEntry undo_entry(docker::Engine& engine, const store::AbandonedJournal& journal,
+                       const store::JournalEntry& entry) {
+  const std::string what = fmt::format("{}: {}", store::name(entry.kind), entry.name);
+  if (entry.kind != store::CleanupKind::restore) {
+    return {what, undo(engine, entry) || !may_still_be_made(journal)};
+  }
+  const auto record = restore_record(entry);
+  if (!record) {
+    throw Error(ErrorKind::unfinished, "its record in " + journal.path + " cannot be read");
+  }
+  return {what + ": " + end_restore(engine, parent_of(journal.path), *record)};
+}
+
+// What a restore has built can be removed only once no scratch container uses it.
+void put_restores_last(std::vector<store::JournalEntry>& entries) {
+  std::stable_partition(entries.begin(), entries.end(), [](const store::JournalEntry& entry) {
+    return entry.kind != store::CleanupKind::restore;
+  });
+}
+
+}  // namespace
+
 RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_journals,
                               const docker::Limits& limits, const Stop* stop) {
   RecoverOutcome recovered;
-  for (const store::AbandonedJournal& journal : abandoned_journals) {
+  for (store::AbandonedJournal& journal : abandoned_journals) {
     if (!journal.trouble.empty()) {
       recovered.failed.push_back(journal.trouble +
                                  ": this journal cannot be read; look for what its run has left "
@@ -164,21 +198,20 @@ RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_jou
     // Another engine does not have these containers: its 404 would count as undone.
     const std::string trouble = trouble_with(journal.host, limits, stop);
     bool all_undone = true;
+    put_restores_last(journal.entries);
     for (const store::JournalEntry& entry : journal.entries) {
       const std::string what = fmt::format("{}: {}", store::name(entry.kind), entry.name);
       try {
         if (!trouble.empty()) throw Error(ErrorKind::engine, trouble);
         docker::Engine engine(docker::socket_path(journal.host), limits, stop);
-        if (undo(engine, entry) || !may_still_be_made(journal)) {
-          recovered.done.push_back(what);
-        } else {
-          all_undone = false;
-          recovered.waiting.push_back(what);
-        }
+        UndoneEntry undone = undo_entry(engine, journal, entry);
+        all_undone = all_undone && undone.complete;
+        (undone.complete ? recovered.done : recovered.waiting).push_back(std::move(undone.what));
       } catch (const Error& error) {
         if (stop != nullptr) stop->throw_if_requested();
         all_undone = false;
         recovered.failed.push_back(what + ": " + error.what());
+        recovered.unfinished |= entry.kind == store::CleanupKind::restore;
       }
     }
     try {

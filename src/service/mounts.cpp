@@ -128,6 +128,14 @@ const MountChoice* holder_of(const std::string& path, const std::vector<MountCho
 
 }  // namespace
 
+std::optional<wire::Mount> mount_holding(const wire::Container& container,
+                                         const std::string& path) {
+  const std::vector<MountChoice> mounts = mounts_of(container);
+  const MountChoice* const holder = holder_of(path, mounts);
+  if (holder == nullptr) return std::nullopt;
+  return holder->mount;
+}
+
 void narrow_to_paths(std::vector<std::string>& paths, std::vector<MountChoice>& mounts,
                      const std::string& otherwise) {
   const std::vector<std::string> asked = std::move(paths);

@@ -14,6 +14,15 @@ std::string_view ArtifactKind::recorded_name(const Json&) const {
   return name();
 }
 
+std::optional<std::string> ArtifactKind::exchanged_mount(const wire::Container&,
+                                                         const store::ArtifactRecord&) const {
+  return std::nullopt;
+}
+
+bool ArtifactKind::carries_over(const ExchangePlace&, const std::string&) const {
+  return false;
+}
+
 std::unique_ptr<tree::FileCheck> ArtifactKind::file_check(const PathArchive&) const {
   return nullptr;
 }

@@ -25,11 +25,12 @@ constexpr ErrorKind storage = ErrorKind::storage;
 constexpr std::string_view suffix = ".journal";
 constexpr std::size_t most_bytes = 16 << 20;
 
-constexpr std::array<std::pair<CleanupKind, std::string_view>, 4> kinds{
+constexpr std::array<std::pair<CleanupKind, std::string_view>, 5> kinds{
     {{CleanupKind::paused, "paused"},
      {CleanupKind::stopped, "stopped"},
      {CleanupKind::exec, "exec"},
-     {CleanupKind::scratch, "scratch"}}};
+     {CleanupKind::scratch, "scratch"},
+     {CleanupKind::restore, "restore"}}};
 
 std::optional<CleanupKind> kind_named(std::string_view text) {
   for (const auto& [kind, kind_name] : kinds) {
@@ -47,8 +48,10 @@ void append(int fd, const Json& record, const std::string& path) {
 
 // On disk the verb is "owe" for a recorded entry, "settle" for a completed one.
 Json record_of(std::string_view verb, const JournalEntry& entry) {
-  return Json{
+  Json record{
       {std::string(verb), std::string(name(entry.kind))}, {"id", entry.id}, {"name", entry.name}};
+  if (!entry.details.is_null()) record["details"] = entry.details;
+  return record;
 }
 
 std::optional<JournalEntry> entry_of(const Json& record, std::string_view verb) {
@@ -56,7 +59,9 @@ std::optional<JournalEntry> entry_of(const Json& record, std::string_view verb) 
   const auto kind = text ? kind_named(*text) : std::nullopt;
   const auto id = string_member(record, "id");
   if (!kind || !id) return std::nullopt;
-  return JournalEntry{*kind, *id, string_member(record, "name").value_or("")};
+  const Json* details = member(record, "details");
+  return JournalEntry{*kind, *id, string_member(record, "name").value_or(""),
+                      details == nullptr ? Json() : *details};
 }
 
 void remove_entry(std::vector<JournalEntry>& open, const JournalEntry& entry) {
@@ -64,12 +69,17 @@ void remove_entry(std::vector<JournalEntry>& open, const JournalEntry& entry) {
   if (found != open.end()) open.erase(found);
 }
 
+void add_entry(std::vector<JournalEntry>& open, const JournalEntry& entry) {
+  remove_entry(open, entry);
+  open.push_back(entry);
+}
+
 void replay(std::string_view content, AbandonedJournal& journal) {
   for (const std::string_view line : split(content, '\n')) {
     const auto record = parse_json(line);
     if (!record) continue;
     if (const auto host = string_member(*record, "host")) journal.host = *host;
-    if (const auto entry = entry_of(*record, "owe")) journal.entries.push_back(*entry);
+    if (const auto entry = entry_of(*record, "owe")) add_entry(journal.entries, *entry);
     if (const auto entry = entry_of(*record, "settle")) remove_entry(journal.entries, *entry);
   }
 }
@@ -171,12 +181,14 @@ Journal::~Journal() {
 
 void Journal::record(const JournalEntry& entry) {
   append(fd_.get(), record_of("owe", entry), path_);
-  open_.push_back(entry);
+  add_entry(open_, entry);
 }
 
 void Journal::complete(const JournalEntry& entry) {
   remove_entry(open_, entry);
-  if (!open_.empty()) return append(fd_.get(), record_of("settle", entry), path_);
+  if (!open_.empty()) {
+    return append(fd_.get(), record_of("settle", {entry.kind, entry.id, entry.name}), path_);
+  }
   // Back to the line of the host, so that the journal of a long run does not grow. A run that is
   // killed before this leaves an entry that was undone already, and undoing it twice does no harm.
   const auto end = static_cast<off_t>(host_bytes_);

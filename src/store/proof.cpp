@@ -10,8 +10,8 @@
 #include "bba/base/module_id.hpp"
 #include "bba/base/text.hpp"
 #include "bba/pipe/digest.hpp"
+#include "bba/store/trusted_directory.hpp"
 #include "json_fields.hpp"
-#include "trusted_directory.hpp"
 
 namespace bba::store {
 

@@ -1,4 +1,4 @@
-#include "trusted_directory.hpp"
+#include "bba/store/trusted_directory.hpp"
 
 #include <array>
 #include <cerrno>

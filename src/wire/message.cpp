@@ -32,14 +32,18 @@ Json object_of(const Json& object, std::string_view key) {
   return value != nullptr && value->is_object() ? *value : Json::object();
 }
 
-Labels labels_of(const Json& object) {
-  Labels labels;
-  const Json* values = member(object, "Labels");
-  if (values == nullptr || !values->is_object()) return labels;
-  for (const auto& [key, value] : values->items()) {
-    if (value.is_string()) labels.insert_or_assign(key, value.get<std::string>());
+std::map<std::string, std::string> text_map_of(const Json& object, std::string_view key) {
+  std::map<std::string, std::string> texts;
+  const Json* values = member(object, key);
+  if (values == nullptr || !values->is_object()) return texts;
+  for (const auto& [name, value] : values->items()) {
+    if (value.is_string()) texts.insert_or_assign(name, value.get<std::string>());
   }
-  return labels;
+  return texts;
+}
+
+Labels labels_of(const Json& object) {
+  return text_map_of(object, "Labels");
 }
 
 std::vector<Mount> mounts_of(const Json& object) {
@@ -150,6 +154,9 @@ std::optional<Container> parse_container(std::string_view body) {
   container.paused = flag_of(state, "Paused");
   container.restarting = flag_of(state, "Restarting");
   container.pid = int_member(state, "Pid").value_or(0);
+  container.exit_code = int_member(state, "ExitCode").value_or(0);
+  container.health = text_of(object_of(state, "Health"), "Status");
+  if (container.health == "none") container.health.clear();
   container.mounts = mounts_of(*object);
   container.host_config = object_of(*object, "HostConfig");
   container.auto_remove = flag_of(container.host_config, "AutoRemove");
@@ -181,6 +188,18 @@ std::optional<Image> parse_image(std::string_view body) {
   Image image{.id = text_of(*object, "Id"), .repo_digests = texts_of(*object, "RepoDigests")};
   if (image.id.empty()) return std::nullopt;
   return image;
+}
+
+std::optional<Volume> parse_volume(std::string_view body) {
+  const std::optional<Json> object = parse_object(body);
+  if (!object) return std::nullopt;
+  Volume volume{.name = text_of(*object, "Name"),
+                .driver = text_of(*object, "Driver"),
+                .mountpoint = text_of(*object, "Mountpoint"),
+                .labels = labels_of(*object),
+                .options = text_map_of(*object, "Options")};
+  if (volume.name.empty()) return std::nullopt;
+  return volume;
 }
 
 std::string to_body(const ExecConfig& config) {

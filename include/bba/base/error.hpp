@@ -17,11 +17,12 @@ enum class ErrorKind {
   config,       // configuration, module or class not valid
   container,    // container not found, ambiguous, or in a state that cannot be backed up
   engine,       // the Docker Engine is unreachable, refused, or does not speak its own protocol
-  capture,      // the capture failed: nothing was published
+  capture,      // the capture failed, or the restore: everything is as it was
   artifact,     // an artifact is not what its manifest, or its own format, says
   storage,      // permissions, no space, write error
   busy,         // another run holds this module
   gate,         // the gate refuses
+  unfinished,   // a restore could be neither finished nor undone
   timeout,      // a time limit was passed
   interrupted,  // SIGINT
   terminated,   // SIGTERM

@@ -24,7 +24,8 @@ std::vector<std::string> needs_hand_of(const store::Manifest& manifest);
 BackupResult backup(run::Session& session, const BackupRequest& request,
                     pipe::Compression compression);
 
-// Undoes what killed runs left, and reports it. True where something could not be undone.
+// Puts right what dead runs left, and tells. True where something is left that needs a hand. Throws
+// Error{unfinished} where that is a restore.
 bool recover_first(run::Session& session);
 
 }  // namespace bba::commands

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bba/commands/set_head.hpp"
+#include "bba/run/restore_record.hpp"
 #include "bba/run/session.hpp"
 #include "bba/store/catalogue.hpp"
 
@@ -23,6 +24,7 @@ struct ListedSet : SetHead {
 struct Listing {
   std::vector<ListedSet> sets;  // by module, newest first
   std::vector<store::Orphan> orphans;
+  std::vector<run::ParkedState> parked;  // newest first
 };
 
 // `module` empty: all of them.

@@ -142,8 +142,17 @@ class Engine {
   std::string create_container(const std::string& name, const Json& body);
   // Removes with its anonymous volumes, running or not; 404 is success.
   void remove_container(const std::string& container);
+  // Changes what the engine does once the container ends: HostConfig.RestartPolicy as it was read.
+  void set_restart_policy(const std::string& container, const Json& policy);
   // The last lines of a container's log, for error messages.
   std::string logs(const std::string& container, int lines);
+
+  // --- volumes ---
+  std::optional<wire::Volume> find_volume(const std::string& name);
+  // Made by the local driver; one of that name that is there already is success.
+  wire::Volume create_volume(const std::string& name, const wire::Labels& labels);
+  // 404 is success; 409 where a container refers to it.
+  void remove_volume(const std::string& name);
 
  private:
   struct Impl;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bba/run/cleanup.hpp"
+#include "bba/run/restore_record.hpp"
 #include "bba/run/session.hpp"
 #include "bba/service/service.hpp"
 #include "bba/store/artifact_file.hpp"
@@ -24,12 +25,19 @@ struct ScratchContext {
   std::string image;            // the one that was backed up, as this engine knows it
   std::uint64_t memory = 0;     // bytes that it may use
   std::vector<std::string>& needs_hand;
+  // Where a restore lets it keep its data, instead of in volumes that go with it.
+  std::vector<run::BuiltPlace> places = {};
 };
 
 // Restores one artifact into a scratch container of its own and compares. Throws Error{artifact} at
 // the first thing that does not come back as the record says.
 service::PartReport drill_artifact(const ScratchContext& context, const service::ArtifactKind& kind,
                                    const store::ArtifactRecord& record);
+
+// The same into the context's place for `place`'s mount, which stays, as the directory of a server
+// that has ended cleanly.
+service::PartReport build_artifact(const ScratchContext& context, const service::ArtifactKind& kind,
+                                   const service::ExchangePlace& place);
 
 // Throws Error{storage} where the disk of the engine's volumes, if it is one of this host's, has no
 // room for `bytes` more: the live containers' data lies there as well.

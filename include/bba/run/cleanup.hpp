@@ -47,6 +47,7 @@ struct RecoverOutcome {
   // "scratch: bba-drill-...": not there, and it may still be made. It stays in its journal for
   // later runs, for an hour.
   std::vector<std::string> waiting;
+  bool unfinished = false;  // among the failed is a restore: its service may be down
 };
 // Undoes what killed runs left, each entry at the engine that its journal names. `stop` may be
 // null.

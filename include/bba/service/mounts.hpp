@@ -17,6 +17,9 @@ std::vector<MountChoice> mounts_of(const wire::Container& container);
 // Follows the links in the sources of mounts, so that it shows which lies within which.
 void resolve_sources(std::vector<wire::Mount>& mounts);
 
+// The innermost mount of a container that holds a path and keeps data; nullopt where none does.
+std::optional<wire::Mount> mount_holding(const wire::Container& container, const std::string& path);
+
 // Where `paths` are archived instead of the mounts. An archive ends where something is mounted
 // inside of it, so each taken mount below a path becomes a path of its own. A mount that a path
 // lies in is taken, and one that no path touches is not, for the reason `otherwise`.

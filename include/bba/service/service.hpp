@@ -41,6 +41,14 @@ class ContentCheck {
                                  const Json& counted) const;
 };
 
+// What a restore exchanges: a mount of the live container.
+struct ExchangePlace {
+  const wire::Container& live;
+  const store::ArtifactRecord& record;
+  std::string destination;  // of the mount, in the container
+  std::string host_path;    // its source on this host
+};
+
 class ArtifactKind {
  public:
   virtual ~ArtifactKind() = default;
@@ -68,6 +76,23 @@ class ArtifactKind {
                                    const store::ArtifactRecord& record) const = 0;
   virtual Restore restore(const store::Manifest& manifest,
                           const store::ArtifactRecord& record) const = 0;
+  // The mount of the live container, by its destination, that a restore exchanges as a whole for a
+  // directory that was built beside it; nullopt where the artifact goes back in place, by the
+  // service's own means. Throws Error{container} where no mount holds the data, or the artifact
+  // holds but a part of one.
+  virtual std::optional<std::string> exchanged_mount(const wire::Container& live,
+                                                     const store::ArtifactRecord& record) const;
+  // Whether what the service has at this path of the container today is kept in what was built, as
+  // no artifact of this kind holds it.
+  virtual bool carries_over(const ExchangePlace& place, const std::string& path) const;
+  // Throws Error{container} where something of the service would not survive the exchange.
+  virtual void require_exchangeable(const ExchangePlace&, RestoreTarget*) const {}
+  // After compare(), with the server of the built directory still up. Throws Error{capture} where
+  // the service could not run on what was built.
+  virtual void require_fit(const ExchangePlace&, RestoreTarget&) const {}
+  // Once the service runs on what was restored: whether it answers by now, nullopt where it has no
+  // way to. Throws Error{capture} where it lacks what the record says.
+  virtual std::optional<bool> serves(RestoreTarget&) const { return std::nullopt; }
   // Whether directories may come back that the artifact does not name, only what lies in them.
   virtual bool implies_directories() const { return false; }
   // Once every step was carried out: that the target holds what the record says. Adds to

@@ -38,6 +38,12 @@ service::Restore restore_archive(const store::ArtifactRecord& record);
 // A container with an empty volume at that path.
 service::FreshTarget fresh_volume_for(const store::ArtifactRecord& record);
 
+// The mount that an archive is of. Throws Error{container} where it is of a path within a mount, of
+// a single file, or on none.
+std::string exchanged_mount(const wire::Container& live, const store::ArtifactRecord& record);
+// Whether an archive leaves out what is at this path, or below such a path.
+bool leaves_out(const store::ArtifactRecord& record, const std::string& path);
+
 // One archive for each taken mount, or for each of the configured paths instead. Part names come
 // from the destinations; a single part has none.
 std::vector<service::Part> archive_parts(const service::Target& target,

@@ -15,14 +15,19 @@
 
 namespace bba::store {
 
-enum class CleanupKind { paused, stopped, exec, scratch };
+enum class CleanupKind { paused, stopped, exec, scratch, restore };
 std::string_view name(CleanupKind kind);
 
 struct JournalEntry {
   CleanupKind kind;
   std::string id;    // container or exec id, scratch container's name
   std::string name;  // for messages
-  friend bool operator==(const JournalEntry&, const JournalEntry&) = default;
+  // What a restore has to know to be finished or undone; null of all others.
+  Json details = nullptr;
+  // Whether both are of one thing, however far the one and the other have come.
+  friend bool operator==(const JournalEntry& a, const JournalEntry& b) {
+    return a.kind == b.kind && a.id == b.id && a.name == b.name;
+  }
 };
 
 class Journal {
@@ -33,7 +38,9 @@ class Journal {
   Journal& operator=(const Journal&) = delete;
   ~Journal();  // removes the file where every entry is complete; otherwise it stays for recover
 
-  void record(const JournalEntry& entry);    // on disk when it returns
+  // On disk when it returns. An entry of the same thing takes the place of the earlier one: so a
+  // restore records how far it has come.
+  void record(const JournalEntry& entry);
   void complete(const JournalEntry& entry);  // the same; an entry that is not open is not an error
   const std::vector<JournalEntry>& open() const noexcept { return open_; }
   const std::string& path() const noexcept { return path_; }

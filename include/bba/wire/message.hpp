@@ -65,8 +65,10 @@ struct Container {  // GET /containers/{id}/json
   bool running = false;
   bool paused = false;
   bool restarting = false;
-  std::int64_t pid = 0;      // State.Pid: on the host
-  bool auto_remove = false;  // HostConfig.AutoRemove
+  std::int64_t pid = 0;  // State.Pid: on the host
+  std::string health;    // State.Health.Status: starting, healthy, unhealthy; empty without one
+  std::int64_t exit_code = 0;  // State.ExitCode, where it ran once and ended
+  bool auto_remove = false;    // HostConfig.AutoRemove
   bool readonly_rootfs = false;
   std::string config_image;      // Config.Image: the name it was created by
   std::string user;              // Config.User
@@ -88,6 +90,15 @@ struct Image {  // GET /images/{name}/json
   std::vector<std::string> repo_digests;
 };
 std::optional<Image> parse_image(std::string_view body);
+
+struct Volume {  // GET /volumes/{name}, and the answer to POST /volumes/create
+  std::string name;
+  std::string driver;
+  std::string mountpoint;  // path on the host
+  Labels labels;
+  std::map<std::string, std::string> options;  // of the driver: "type", "device", "o"
+};
+std::optional<Volume> parse_volume(std::string_view body);
 
 struct EnvVar {
   std::string name;

@@ -6,6 +6,7 @@
 #include "bba/commands/backup.hpp"
 #include "locked_catalogue.hpp"
 #include "orphans.hpp"
+#include "parked.hpp"
 #include "prune_sets.hpp"
 
 namespace bba::commands {
@@ -17,10 +18,10 @@ bool has_rule(const PruneRequest& request) {
 }
 
 void require_effect(const PruneRequest& request) {
-  if (!has_rule(request) && !request.orphans) {
+  if (!has_rule(request) && !request.orphans && !request.parked) {
     throw Error(ErrorKind::usage, "nothing says which sets are to be kept",
                 "give --keep-last N, --keep-within SPAN, or both: what one of them keeps is kept; "
-                "--orphans removes what killed runs left");
+                "--orphans removes what killed runs left, --parked what restores have put aside");
   }
   if (!request.module.empty()) require_module_id(request.module);
 }
@@ -31,12 +32,17 @@ Pruning prune(run::Session& session, const PruneRequest& request) {
   require_effect(request);
   Pruning pruning;
   pruning.dry_run = request.dry_run;
+  if (request.parked) {
+    if (!request.dry_run) pruning.needs_hand = recover_first(session);
+    pruning.parked = prune_parked(session, request);
+  }
+  if (!has_rule(request) && !request.orphans) return pruning;
   const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
   LockedCatalogue locked;
   if (request.dry_run) {
     locked.catalogue = store::read_catalogue(directory);
   } else {
-    pruning.needs_hand = recover_first(session);
+    pruning.needs_hand = recover_first(session) || pruning.needs_hand;
     locked = lock_catalogue(session, directory, request);
   }
   if (has_rule(request)) pruning.sets = prune_sets(session, directory, locked.catalogue, request);

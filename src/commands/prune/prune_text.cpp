@@ -24,6 +24,10 @@ std::string pruning_text(const Pruning& pruning) {
       add_rows(pruning.sets, [](const auto& row) { return row.manifest_file; });
   const std::size_t orphans =
       add_rows(pruning.orphans, [](const auto& row) { return printable(row.file); });
+  for (const PrunedParked& parked : pruning.parked) {
+    text += fmt::format("{:<8}  parked by the restore of {} {}: {} ({})\n", goes, parked.module,
+                        format_rfc3339(parked.time), parked.what, join(parked.removed, ", "));
+  }
   return text + fmt::format("{} set{}{} {}, {}\n", sets, sets == 1 ? "" : "s",
                             orphans == 0
                                 ? ""
@@ -49,7 +53,17 @@ Json pruning_json(const Pruning& pruning) {
                        {"kept", orphan.kept},
                        {"why", orphan.why}});
   }
-  return {{"dry_run", pruning.dry_run}, {"sets", std::move(sets)}, {"orphans", std::move(orphans)}};
+  Json parked = Json::array();
+  for (const PrunedParked& one : pruning.parked) {
+    parked.push_back({{"module", one.module},
+                      {"time", format_rfc3339(one.time)},
+                      {"what", one.what},
+                      {"removed", one.removed}});
+  }
+  return {{"dry_run", pruning.dry_run},
+          {"sets", std::move(sets)},
+          {"orphans", std::move(orphans)},
+          {"parked", std::move(parked)}};
 }
 
 }  // namespace bba::commands

@@ -49,6 +49,13 @@ class TarKind : public service::ArtifactKind {
   }
   // Every entry was compared as it was put back.
   void compare(service::RestoreTarget&) const override {}
+  std::optional<std::string> exchanged_mount(const wire::Container& live,
+                                             const store::ArtifactRecord& record) const override {
+    return files::exchanged_mount(live, record);
+  }
+  bool carries_over(const service::ExchangePlace& place, const std::string& path) const override {
+    return leaves_out(place.record, path);
+  }
 };
 
 class Files : public service::Service {
@@ -158,6 +165,34 @@ service::FreshTarget fresh_volume_for(const store::ArtifactRecord& record) {
 service::Restore restore_archive(const store::ArtifactRecord& record) {
   return {
       {service::replace_tree({archived_path(record), is_single_file(record), record.left_out})}};
+}
+
+std::string exchanged_mount(const wire::Container& live, const store::ArtifactRecord& record) {
+  const std::string path = archived_path(record);
+  const std::optional<wire::Mount> mount = service::mount_holding(live, path);
+  if (!mount) {
+    throw Error(
+        ErrorKind::container,
+        fmt::format("{} is on no mount of {}: there is nothing to exchange", path, live.name),
+        "restore it by hand: the manifest has the commands");
+  }
+  if (mount->destination != path || is_single_file(record)) {
+    throw Error(ErrorKind::container,
+                fmt::format("{} is {}, and only a whole directory can be exchanged", path,
+                            is_single_file(record) ? "a single file"
+                                                   : "a part of the mount " + mount->destination),
+                "restore it by hand: the manifest has the commands");
+  }
+  return path;
+}
+
+bool leaves_out(const store::ArtifactRecord& record, const std::string& path) {
+  return std::any_of(record.left_out.begin(), record.left_out.end(), [&](const std::string& glob) {
+    for (std::string one = path; one != "/"; one = parent_of(one)) {
+      if (glob_match(glob, one)) return true;
+    }
+    return false;
+  });
 }
 
 // ---- what is archived

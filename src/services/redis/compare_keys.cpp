@@ -63,4 +63,13 @@ KeyVerdict compare_keys(const Json& around, const Json& restored) {
   return verdict;
 }
 
+std::string missing_database(const Json& around, const Json& now) {
+  for (const auto& [database, counts] : around.items()) {
+    const bool had_keys =
+        lasting(member(counts, "before")) > 0 && lasting(member(counts, "after")) > 0;
+    if (had_keys && count(member(now, database), "keys") == 0) return database;
+  }
+  return {};
+}
+
 }  // namespace bba::services::redis

@@ -19,4 +19,8 @@ struct KeyVerdict {
 // as many as there were, on a busy server between as many as at the one moment and at the other.
 KeyVerdict compare_keys(const Json& around, const Json& restored);
 
+// The first database that had keys without a time to live at both moments, and has no key now;
+// empty where there is none.
+std::string missing_database(const Json& around, const Json& now);
+
 }  // namespace bba::services::redis

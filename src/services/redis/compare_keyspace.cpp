@@ -40,6 +40,27 @@ std::vector<wire::ExecConfig> clients_of(RestoreTarget& target) {
 
 }  // namespace
 
+void require_master(RestoreTarget& target) {
+  for (const wire::ExecConfig& client : clients_of(target)) {
+    const docker::ExecResult answer = target.run(command(client, {"INFO", "replication"}));
+    if (answer.exit_code != 0 || answer.out.find("role:slave") == std::string::npos) continue;
+    throw Error(ErrorKind::container,
+                "the server is a replica: it would take its master's data again at once",
+                "restore its master");
+  }
+}
+
+bool has_keyspace(RestoreTarget& target) {
+  const auto info = loaded_info(target, clients_of(target));
+  if (!info) return false;
+  const Json* keyspace = member(target.record().found, "keyspace");
+  if (keyspace == nullptr) return true;
+  const std::string missing = missing_database(*keyspace, info->keyspace);
+  if (missing.empty()) return true;
+  throw Error(ErrorKind::capture,
+              fmt::format("the server has no keys in {}, and the set has some", missing));
+}
+
 void compare_keyspace(RestoreTarget& target) {
   std::vector<wire::ExecConfig> candidates;
   std::optional<Info> info;

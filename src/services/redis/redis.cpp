@@ -60,6 +60,20 @@ class DirectoryKind : public service::ArtifactKind {
     return restore;
   }
   void compare(service::RestoreTarget& target) const override { compare_keyspace(target); }
+  std::optional<std::string> exchanged_mount(const wire::Container& live,
+                                             const store::ArtifactRecord& record) const override {
+    return files::exchanged_mount(live, record);
+  }
+  bool carries_over(const service::ExchangePlace& place, const std::string& path) const override {
+    return files::leaves_out(place.record, path);
+  }
+  void require_exchangeable(const service::ExchangePlace&,
+                            service::RestoreTarget* live) const override {
+    if (live != nullptr) require_master(*live);
+  }
+  std::optional<bool> serves(service::RestoreTarget& target) const override {
+    return has_keyspace(target);
+  }
 };
 
 // ---- what is done around reading the parts

@@ -1,4 +1,4 @@
-#include "store/trusted_directory.hpp"
+#include "bba/store/trusted_directory.hpp"
 
 #include <fcntl.h>
 #include <filesystem>

@@ -23,6 +23,8 @@ struct PruneRequest {
   // Also remove what killed runs and prunes left an hour ago or more: files of no set. Dot-files
   // only where `module` is empty, as their names have none.
   bool orphans = false;
+  // Also remove what restores have parked: after that they cannot be undone.
+  bool parked = false;
   bool dry_run = false;
   Timestamp at = now();
   // Told after each file that was removed.
@@ -46,9 +48,17 @@ struct PrunedOrphan {
   std::string why;  // "no manifest names it"
 };
 
+struct PrunedParked {
+  std::string module;
+  Timestamp time{};                  // of the restore
+  std::string what;                  // "what the service had before the restore"
+  std::vector<std::string> removed;  // volumes and directories
+};
+
 struct Pruning {
   std::vector<PrunedSet> sets;        // by module, newest first; none where no rule was given
   std::vector<PrunedOrphan> orphans;  // none where they were not asked for
+  std::vector<PrunedParked> parked;   // none where they were not asked for
   bool dry_run = false;
   bool needs_hand = false;  // an earlier run left something that could not be put right
 };

@@ -1,4 +1,4 @@
-#include "scratch_target.hpp"
+#include "container_target.hpp"
 
 #include <chrono>
 #include <thread>
@@ -114,21 +114,21 @@ void put_artifact(const ScratchContext& context, const std::string& scratch,
 
 }  // namespace
 
-ScratchTarget::ScratchTarget(const ScratchContext& context, const std::string& scratch,
-                             const store::ArtifactRecord& record, bool implied_directories)
+ContainerTarget::ContainerTarget(const ScratchContext& context, const std::string& scratch,
+                                 const store::ArtifactRecord& record, bool implied_directories)
     : context_(context),
       id_(scratch),
       record_(record),
       implied_directories_(implied_directories),
       settings_(run::module_settings(context.session.settings.config, context.manifest.module)) {}
 
-docker::Engine& ScratchTarget::engine() {
+docker::Engine& ContainerTarget::engine() {
   if (!engine_) engine_.emplace(patient_engine(context_.session));
   return *engine_;
 }
 
 // A first start makes a database cluster, or loads a large file, on a busy disk.
-void ScratchTarget::start(const std::function<bool()>& answers, std::chrono::seconds patience) {
+void ContainerTarget::start(const std::function<bool()>& answers, std::chrono::seconds patience) {
   run::Session& session = context_.session;
   session.engine.start(id_);
   const auto deadline = Clock::now() + patience;
@@ -152,12 +152,12 @@ void ScratchTarget::start(const std::function<bool()>& answers, std::chrono::sec
   }
 }
 
-docker::ExecResult ScratchTarget::run(const wire::ExecConfig& program) {
+docker::ExecResult ContainerTarget::run(const wire::ExecConfig& program) {
   return engine().run(id_, program);
 }
 
-service::FeedResult ScratchTarget::feed(const wire::ExecConfig& program,
-                                        const service::StageMaker& filter) {
+service::FeedResult ContainerTarget::feed(const wire::ExecConfig& program,
+                                          const service::StageMaker& filter) {
   ArtifactSource source(context_.session.stop, context_.directory, record_, filter);
   Progress progress{"restoring " + record_.file, 0, record_.uncompressed_bytes};
   service::FeedResult result = feed_exec(
@@ -175,8 +175,8 @@ service::FeedResult ScratchTarget::feed(const wire::ExecConfig& program,
   return result;
 }
 
-service::FeedResult ScratchTarget::feed_text(const wire::ExecConfig& program,
-                                             const std::string& text) {
+service::FeedResult ContainerTarget::feed_text(const wire::ExecConfig& program,
+                                               const std::string& text) {
   bool told = false;
   return feed_exec(
       engine(), id_, program,
@@ -188,11 +188,11 @@ service::FeedResult ScratchTarget::feed_text(const wire::ExecConfig& program,
       most_answers);
 }
 
-void ScratchTarget::read_artifact(const service::StageMaker& stage) {
+void ContainerTarget::read_artifact(const service::StageMaker& stage) {
   ArtifactSource(context_.session.stop, context_.directory, record_, stage).drain();
 }
 
-void ScratchTarget::put_tree(const std::string& path) {
+void ContainerTarget::put_tree(const std::string& path) {
   tree::TreeComparer comparer(implied_directories_);
   {
     tree::EntryWalk expected([&](const pipe::TarEntry& entry, const std::string& content) {
@@ -265,7 +265,7 @@ class OneFile : public pipe::Stage, private pipe::TarVisitor {
 
 // From the artifact, as it streams: the file may be larger than the memory, and the engine lets
 // nobody write to a container that is being read.
-void ScratchTarget::copy_file(const std::string& from, const std::string& to) {
+void ContainerTarget::copy_file(const std::string& from, const std::string& to) {
   const std::string in_tar = base_name(record_.source) + from.substr(record_.source.size());
   ArtifactSource source(context_.session.stop, context_.directory, record_, [&](pipe::Stage& next) {
     return std::make_unique<OneFile>(in_tar, base_name(to), next);
@@ -273,7 +273,7 @@ void ScratchTarget::copy_file(const std::string& from, const std::string& to) {
   context_.session.engine.put_archive(id_, parent_of(to), [&] { return source.next(); });
 }
 
-std::optional<std::string> ScratchTarget::secret(const std::vector<std::string>& names) {
+std::optional<std::string> ContainerTarget::secret(const std::vector<std::string>& names) {
   return service::container_secret(engine(), container(), names, context_.session.reporter);
 }
 

@@ -1,6 +1,6 @@
 // A tree put into a scratch container, against a scripted engine that gives back whatever a test
 // wants.
-#include "restore/scratch_target.hpp"
+#include "restore/container_target.hpp"
 
 #include <csignal>
 
@@ -45,7 +45,7 @@ struct DrillFixture {
   // "" where it passes.
   Thrown restore() {
     return thrown_by([&] {
-      ScratchTarget target(context, "s1", record, false);
+      ContainerTarget target(context, "s1", record, false);
       target.put_tree("/srv/data");
       report = target.report;
     });
@@ -151,7 +151,7 @@ struct ServerFixture : DrillFixture {
                                              {"Config", {{"Image", "img:1"}}}})))});
   }
   void start(const std::function<bool()>& answers) {
-    ScratchTarget(context, "s1", record, false).start(answers, std::chrono::minutes(10));
+    ContainerTarget(context, "s1", record, false).start(answers, std::chrono::minutes(10));
   }
 };
 
@@ -185,7 +185,7 @@ TEST_CASE("a server is asked again until it answers, or a request to stop comes"
 
 TEST_CASE("a copy of a file is put beside it under the other name") {
   DrillFixture fixture(sample());
-  ScratchTarget(fixture.context, "s1", fixture.record, false)
+  ContainerTarget(fixture.context, "s1", fixture.record, false)
       .copy_file("/srv/data/first", "/srv/data/kept.rdb");
   CHECK(contains(fixture.fake.last("PUT /containers/s1/archive").target, "path=%2Fsrv%2Fdata"));
   CHECK(fixture.fake.last("PUT /containers/s1/archive").body ==
@@ -199,7 +199,7 @@ TEST_CASE("the artifact, or a text, is written to a program in the target") {
   fixture.fake.on("POST /exec/e1/start",
                   {send(bba::test::upgraded_header), bba::test::echo_frames()});
   fixture.fake.on("GET /exec/e1/json", {send(answer(200, R"({"Running":false,"ExitCode":0})"))});
-  ScratchTarget target(fixture.context, "s1", fixture.record, false);
+  ContainerTarget target(fixture.context, "s1", fixture.record, false);
   CHECK(target.feed_text({.argv = {"cat"}}, "a text").out == "a text");
   CHECK(target.feed({.argv = {"cat"}}, {}).out == tar_of(sample()));
 }

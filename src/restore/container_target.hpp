@@ -7,10 +7,10 @@
 
 namespace bba::restore {
 
-class ScratchTarget : public service::RestoreTarget {
+class ContainerTarget : public service::RestoreTarget {
  public:
-  ScratchTarget(const ScratchContext& context, const std::string& scratch,
-                const store::ArtifactRecord& record, bool implied_directories);
+  ContainerTarget(const ScratchContext& context, const std::string& scratch,
+                  const store::ArtifactRecord& record, bool implied_directories);
 
   const store::Manifest& manifest() const override { return context_.manifest; }
   const store::ArtifactRecord& record() const override { return record_; }

@@ -1,0 +1,57 @@
+// Brings an earlier state of a service back: it is built beside the service while that runs on, and
+// then exchanged with what the service has, in one step that can be undone. The journal has each
+// step before it is made, so that whoever is killed, one of two states remains: the one before or
+// the finished one.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "bba/restore/scratch.hpp"
+#include "bba/run/restore_record.hpp"
+
+namespace bba::restore {
+
+// One artifact and the mount that it goes to.
+struct RestorePart {
+  const service::ArtifactKind* kind;
+  service::ExchangePlace place;
+  run::FileId directory;  // what the mount's source was when it was looked at
+};
+
+// The containers that have a mount at one of `directories` (absolute paths of this host, links
+// followed), below one, or, where they can write to it, above one; and those that live in a
+// namespace of `service`, which they would lose. The service itself comes first. Throws
+// Error{container} where one of them cannot be stopped and started: it is paused, or the engine
+// removes it once it ends.
+std::vector<run::HeldContainer> users_of(docker::Engine& engine, const wire::Container& service,
+                                         const std::vector<std::string>& directories);
+
+struct ExchangeRequest {
+  const std::vector<RestorePart>& parts;
+  std::vector<run::HeldContainer> users;
+  std::chrono::seconds patience;  // for the service to answer once it was started
+};
+
+struct ExchangeOutcome {
+  std::vector<std::string> lines;       // what was compared, for people
+  std::vector<std::string> not_proven;  // what that cannot say
+  std::vector<std::string> carried_over;
+  std::chrono::duration<double> down{};  // from the first stop until the service answered
+  std::string keeper;
+};
+
+// Builds, exchanges and proves. Throws with everything as it was before, or Error{unfinished}.
+ExchangeOutcome restore_by_exchange(const ScratchContext& context, const std::string& set,
+                                    Timestamp time, const ExchangeRequest& request);
+
+// Exchanges back what an earlier restore has parked: the other way round the same again. Throws
+// with everything as it was before, or Error{unfinished}.
+ExchangeOutcome undo_by_exchange(run::Session& session, run::Cleanup& cleanup,
+                                 const run::ParkedState& parked,
+                                 std::vector<run::HeldContainer> users,
+                                 std::chrono::seconds patience);
+
+}  // namespace bba::restore

@@ -1,0 +1,46 @@
+#include "parked.hpp"
+
+#include <algorithm>
+
+#include "bba/base/text.hpp"
+#include "bba/run/restore_record.hpp"
+#include "bba/store/lock.hpp"
+
+namespace bba::commands {
+
+namespace {
+
+std::string what_it_is(const run::ParkedState& parked) {
+  return parked.failed ? "what was restored, and the service did not take"
+                       : "what the service had before the restore";
+}
+
+}  // namespace
+
+std::vector<PrunedParked> prune_parked(run::Session& session, const PruneRequest& request) {
+  const std::string& state_dir = session.settings.state_dir;
+  const auto states = run::parked_states(state_dir, request.module);
+  std::vector<std::string> modules;
+  for (const run::ParkedState& parked : states) modules.push_back(parked.module);
+  std::sort(modules.begin(), modules.end());
+  modules.erase(std::unique(modules.begin(), modules.end()), modules.end());
+  std::vector<store::ModuleLock> locks;
+  if (!request.dry_run) {
+    for (const std::string& module : modules) locks.emplace_back(state_dir, module);
+  }
+  std::vector<PrunedParked> pruned;
+  for (const run::ParkedState& parked : states) {
+    PrunedParked one{parked.module, parked.time, what_it_is(parked), {}};
+    for (const run::BuiltPlace& place : parked.places) {
+      one.removed.push_back(place.volume.empty() ? place.directory : "volume " + place.volume);
+    }
+    if (!request.dry_run) {
+      run::remove_parked(session.engine, state_dir, parked);
+      for (const std::string& what : one.removed) request.removed(what);
+    }
+    pruned.push_back(std::move(one));
+  }
+  return pruned;
+}
+
+}  // namespace bba::commands

@@ -1,0 +1,21 @@
+// What has to hold before a restore touches anything.
+#pragma once
+
+#include "bba/commands/restore.hpp"
+#include "bba/store/catalogue.hpp"
+
+namespace bba::commands {
+
+// Each artifact of the set with the mount of the live container that it goes to. Throws
+// Error{container} where one of them cannot be exchanged.
+std::vector<restore::RestorePart> restore_parts(run::Session& session, const store::BackupSet& set,
+                                                const wire::Container& live);
+
+// Throws Error{storage} where the file systems of the parts have no room for a second copy.
+void require_room_beside(const store::Manifest& manifest,
+                         const std::vector<restore::RestorePart>& parts);
+
+// Throws Error{storage} where the journal would not outlive a power loss.
+void require_lasting_state(const std::string& state_directory);
+
+}  // namespace bba::commands

@@ -1,0 +1,86 @@
+// What a restore is about to do, and what it has done: for people, and as JSON.
+#include "bba/base/text.hpp"
+#include "bba/commands/restore.hpp"
+
+namespace bba::commands {
+
+namespace {
+
+std::string state_of(const run::HeldContainer& user) {
+  return user.ran ? "stopped, and started again" : "does not run, and stays so";
+}
+
+}  // namespace
+
+std::string restore_plan_text(const RestorePlan& plan) {
+  std::string text = plan.is_undo ? fmt::format("undo of the restore of {} of module {}\n",
+                                                format_rfc3339(plan.taken), plan.module)
+                                  : fmt::format("restore of module {} to the state of {} ({})\n",
+                                                plan.module, format_rfc3339(plan.taken), plan.set);
+  text += "  exchanged\n";
+  for (const RestorePlan::Exchange& one : plan.exchanges) {
+    text += fmt::format("    {} ({})\n      with {}\n", one.destination, one.directory, one.with);
+  }
+  text += "  containers that use it\n";
+  for (const run::HeldContainer& user : plan.users) {
+    text += fmt::format("    {}: {}\n", user.name, state_of(user));
+  }
+  for (const std::string& note : plan.notes) text += "  note: " + note + "\n";
+  return text;
+}
+
+Json restore_plan_json(const RestorePlan& plan) {
+  Json exchanges = Json::array();
+  for (const RestorePlan::Exchange& one : plan.exchanges) {
+    exchanges.push_back(
+        {{"destination", one.destination}, {"directory", one.directory}, {"with", one.with}});
+  }
+  Json users = Json::array();
+  for (const run::HeldContainer& user : plan.users) {
+    users.push_back({{"container", user.name}, {"running", user.ran}});
+  }
+  return {{"module", plan.module},
+          {"container", plan.container},
+          {"undo", plan.is_undo},
+          {"set", plan.set},
+          {"time", format_rfc3339(plan.taken)},
+          {"exchanges", std::move(exchanges)},
+          {"users", std::move(users)},
+          {"notes", plan.notes}};
+}
+
+std::string restore_text(const RestoreResult& result) {
+  const RestorePlan& plan = result.plan;
+  std::string text;
+  for (const std::string& line : result.outcome.lines) text += line + "\n";
+  for (const std::string& path : result.outcome.carried_over) {
+    text += "kept as it was: " + path + "\n";
+  }
+  text += fmt::format(
+      "{} {}; it was down for {:.1f} s\n", plan.container,
+      plan.is_undo ? "has again what it had before the restore" : "has what was restored",
+      result.outcome.down.count());
+  text += fmt::format(
+      "what it had before is parked: `backup-before-apply restore {} --undo` brings "
+      "it back, `backup-before-apply prune {} --parked` removes it\n",
+      plan.module, plan.module);
+  if (!result.outcome.keeper.empty()) {
+    text += fmt::format(
+        "container {} keeps the parked volumes from `docker volume prune`; `docker "
+        "system prune --volumes` removes both\n",
+        result.outcome.keeper);
+  }
+  return text;
+}
+
+Json restore_json(const RestoreResult& result) {
+  Json json = restore_plan_json(result.plan);
+  json["down_seconds"] = result.outcome.down.count();
+  json["compared"] = result.outcome.lines;
+  json["not_proven"] = result.outcome.not_proven;
+  json["carried_over"] = result.outcome.carried_over;
+  json["keeper"] = result.outcome.keeper;
+  return json;
+}
+
+}  // namespace bba::commands

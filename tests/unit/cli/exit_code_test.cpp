@@ -9,11 +9,11 @@ using namespace bba;
 
 TEST_CASE("exit codes: each kind of error has its own, as documented") {
   const std::map<ErrorKind, int> promised{
-      {ErrorKind::internal, 1},     {ErrorKind::usage, 2},     {ErrorKind::config, 3},
-      {ErrorKind::container, 4},    {ErrorKind::engine, 5},    {ErrorKind::capture, 6},
-      {ErrorKind::artifact, 7},     {ErrorKind::storage, 8},   {ErrorKind::busy, 9},
-      {ErrorKind::gate, 10},        {ErrorKind::timeout, 124}, {ErrorKind::interrupted, 130},
-      {ErrorKind::terminated, 143},
+      {ErrorKind::internal, 1},     {ErrorKind::usage, 2},       {ErrorKind::config, 3},
+      {ErrorKind::container, 4},    {ErrorKind::engine, 5},      {ErrorKind::capture, 6},
+      {ErrorKind::artifact, 7},     {ErrorKind::storage, 8},     {ErrorKind::busy, 9},
+      {ErrorKind::gate, 10},        {ErrorKind::timeout, 124},   {ErrorKind::interrupted, 130},
+      {ErrorKind::terminated, 143}, {ErrorKind::unfinished, 12},
   };
   for (const auto& [kind, code] : promised) CHECK(cli::exit_code(kind) == code);
   CHECK(cli::exit_done == 0);

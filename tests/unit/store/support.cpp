@@ -69,9 +69,9 @@ unsigned mode_of(const std::string& path) {
 namespace {
 
 std::string shown(const bba::Error& error) {
-  static constexpr std::array kinds{"internal", "usage",       "config",    "container", "engine",
-                                    "capture",  "artifact",    "storage",   "busy",      "gate",
-                                    "timeout",  "interrupted", "terminated"};
+  static constexpr std::array kinds{"internal",   "usage",    "config",      "container", "engine",
+                                    "capture",    "artifact", "storage",     "busy",      "gate",
+                                    "unfinished", "timeout",  "interrupted", "terminated"};
   return fmt::format("error {}: {} | {}", kinds.at(static_cast<std::size_t>(error.kind())),
                      error.what(), error.hint());
 }

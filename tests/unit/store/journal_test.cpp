@@ -141,8 +141,8 @@ TEST_CASE("two journals of one process are two files") {
 TEST_CASE("every kind of entry and every odd name is read back as it was written") {
   const TempDir temp;
   Entries recorded;
-  for (const CleanupKind kind :
-       {CleanupKind::paused, CleanupKind::stopped, CleanupKind::exec, CleanupKind::scratch}) {
+  for (const CleanupKind kind : {CleanupKind::paused, CleanupKind::stopped, CleanupKind::exec,
+                                 CleanupKind::scratch, CleanupKind::restore}) {
     CHECK_FALSE(name(kind).empty());
     recorded.push_back({kind, "id\n\"1\"\\", "a name\nof two lines {\"owe\":\"paused\"} \xc3\xa9"});
   }
@@ -156,14 +156,76 @@ TEST_CASE("every kind of entry and every odd name is read back as it was written
   CHECK(left[0].host == "tcp://\"x\"\n");
 }
 
+TEST_CASE("an entry of the same thing takes the place of the earlier one, with its details") {
+  const TempDir temp;
+  JournalEntry restore{CleanupKind::restore, "forgejo-1", "forgejo", Json{{"phase", "building"}}};
+  const JournalEntry building = restore;
+  restore.details = Json{{"phase", "started"}, {"list", Json::array({1, "\n\"x\"", nullptr})}};
+  {
+    Journal journal(temp.path(), host);
+    journal.record(kuma);
+    journal.record(building);
+    REQUIRE(journal.open().size() == 2);
+    CHECK(journal.open()[1].details == building.details);
+    journal.record(restore);
+    CHECK(journal.open() == Entries{kuma, restore});
+    CHECK(journal.open()[1].details == restore.details);
+  }
+  const auto left = abandoned_journals(temp.path());
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].entries == Entries{kuma, restore});
+  CHECK(left[0].entries.at(0).details.is_null());
+  CHECK(left[0].entries.at(1).details == restore.details);
+}
+
+TEST_CASE("a torn line leaves the earlier details of an entry") {
+  const TempDir temp;
+  dead_journal(temp, R"({"host":"h"})"
+                     "\n"
+                     R"({"owe":"restore","id":"1","name":"db","details":{"phase":"building"}})"
+                     "\n"
+                     R"({"owe":"restore","id":"1","name":"db","details":{"phase":"exch)");
+  const auto left = abandoned_journals(temp.path());
+  REQUIRE(left.size() == 1);
+  REQUIRE(left[0].entries.size() == 1);
+  CHECK(left[0].entries[0].details == Json{{"phase", "building"}});
+}
+
+TEST_CASE("an entry is completed whatever its details, and however often it was recorded") {
+  const TempDir temp;
+  const JournalEntry building{CleanupKind::restore, "1", "db", Json{{"phase", "building"}}};
+  const JournalEntry proven{CleanupKind::restore, "1", "db", Json{{"phase", "proven"}}};
+  {
+    Journal journal(temp.path(), host);
+    journal.record(kuma);
+    journal.record(building);
+    journal.record(proven);
+    journal.complete(building);
+    CHECK(journal.open() == Entries{kuma});
+  }
+  const auto left = abandoned_journals(temp.path());
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].entries == Entries{kuma});
+  forget(left[0]);
+  {
+    Journal journal(temp.path(), host);
+    journal.record(building);
+    journal.record(proven);
+    journal.complete(proven);
+    CHECK(journal.open().empty());
+  }
+  CHECK(names_in(temp.path()).empty());
+}
+
 TEST_CASE("completing what is not open is not an error, and completing removes only one entry") {
   const TempDir temp;
   {
     Journal journal(temp.path(), host);
-    journal.complete(kuma);
+    journal.complete(forgejo);
     journal.record(kuma);
-    journal.record(kuma);
-    journal.complete(kuma);
+    journal.record(forgejo);
+    journal.complete(forgejo);
+    journal.complete(forgejo);
     CHECK(journal.open() == Entries{kuma});
   }
   const auto left = abandoned_journals(temp.path());

@@ -32,6 +32,7 @@ void parse_all(std::string_view body) {
   CHECK_NOTHROW(parse_container_list(body));
   CHECK_NOTHROW(parse_container(body));
   CHECK_NOTHROW(parse_image(body));
+  CHECK_NOTHROW(parse_volume(body));
   CHECK_NOTHROW(parse_exec_status(body));
   CHECK_NOTHROW(parse_id(body));
   CHECK_NOTHROW(error_message(body));
@@ -177,6 +178,50 @@ TEST_CASE("container: fields of wrong types count as missing") {
   CHECK(container->labels.empty());
   CHECK(container->user.empty());
   CHECK(container->host_config == Json::object());
+}
+
+TEST_CASE("container: its health, and the exit code of its last run") {
+  const auto state = [](const std::string& fields) {
+    return parse_container(R"({"Id":"a","State":{"Running":false)" + fields + "}}");
+  };
+  for (const char* health : {"starting", "healthy", "unhealthy"}) {
+    CHECK(state(std::string(R"(,"Health":{"Status":")") + health + "\"}").value().health == health);
+  }
+  for (const char* none :
+       {"", R"(,"Health":null)", R"(,"Health":{})", R"(,"Health":{"Status":"none"})",
+        R"(,"Health":{"Status":7})", R"(,"Health":"healthy")"}) {
+    CAPTURE(none);
+    CHECK(state(none).value().health.empty());
+  }
+  CHECK(state(R"(,"ExitCode":137)").value().exit_code == 137);
+  CHECK(state("").value().exit_code == 0);
+  CHECK(state(R"(,"ExitCode":"1")").value().exit_code == 0);
+}
+
+TEST_CASE("volume: everything that is used of it is read") {
+  const auto volume = parse_volume(
+      R"({"Name":"pgdata","Driver":"local","Mountpoint":"/var/lib/docker/volumes/pgdata/_data",)"
+      R"("Labels":{"bba.parked":"db","odd":7},"Options":{"type":"nfs","device":":/x"},)"
+      R"("Scope":"local"})");
+  REQUIRE(volume);
+  CHECK(volume->name == "pgdata");
+  CHECK(volume->driver == "local");
+  CHECK(volume->mountpoint == "/var/lib/docker/volumes/pgdata/_data");
+  CHECK(volume->labels == Labels{{"bba.parked", "db"}});
+  CHECK(volume->options == std::map<std::string, std::string>{{"device", ":/x"}, {"type", "nfs"}});
+}
+
+TEST_CASE("volume: without labels and options, and without a name") {
+  const auto volume = parse_volume(R"({"Name":"v","Labels":null,"Options":null})");
+  REQUIRE(volume);
+  CHECK(volume->driver.empty());
+  CHECK(volume->mountpoint.empty());
+  CHECK(volume->labels.empty());
+  CHECK(volume->options.empty());
+  for (const char* none : {"", "[]", "{}", R"({"Name":""})", R"({"Name":7})", R"("v")"}) {
+    CAPTURE(none);
+    CHECK_FALSE(parse_volume(none));
+  }
 }
 
 TEST_CASE("image: id and digests are read") {

@@ -73,4 +73,27 @@ TEST_CASE(
   CHECK_FALSE(compare_keys(around(10, 20), restored(21)).lost.empty());
 }
 
+TEST_CASE("a database that had lasting keys at both moments and has none now is missing") {
+  CHECK(missing_database(around(17, 17), Json::object()) == "db0");
+  CHECK(missing_database(around(17, 1), restored(0)) == "db0");
+  CHECK(missing_database(around(17, 17), restored(1)).empty());
+  // Clients go on writing to it, and may have replaced every key.
+  CHECK(missing_database(around(17, 17), restored(3, 3)).empty());
+  // It may have been emptied while it was saved.
+  CHECK(missing_database(around(17, 0), Json::object()).empty());
+  CHECK(missing_database(around(0, 17), Json::object()).empty());
+  // Keys that all expire may have done so.
+  CHECK(missing_database(around(17, 17, 17), Json::object()).empty());
+  CHECK(missing_database(around(17, 17, 16), Json::object()) == "db0");
+  CHECK(missing_database(Json::object(), restored(1)).empty());
+}
+
+TEST_CASE("the first of the missing databases is named") {
+  Json two = around(17, 17);
+  two["db3"] = two["db0"];
+  two["db5"] = two["db0"];
+  CHECK(missing_database(two, restored(17)) == "db3");
+  CHECK(missing_database(two, Json::object()) == "db0");
+}
+
 }  // namespace bba::services::redis

@@ -233,7 +233,7 @@ TEST_CASE("lookup: all that were passed over are named, beside files that were n
       look_up(clues, {compose_container("b", "y-db"), compose_container("a", "x-db"),
                       compose_container("a", "web"), run});
   CHECK(contains(outcome.hint, "compose/core/compose.yaml:3:7"));
-  CHECK(contains(outcome.hint, "compose service: a-x-db-1 (x-db), b-y-db-1 (y-db); where"));
+  CHECK(contains(outcome.hint, "compose service: a-x-db-1 (x-db), b-y-db-1 (y-db); if you"));
 }
 
 TEST_CASE("lookup: a service whose name only ends in the module's name is not taken for it") {

@@ -30,8 +30,9 @@ struct stat status_of(const std::string& path) {
   return status;
 }
 
-bool is_there(const std::string& path) {
-  return fs::exists(fs::symlink_status(path));
+// Not a link to one: what is built may hold links that lead anywhere.
+bool is_real_directory(const std::string& path) {
+  return fs::is_directory(fs::symlink_status(path));
 }
 
 std::string value_of(const std::string& path, const std::string& name) {
@@ -89,16 +90,17 @@ void copy_content(const std::string& from, const std::string& to) {
   }
 }
 
-// One entry and what lies below it; false for a socket, which is no data.
+// One entry and what lies below it, in place of what is there; false for a socket, which is no
+// data.
 bool copy_tree(const std::string& from, const std::string& to) {
   const struct stat status = status_of(from);
   if (S_ISSOCK(status.st_mode)) return false;
+  const bool merges = S_ISDIR(status.st_mode) && is_real_directory(to);
+  if (!merges) fs::remove_all(to);
   if (S_ISDIR(status.st_mode)) {
-    if (!is_there(to) && ::mkdir(to.c_str(), 0700) != 0) throw system_error(storage, to, errno);
+    if (!merges && ::mkdir(to.c_str(), 0700) != 0) throw system_error(storage, to, errno);
     for (const fs::directory_entry& one : fs::directory_iterator(from)) {
       const std::string name = '/' + one.path().filename().string();
-      std::error_code error;
-      if (!one.is_directory() || one.is_symlink()) fs::remove_all(to + name, error);
       copy_tree(from + name, to + name);
     }
   } else if (S_ISREG(status.st_mode)) {
@@ -136,19 +138,16 @@ void copy_project(const std::string& from, const std::string& to) {
 
 void look(const std::string& live, const std::string& built, const std::string& below,
           const std::function<bool(const std::string&)>& wanted, CarriedOver& carried) {
+  const bool has_place = is_real_directory(built + below);
   for (const fs::directory_entry& one : fs::directory_iterator(live + below)) {
     const std::string path = below + '/' + one.path().filename().string();
-    const bool is_directory = one.is_directory() && !one.is_symlink();
     if (!wanted(path)) {
-      if (is_directory) look(live, built, path, wanted, carried);
-      continue;
-    }
-    if (!is_there(built + below)) {
+      if (is_real_directory(live + path)) look(live, built, path, wanted, carried);
+    } else if (!has_place) {
       carried.without_place.push_back(path);
-      continue;
+    } else if (copy_tree(live + path, built + path)) {
+      carried.paths.push_back(path);
     }
-    if (!is_directory) fs::remove_all(built + path);
-    if (copy_tree(live + path, built + path)) carried.paths.push_back(path);
   }
 }
 

@@ -211,7 +211,7 @@ void remove_built(docker::Engine& engine, const std::vector<BuiltPlace>& places,
               "recover`");
 }
 
-bool reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
+void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
   std::vector<const ExchangePair*> done;
   for (const ExchangePair& pair : record.pairs) {
     const PairState state = state_of(pair);
@@ -224,7 +224,6 @@ bool reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
   // A stop that a killed run has asked for may still be under way: after this one nothing is.
   stop_users(engine, record.containers, live_directories(record));
   for (auto pair = done.rbegin(); pair != done.rend(); ++pair) exchange(**pair);
-  return !done.empty();
 }
 
 std::string reverse(docker::Engine& engine, const std::string& state_directory,
@@ -233,9 +232,10 @@ std::string reverse(docker::Engine& engine, const std::string& state_directory,
     remove_built(engine, record.places, record.keeper);
     return "undone: nothing of the service was touched";
   }
-  const bool was_exchanged = reverse_exchanges(engine, record);
-  // Clients may have written to it.
-  const bool keeps = was_exchanged && record.phase == RestorePhase::started && !record.is_undo;
+  reverse_exchanges(engine, record);
+  // Clients may have written to it once the service was started. Whether it was exchanged back just
+  // now does not matter: this may be the second try.
+  const bool keeps = record.phase == RestorePhase::started && !record.is_undo;
   if (keeps) write_parked(state_directory, parked_by(record, true));
   start_users(engine, record.containers);
   if (!record.is_undo && !keeps) remove_built(engine, record.places, record.keeper);

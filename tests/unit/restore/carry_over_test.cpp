@@ -201,6 +201,37 @@ TEST_CASE("what has no directory in the built one is named and not carried over"
   CHECK_FALSE(fs::exists(two.built + "/missing"));
 }
 
+TEST_CASE("links in the built directory are not followed: nothing outside of it is changed") {
+  const TwoDirectories two;
+  fs::create_directory(two.temp / "outside");
+  fs::create_directories(two.live + "/conf.d/sub");
+  fs::create_directories(two.live + "/other");
+  write_file(two.live + "/conf.d/sub/f", "live");
+  write_file(two.live + "/other/key", "live");
+  fs::create_directory(two.built + "/conf.d");
+  fs::create_symlink("../../outside", two.built + "/conf.d/sub");
+  fs::create_symlink("../outside", two.built + "/other");
+  const CarriedOver carried = two.carry({"conf.d", "key"});
+  CHECK(carried.paths == Lines{"/conf.d"});
+  CHECK(carried.without_place == Lines{"/other/key"});
+  CHECK(fs::is_empty(two.temp / "outside"));
+  CHECK(read_file(two.built + "/conf.d/sub/f") == "live");
+  CHECK_FALSE(fs::is_symlink(two.built + "/conf.d/sub"));
+}
+
+TEST_CASE("a directory takes the place of a file, and a socket that of nothing") {
+  const TwoDirectories two;
+  fs::create_directories(two.live + "/conf.d/a");
+  write_file(two.live + "/conf.d/a/f", "live");
+  fs::create_directory(two.built + "/conf.d");
+  write_file(two.built + "/conf.d/a", "built");
+  put_socket(two.live + "/control");
+  write_file(two.built + "/control", "built");
+  CHECK(two.carry({"conf.d", "control"}).paths == Lines{"/conf.d"});
+  CHECK(read_file(two.built + "/conf.d/a/f") == "live");
+  CHECK(read_file(two.built + "/control") == "built");
+}
+
 TEST_CASE("links of the live directory are not followed in the search") {
   const TwoDirectories two;
   fs::create_directory(two.temp / "outside");

@@ -355,6 +355,23 @@ TEST_CASE("once it was started, it is exchanged back and what clients may have w
   CHECK(parked_states(fixture.directory.state(), "gitea").empty());
 }
 
+TEST_CASE("undone twice, what was parked the first time is still there") {
+  RestoreFixture fixture;
+  fixture.record.phase = RestorePhase::started;
+  for (const ExchangePair& pair : fixture.record.pairs) exchange(pair);
+  fixture.end();
+  // Whoever was killed before the entry was completed leaves it to the next.
+  fixture.end();
+  CHECK(fixture.names() == all_before);
+  CHECK(parked_states(fixture.directory.state(), "forgejo").size() == 1);
+  // Killed between the exchange and the file that says what is parked.
+  RestoreFixture other;
+  other.record.phase = RestorePhase::started;
+  CHECK(other.end() == "undone: the service has what it had before; what was restored is parked");
+  CHECK(other.names() == all_before);
+  CHECK(parked_states(other.directory.state(), "forgejo").size() == 1);
+}
+
 TEST_CASE("the undo of an earlier restore is undone without anything parked or removed") {
   RestoreFixture fixture;
   fixture.record.is_undo = true;

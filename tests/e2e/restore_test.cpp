@@ -325,6 +325,14 @@ TEST_CASE("restore, what cannot be exchanged is refused before anything is touch
   succeeds(fixture, {"backup", file});
   check_refused(fixture, {"restore", file, "--yes"}, 4, "only a whole directory can be exchanged");
 
+  // Whoever may rename the directory could put another one in its place.
+  fs::create_directories(fixture.path("open/data"));
+  fs::permissions(fixture.path("open"), fs::perms::all);
+  const std::string open =
+      fixture.start("open", {"--volume", fixture.path("open/data") + ":/data"}, image, forever);
+  succeeds(fixture, {"backup", open});
+  check_refused(fixture, {"restore", open, "--yes"}, 4, "can be written by others");
+
   const std::string part =
       fixture.start("part", {"--volume", fixture.volume("part") + ":/data"}, image, forever);
   shell(part, "mkdir /data/sub; echo old >/data/sub/a");

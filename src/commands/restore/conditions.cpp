@@ -75,6 +75,17 @@ run::FileId directory_of(const wire::Container& live, const service::ExchangePla
   return *here;
 }
 
+// Here it says something of the container's mounts; later, that the restore failed.
+void require_exchangeable(const std::string& directory) {
+  try {
+    run::require_exchangeable(directory);
+  } catch (Error& error) {
+    error.with_kind(ErrorKind::container);
+    if (error.hint().empty()) error.with_hint(by_hand);
+    throw;
+  }
+}
+
 std::uint64_t wanted_bytes(const store::Manifest& manifest, const store::ArtifactRecord& record) {
   std::uint64_t bytes = record.uncompressed_bytes;
   // With its indexes a database is larger than its dump.
@@ -114,7 +125,7 @@ std::vector<restore::RestorePart> restore_parts(run::Session& session, const sto
         }
       }
       const run::FileId directory = directory_of(live, place);
-      run::require_exchangeable(place.host_path);
+      require_exchangeable(place.host_path);
       kind.require_exchangeable(place, nullptr);
       parts.push_back({&kind, place, directory});
     });

@@ -23,9 +23,10 @@ Error no_manifest(const std::string& manifest, const std::string& file) {
   return Error(
       ErrorKind::artifact,
       fmt::format("{}: no manifest names it, and an artifact without one is not a backup", file),
-      fmt::format("if it was copied here, copy {} as well; otherwise the run that made it was killed, or "
-                  "a prune of it",
-                  manifest));
+      fmt::format(
+          "if it was copied here, copy {} as well; otherwise the run that made it was killed, or "
+          "a prune of it",
+          manifest));
 }
 
 bool belongs_to(const store::BackupSet& set, const std::string& file) {

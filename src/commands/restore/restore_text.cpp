@@ -60,10 +60,10 @@ std::string restore_text(const RestoreResult& result) {
       "{} {}; it was down for {:.1f} s\n", plan.container,
       plan.is_undo ? "has again what it had before the restore" : "has what was restored",
       result.outcome.down.count());
-  text += fmt::format("{} is parked: `backup-before-apply restore {} --undo` brings it back, "
-                      "`backup-before-apply prune {} --parked` removes it\n",
-                      plan.is_undo ? "what was restored" : "what it had before", plan.module,
-                      plan.module);
+  text += fmt::format(
+      "{} is parked: `backup-before-apply restore {} --undo` brings it back, "
+      "`backup-before-apply prune {} --parked` removes it\n",
+      plan.is_undo ? "what was restored" : "what it had before", plan.module, plan.module);
   if (!result.outcome.keeper.empty()) {
     text += fmt::format(
         "container {} keeps the parked volumes from `docker volume prune`; `docker "

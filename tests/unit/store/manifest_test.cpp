@@ -272,8 +272,7 @@ TEST_CASE("invalid values are refused") {
   nothing["artifacts"] = Json::array();
   CHECK(error_of_reading(dump_json(nothing)) == "no error");  // it names members
   nothing["members"] = Json::array();
-  CHECK(error_of_reading(dump_json(nothing)).find("\"artifacts\" is empty") !=
-        std::string::npos);
+  CHECK(error_of_reading(dump_json(nothing)).find("\"artifacts\" is empty") != std::string::npos);
 }
 
 TEST_CASE("text that is not a manifest is refused") {

@@ -475,7 +475,8 @@ TEST_CASE("a user who may not read the backups is answered by the public proof")
 
   // Any spelling of the path is accepted.
   const std::string artifact = "web-20261123T120000Z.tar.gz";
-  std::filesystem::create_directory_symlink(backup_fixture.temp.path(), backup_fixture.temp / "link");
+  std::filesystem::create_directory_symlink(backup_fixture.temp.path(),
+                                            backup_fixture.temp / "link");
   for (const std::string& way :
        {backup_fixture.path(artifact), artifact, std::string("20261123T120000Z"),
         backup_fixture.path("/./" + artifact), backup_fixture.temp / "link/backups/" + artifact,

@@ -6,6 +6,7 @@
 #include "bba/base/text.hpp"
 #include "bba/run/host_name.hpp"
 #include "bba/run/quiesce.hpp"
+#include "bba/run/recorded_container.hpp"
 #include "bba/service/restore_steps.hpp"
 #include "parts.hpp"
 
@@ -117,6 +118,20 @@ store::ContainerRecord container_record(run::Session& session, const service::Ca
   return record;
 }
 
+// What it takes to make the container again: data alone does not bring a service back whose image
+// or configuration was changed.
+void add_configuration(const CaptureContext& context, CapturedSet& set) {
+  const std::string text = run::container_record(context.capture.target.container);
+  store::ArtifactFile& file = set.configuration.emplace(context.directory);
+  pipe::Hasher hasher;
+  hasher.update(as_bytes(text));
+  file.write(as_bytes(text));
+  file.sync();
+  store::Manifest& manifest = set.manifest;
+  manifest.container.configuration = {store::configuration_name(manifest.module, manifest.started),
+                                      text.size(), hasher.hex()};
+}
+
 std::string consistency_mode(const service::Capture& capture) {
   const wire::Container& container = capture.target.container;
   if (!container.running) return "stopped";
@@ -173,6 +188,7 @@ CapturedSet execute(run::Session& session, run::Cleanup& cleanup, const service:
     }
   });
   capture.service->after_parts(service_context, before, manifest.artifacts);
+  add_configuration(context, set);
   add_restore_commands(manifest, capture);
   manifest.consistency.mode = consistency_mode(capture);
   manifest.consistency.paused = quiesced.records;

@@ -30,6 +30,11 @@ void give_names(std::vector<CapturedSet>& sets, const std::vector<std::string>& 
         set.files[i].publish(set.manifest.artifacts[i].file);
         published.push_back(set.manifest.artifacts[i].file);
       }
+      if (set.configuration) {
+        const std::string& name = set.manifest.container.configuration->file;
+        set.configuration->publish(name);
+        published.push_back(name);
+      }
     }
     directory.sync();
     for (std::size_t i = 0; i < manifest_files.size(); ++i) {

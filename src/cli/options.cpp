@@ -31,6 +31,7 @@ constexpr const char* footer = R"(Examples:
   backup-before-apply plan postgres       what that would do; reads only
   backup-before-apply drill postgres      restore its newest backup elsewhere, and compare
   backup-before-apply restore postgres    bring its newest good backup back
+  backup-before-apply rollback postgres   the same, and the image of then
   backup-before-apply audit               every stateful module, and what to begin with
   backup-before-apply recover             put right what a killed run left
 
@@ -328,6 +329,17 @@ stops the service, exchanges the directories, starts it and waits until it answe
 before is kept, for --undo, until `prune --parked` removes it. Exit codes: 0 the service has what was
 restored, 4 the container or its mounts do not allow it, 6 or 7 it failed and everything is as it was,
 9 another run holds the module, 12 neither finished nor undone: run `recover`.)",
+            add_restore},
+    Command{"rollback", "As restore, and the container from the image that was backed up",
+            R"(Examples:
+  backup-before-apply rollback forgejo --dry-run
+  backup-before-apply rollback forgejo
+  backup-before-apply rollback forgejo --undo
+
+For a change that brought a new image or configuration. The present container is stopped and put
+aside, as <name>-replaced-<time>, and is never started on what is restored: a new image would
+change it at once. One like that of the backup is made from the same image, with its name,
+networks and labels. Exit codes: as of restore; 4 also where the image is not on this engine.)",
             add_restore},
     Command{"gate", "Exit 0 only where a fresh, proven backup is there",
             R"(Example:

@@ -239,9 +239,11 @@ void ask_before(const run::Session& session, const Options& options,
   if (options.yes) return;
   const std::string text = commands::restore_plan_text(plan);
   if (::isatty(STDIN_FILENO) == 0) {
-    throw Error(
-        ErrorKind::usage, "a restore changes the service, and there is no terminal to ask at",
-        "look at `backup-before-apply restore " + plan.module + " --dry-run`, then give --yes");
+    throw Error(ErrorKind::usage,
+                fmt::format("a {} changes the service, and there is no terminal to ask at",
+                            options.command),
+                fmt::format("look at `backup-before-apply {} {} --dry-run`, then give --yes",
+                            options.command, plan.module));
   }
   write_text(STDERR_FILENO, text + "Type the module's id to go on: ", &session.stop);
   std::string answer;
@@ -257,6 +259,7 @@ int restore(run::Session& session, const Options& options) {
   request.module = options.modules.front();
   request.reference = options.reference;
   request.undo = options.undo;
+  request.rollback = options.command == "rollback";
   if (options.wait) request.patience = *options.wait;
   request.confirm = [&](const commands::RestorePlan& plan) { ask_before(session, options, plan); };
   if (options.dry_run) {
@@ -346,7 +349,9 @@ int dispatch(run::Session& session, const Options& options) {
   if (options.command == "audit") return audit(session, options);
   if (options.command == "verify") return verify(session, options);
   if (options.command == "drill") return drill(session, options);
-  if (options.command == "restore") return restore(session, options);
+  if (options.command == "restore" || options.command == "rollback") {
+    return restore(session, options);
+  }
   if (options.command == "gate") return gate(session, options);
   if (options.command == "list") return list(session, options);
   if (options.command == "prune") return prune(session, options);

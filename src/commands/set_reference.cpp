@@ -30,10 +30,8 @@ Error no_manifest(const std::string& manifest, const std::string& file) {
 }
 
 bool belongs_to(const store::BackupSet& set, const std::string& file) {
-  const auto& artifacts = set.manifest.artifacts;
-  return file == set.manifest_file ||
-         std::any_of(artifacts.begin(), artifacts.end(),
-                     [&](const store::ArtifactRecord& one) { return one.file == file; });
+  const std::vector<std::string> files = store::set_files(set.manifest);
+  return file == set.manifest_file || std::find(files.begin(), files.end(), file) != files.end();
 }
 
 // What the file is where it is there and of no set; else nullptr.

@@ -376,6 +376,19 @@ void Engine::remove_container(const std::string& container) {
   impl_->remove(container_path(container, "?force=1&v=1"));
 }
 
+void Engine::rename_container(const std::string& container, const std::string& name) {
+  impl_->post(container_path(container, "/rename?name=" + wire::percent_encoded(name)));
+}
+
+void Engine::connect_network(const std::string& network, const std::string& container,
+                             const Json& endpoint) {
+  const ExchangePtr exchange = impl_->call(
+      {.method = "POST",
+       .target = "/networks/" + wire::percent_encoded(network) + "/connect",
+       .body = dump_json(Json{{"Container", container}, {"EndpointConfig", endpoint}})});
+  exchange->read_all(answer_limit);
+}
+
 void Engine::set_restart_policy(const std::string& container, const Json& policy) {
   const ExchangePtr exchange = impl_->call({.method = "POST",
                                             .target = container_path(container, "/update"),

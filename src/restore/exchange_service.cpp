@@ -12,6 +12,7 @@
 #include "bba/base/text.hpp"
 #include "carry_over.hpp"
 #include "container_target.hpp"
+#include "successors.hpp"
 
 namespace bba::restore {
 
@@ -121,10 +122,15 @@ class JournalledRestore {
   }
 
   run::RestoreRecord& record() noexcept { return record_; }
+  // The id by which the service runs in the end.
+  const std::string& service() const {
+    return run::final_id(record_, record_.containers.front().id);
+  }
 
+  void note() { cleanup_.record(run::journal_entry(record_)); }
   void note(RestorePhase phase) {
     record_.phase = phase;
-    cleanup_.record(run::journal_entry(record_));
+    note();
   }
 
   // Stops, exchanges, starts and lets `prove` look, which throws where the service does not run as
@@ -140,8 +146,9 @@ class JournalledRestore {
     for (const run::ExchangePair& pair : record_.pairs) sync_file_system_of(pair.built);
     session_.stop.throw_if_requested();
     for (const run::ExchangePair& pair : record_.pairs) run::exchange(pair);
+    for (const run::Replacement& one : record_.replacements) run::replace(session_.engine, one);
     note(RestorePhase::started);
-    session_.engine.start(record_.containers.front().id);
+    session_.engine.start(service());
     down_ = prove() - stopped_;
     note(RestorePhase::proven);
   }
@@ -149,12 +156,17 @@ class JournalledRestore {
   // Finishes what was proven, and undoes everything else.
   std::string end() {
     docker::Engine engine = unstoppable(session_);
-    std::string said = run::end_restore(engine, session_.settings.state_dir, record_);
+    run::RestoreEnd end = run::end_restore(engine, session_.settings.state_dir, record_);
     cleanup_.complete(run::journal_entry(record_));
-    return said;
+    for (std::string& line : end.not_started) {
+      session_.reporter.warning(line);
+      not_started_.push_back(std::move(line));
+    }
+    return end.said;
   }
 
   std::chrono::duration<double> down() const noexcept { return down_; }
+  const std::vector<std::string>& not_started() const noexcept { return not_started_; }
 
  private:
   run::Session& session_;
@@ -162,6 +174,7 @@ class JournalledRestore {
   run::RestoreRecord record_;
   Clock::time_point stopped_;
   std::chrono::duration<double> down_{};
+  std::vector<std::string> not_started_;
 };
 
 // Runs the steps, and brings the restore to its end whatever they do.
@@ -180,7 +193,14 @@ void carry_out(JournalledRestore& restore, run::Session& session,
     }
     throw;
   }
-  restore.end();
+  try {
+    restore.end();
+  } catch (Error& error) {
+    // The service runs on what was restored; what is missing is the rest.
+    error.with_kind(ErrorKind::unfinished)
+        .with_hint("put right what is named, then run `backup-before-apply recover`");
+    throw;
+  }
 }
 
 // ---- the proof
@@ -227,18 +247,29 @@ std::optional<bool> all_serve(const ScratchContext& context, const std::string& 
   return all;
 }
 
+// What only the running service can tell. One that ends again and again cannot be asked, and is
+// what a restore is needed for most.
+void ask_service(const ScratchContext& context, const ExchangeRequest& request) {
+  if (!request.users.front().ran) return;
+  for (const RestorePart& part : request.parts) {
+    ContainerTarget live(context, request.users.front().id, part.place.record, false);
+    try {
+      part.kind->require_exchangeable(part.place, &live);
+    } catch (const docker::ApiError& error) {
+      if (error.status() != 409) throw;
+      context.session.reporter.note(fmt::format("{} does not stay up, and was asked nothing: {}",
+                                                request.users.front().name, error.what()));
+    }
+  }
+}
+
 }  // namespace
 
 ExchangeOutcome restore_by_exchange(const ScratchContext& context, const std::string& set,
                                     Timestamp time, const ExchangeRequest& request) {
   run::Session& session = context.session;
   const std::string& module = context.manifest.module;
-  if (request.users.front().ran) {
-    for (const RestorePart& part : request.parts) {
-      ContainerTarget live(context, request.users.front().id, part.place.record, false);
-      part.kind->require_exchangeable(part.place, &live);
-    }
-  }
+  ask_service(context, request);
   run::RestoreRecord record;
   record.module = module;
   record.set = set;
@@ -253,12 +284,20 @@ ExchangeOutcome restore_by_exchange(const ScratchContext& context, const std::st
   ExchangeOutcome outcome;
   outcome.keeper = record.keeper;
   JournalledRestore restore(session, context.cleanup, std::move(record));
-  const std::string& service = restore.record().containers.front().id;
   carry_out(restore, session, [&] {
     make_places(context, restore.record());
-    ScratchContext building{session,          context.cleanup,    context.directory,
-                            context.manifest, context.live,       context.image,
-                            context.memory,   context.needs_hand, restore.record().places};
+    wire::Container model = context.live;
+    if (request.recorded != nullptr) {
+      make_successors(session.engine, session.settings.state_dir, *request.recorded,
+                      restore.record(), [&] { restore.note(); });
+      model.id = restore.service();
+      for (const run::Replacement& one : restore.record().replacements) {
+        outcome.put_aside.push_back(one.aside);
+      }
+    }
+    ScratchContext building{
+        session,       context.cleanup, context.directory,  context.manifest,       model,
+        context.image, context.memory,  context.needs_hand, restore.record().places};
     for (std::size_t i = 0; i < request.parts.size(); ++i) {
       const RestorePart& part = request.parts[i];
       const service::ExchangePlace& place = part.place;
@@ -296,11 +335,13 @@ ExchangeOutcome restore_by_exchange(const ScratchContext& context, const std::st
       }
     };
     restore.exchange(carry, [&] {
-      return wait_until_it_serves(session, session.engine, service, request.patience,
-                                  [&] { return all_serve(context, service, request.parts); });
+      return wait_until_it_serves(
+          session, session.engine, restore.service(), request.patience,
+          [&] { return all_serve(building, restore.service(), request.parts); });
     });
   });
   outcome.down = restore.down();
+  outcome.not_started = restore.not_started();
   return outcome;
 }
 
@@ -318,6 +359,7 @@ ExchangeOutcome undo_by_exchange(run::Session& session, run::Cleanup& cleanup,
   record.places = parked.places;
   record.pairs = parked.pairs;
   record.keeper = parked.keeper;
+  record.replacements = parked.replacements;
   for (const run::ExchangePair& pair : record.pairs) {
     run::require_exchangeable(pair.live, pair.built);
     if (run::state_of(pair) == run::PairState::before) continue;
@@ -326,18 +368,20 @@ ExchangeOutcome undo_by_exchange(run::Session& session, run::Cleanup& cleanup,
                             pair.built),
                 "was the volume made anew since? What is parked is still there: copy it by hand");
   }
+  require_predecessors(session.engine, session.settings.state_dir, record);
   ExchangeOutcome outcome;
   outcome.keeper = record.keeper;
+  for (const run::Replacement& one : record.replacements) outcome.put_aside.push_back(one.aside);
   JournalledRestore restore(session, cleanup, std::move(record));
-  const std::string& service = restore.record().containers.front().id;
   carry_out(restore, session, [&] {
     restore.exchange([] {},
                      [&] {
-                       return wait_until_it_serves(session, session.engine, service, patience,
-                                                   [] { return std::nullopt; });
+                       return wait_until_it_serves(session, session.engine, restore.service(),
+                                                   patience, [] { return std::nullopt; });
                      });
   });
   outcome.down = restore.down();
+  outcome.not_started = restore.not_started();
   return outcome;
 }
 

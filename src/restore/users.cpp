@@ -57,7 +57,7 @@ std::vector<run::HeldContainer> users_of(docker::Engine& engine, const wire::Con
   std::vector<run::HeldContainer> users{held(service)};
   for (const wire::ContainerSummary& one : engine.list(Json::object(), true)) {
     if (one.id == service.id || one.labels.contains("bba.parked") ||
-        one.labels.contains("bba.scratch")) {
+        one.labels.contains("bba.scratch") || run::is_name_of_replaced(wire::name_of(one))) {
       continue;
     }
     const bool is_user = uses(one.mounts, directories);

@@ -161,6 +161,7 @@ namespace {
 struct UndoneEntry {
   std::string what;
   bool complete = true;
+  std::vector<std::string> needs_hand = {};
 };
 
 UndoneEntry undo_entry(docker::Engine& engine, const store::AbandonedJournal& journal,
@@ -173,7 +174,8 @@ UndoneEntry undo_entry(docker::Engine& engine, const store::AbandonedJournal& jo
   if (!record) {
     throw Error(ErrorKind::unfinished, "its record in " + journal.path + " cannot be read");
   }
-  return {what + ": " + end_restore(engine, parent_of(journal.path), *record)};
+  RestoreEnd end = end_restore(engine, parent_of(journal.path), *record);
+  return {what + ": " + end.said, true, std::move(end.not_started)};
 }
 
 // What a restore has built can be removed only once no scratch container uses it.
@@ -206,6 +208,7 @@ RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_jou
         docker::Engine engine(docker::socket_path(journal.host), limits, stop);
         UndoneEntry undone = undo_entry(engine, journal, entry);
         all_undone = all_undone && undone.complete;
+        for (std::string& line : undone.needs_hand) recovered.failed.push_back(std::move(line));
         (undone.complete ? recovered.done : recovered.waiting).push_back(std::move(undone.what));
       } catch (const Error& error) {
         if (stop != nullptr) stop->throw_if_requested();

@@ -4,6 +4,7 @@
 
 #include "bba/base/error.hpp"
 #include "bba/base/text.hpp"
+#include "bba/run/replace_container.hpp"
 
 namespace bba::run {
 
@@ -84,9 +85,11 @@ Containers matching(const Containers& all, Predicate predicate) {
   return found;
 }
 
-Containers without_one_offs(const Containers& listed) {
-  return matching(listed,
-                  [](const wire::ContainerSummary& container) { return !is_one_off(container); });
+// Neither those of `compose run` nor what a rollback has put aside.
+Containers lasting(const Containers& listed) {
+  return matching(listed, [](const wire::ContainerSummary& container) {
+    return !is_one_off(container) && !is_name_of_replaced(wire::name_of(container));
+  });
 }
 
 // The error where none was found, with the nearest names.
@@ -94,7 +97,7 @@ Error none(const std::string& what, const std::string& wanted, const Containers&
            const LookupClues& clues) {
   const Containers others = passed_over(clues, listed);
   std::vector<std::string> names;
-  for (const wire::ContainerSummary& one : without_one_offs(listed)) {
+  for (const wire::ContainerSummary& one : lasting(listed)) {
     const bool told = std::any_of(others.begin(), others.end(),
                                   [&](const auto& other) { return other.id == one.id; });
     if (told) continue;
@@ -132,7 +135,7 @@ bool is_one_off(const wire::ContainerSummary& container) {
 }
 
 Candidates candidates(const LookupClues& clues, const Containers& listed) {
-  const Containers all = without_one_offs(listed);
+  const Containers all = lasting(listed);
   // A name that was given is final: where it is not there, no other step may guess.
   if (clues.option) return {by_reference(all, *clues.option), "--container " + *clues.option};
   if (clues.configured) {
@@ -171,7 +174,7 @@ Containers passed_over(const LookupClues& clues, const Containers& listed) {
   if (clues.option || clues.configured) return {};
   std::vector<std::string> written = clues.compose_names;
   written.insert(written.end(), clues.runbook_names.begin(), clues.runbook_names.end());
-  return matching(without_one_offs(listed), [&](const wire::ContainerSummary& one) {
+  return matching(lasting(listed), [&](const wire::ContainerSummary& one) {
     if (!is_another_service(one, clues.module)) return false;
     const bool is_written =
         std::any_of(written.begin(), written.end(),

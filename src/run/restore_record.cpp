@@ -10,6 +10,7 @@
 #include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/run/cleanup.hpp"
+#include "bba/run/recorded_container.hpp"
 #include "bba/store/artifact_file.hpp"
 
 namespace bba::run {
@@ -19,7 +20,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::string_view parked_suffix = ".parked.json";
-constexpr std::size_t most_bytes = 1 << 20;
+constexpr std::string_view configuration_suffix = ".container.json";
+constexpr std::size_t most_bytes = 16 << 20;
 constexpr unsigned mode = 0600;
 
 constexpr std::array<std::pair<RestorePhase, std::string_view>, 4> phases{
@@ -63,6 +65,12 @@ Json json_of(const std::vector<ExchangePair>& pairs) {
   return list;
 }
 
+Json json_of(const std::vector<Replacement>& replacements) {
+  Json list = Json::array();
+  for (const Replacement& replacement : replacements) list.push_back(to_json(replacement));
+  return list;
+}
+
 // Calls `take` with each element of a list; false where one of them, or the list, is missing.
 template <class Take>
 bool each(const Json& object, std::string_view key, Take take) {
@@ -89,32 +97,73 @@ bool read_pairs(const Json& object, std::vector<ExchangePair>& pairs) {
   });
 }
 
-// --- parked states
-
-std::string parked_path(const std::string& state_directory, const std::string& module,
-                        Timestamp time) {
-  return state_directory + '/' + entry_id(module, time) + std::string(parked_suffix);
+// What earlier versions wrote has none.
+bool read_replacements(const Json& object, std::vector<Replacement>& replacements) {
+  if (member(object, "replacements") == nullptr) return true;
+  return each(object, "replacements", [&](const Json& one) {
+    const auto replacement = replacement_from(one);
+    if (replacement) replacements.push_back(*replacement);
+    return replacement.has_value();
+  });
 }
 
-void write_parked(const std::string& state_directory, const ParkedState& parked) {
+// --- files of the state directory
+
+// Written as a whole, whether there is one or not.
+void write_state(const std::string& state_directory, const std::string& name,
+                 const std::string& text) {
   const auto directory = store::OwnedDirectory::open_or_create(state_directory);
-  const std::string path = parked_path(directory.path(), parked.module, parked.time);
-  const std::string text = pretty_json(Json{{"module", parked.module},
-                                            {"set", parked.set},
-                                            {"container", parked.container},
-                                            {"time", format_compact(parked.time)},
-                                            {"failed", parked.failed},
-                                            {"places", json_of(parked.places)},
-                                            {"pairs", json_of(parked.pairs)},
-                                            {"keeper", parked.keeper}});
-  if (directory.contains(base_name(path))) {
-    return store::replace_file(directory.fd(), path, text, mode);
+  if (directory.contains(name)) {
+    return store::replace_file(directory.fd(), directory.path() + '/' + name, text, mode);
   }
   store::ArtifactFile file(directory);
   file.write(as_bytes(text));
   file.sync();
-  file.publish(base_name(path));
+  file.publish(name);
   directory.sync();
+}
+
+void remove_state(const std::string& state_directory, const std::string& name) {
+  const auto directory = store::OwnedDirectory::open_existing(state_directory);
+  if (directory.contains(name)) directory.remove(name);
+  directory.sync();
+}
+
+// "postgres-20261123T084232Z.0123456789ab.container.json"
+std::string configuration_of(const std::string& module, Timestamp time, const std::string& id) {
+  return fmt::format("{}.{}{}", entry_id(module, time), id.substr(0, 12), configuration_suffix);
+}
+
+void remove_configurations(const std::string& state_directory, const std::string& module,
+                           Timestamp time) {
+  const std::string prefix = entry_id(module, time) + '.';
+  std::vector<std::string> names;
+  for (const auto& file : std::filesystem::directory_iterator(state_directory)) {
+    std::string name = file.path().filename().string();
+    if (name.starts_with(prefix) && name.ends_with(configuration_suffix)) {
+      names.push_back(std::move(name));
+    }
+  }
+  for (const std::string& name : names) remove_state(state_directory, name);
+}
+
+// --- parked states
+
+std::string parked_name(const std::string& module, Timestamp time) {
+  return entry_id(module, time) + std::string(parked_suffix);
+}
+
+void write_parked(const std::string& state_directory, const ParkedState& parked) {
+  write_state(state_directory, parked_name(parked.module, parked.time),
+              pretty_json(Json{{"module", parked.module},
+                               {"set", parked.set},
+                               {"container", parked.container},
+                               {"time", format_compact(parked.time)},
+                               {"failed", parked.failed},
+                               {"places", json_of(parked.places)},
+                               {"pairs", json_of(parked.pairs)},
+                               {"keeper", parked.keeper},
+                               {"replacements", json_of(parked.replacements)}}));
 }
 
 std::optional<ParkedState> read_parked(const std::string& path) {
@@ -122,7 +171,8 @@ std::optional<ParkedState> read_parked(const std::string& path) {
   if (!json) return std::nullopt;
   ParkedState parked;
   const auto time = parse_compact(string_member(*json, "time").value_or(""));
-  if (!time || !read_places(*json, parked.places) || !read_pairs(*json, parked.pairs)) {
+  if (!time || !read_places(*json, parked.places) || !read_pairs(*json, parked.pairs) ||
+      !read_replacements(*json, parked.replacements)) {
     return std::nullopt;
   }
   parked.module = string_member(*json, "module").value_or("");
@@ -134,10 +184,25 @@ std::optional<ParkedState> read_parked(const std::string& path) {
   return parked;
 }
 
+const Json no_restart = Json{{"Name", "no"}, {"MaximumRetryCount", 0}};
+
 // The pairs as they are once they were exchanged.
 std::vector<ExchangePair> exchanged(std::vector<ExchangePair> pairs) {
   for (ExchangePair& pair : pairs) std::swap(pair.live_id, pair.built_id);
   return pairs;
+}
+
+// The way back: what was put aside becomes the new one, and gets the restart policy that it had.
+std::vector<Replacement> replaced(const RestoreRecord& record) {
+  std::vector<Replacement> back;
+  for (const Replacement& one : record.replacements) {
+    const auto held =
+        std::find_if(record.containers.begin(), record.containers.end(),
+                     [&](const HeldContainer& container) { return container.id == one.old_id; });
+    back.push_back({one.new_id, one.old_id, one.name, one.aside,
+                    held == record.containers.end() ? no_restart : held->restart_policy});
+  }
+  return back;
 }
 
 ParkedState parked_by(const RestoreRecord& record, bool failed) {
@@ -150,12 +215,12 @@ ParkedState parked_by(const RestoreRecord& record, bool failed) {
   parked.places = record.places;
   parked.pairs = failed ? record.pairs : exchanged(record.pairs);
   parked.keeper = record.keeper;
+  // What failed has not kept the containers that were made for it.
+  if (!failed) parked.replacements = replaced(record);
   return parked;
 }
 
 // --- containers
-
-const Json no_restart = Json{{"Name", "no"}, {"MaximumRetryCount", 0}};
 
 std::chrono::seconds grace_of(const wire::Container& container) {
   const auto own = int_member(container.config, "StopTimeout").value_or(0);
@@ -170,15 +235,38 @@ void stop_one(docker::Engine& engine, const HeldContainer& held) {
   if (container->running) engine.stop(held.id, grace_of(*container));
 }
 
-void start_users(docker::Engine& engine, const std::vector<HeldContainer>& containers) {
+// As they are once everything is exchanged: those that were replaced are the new ones.
+std::vector<HeldContainer> final_containers(const RestoreRecord& record) {
+  std::vector<HeldContainer> containers = record.containers;
+  for (HeldContainer& held : containers) {
+    for (const Replacement& one : record.replacements) {
+      if (one.old_id != held.id) continue;
+      held.id = one.new_id;
+      held.restart_policy = one.restart_policy;
+    }
+  }
+  return containers;
+}
+
+// What could not be started of those besides the service, where the engine says why.
+std::vector<std::string> start_users(docker::Engine& engine,
+                                     const std::vector<HeldContainer>& containers) {
   // The service was started to be looked at, though it had not run.
   if (!containers.empty() && !containers.front().ran) stop_one(engine, containers.front());
+  std::vector<std::string> not_started;
   for (const HeldContainer& held : containers) {
-    if (held.ran && engine.find(held.id)) engine.start(held.id);
+    if (!held.ran || !engine.find(held.id)) continue;
+    try {
+      engine.start(held.id);
+    } catch (const docker::ApiError& error) {
+      if (&held == &containers.front()) throw;
+      not_started.push_back(fmt::format("{} could not be started: {}", held.name, error.what()));
+    }
   }
   for (const HeldContainer& held : containers) {
     if (engine.find(held.id)) engine.set_restart_policy(held.id, held.restart_policy);
   }
+  return not_started;
 }
 
 std::vector<std::string> live_directories(const RestoreRecord& record) {
@@ -187,7 +275,7 @@ std::vector<std::string> live_directories(const RestoreRecord& record) {
   return directories;
 }
 
-// --- what was built
+// --- what was made
 
 void remove_built(docker::Engine& engine, const std::vector<BuiltPlace>& places,
                   const std::string& keeper) {
@@ -203,6 +291,16 @@ void remove_built(docker::Engine& engine, const std::vector<BuiltPlace>& places,
       throw system_error(ErrorKind::storage, "removing " + place.directory, error.value());
     }
   }
+}
+
+// With what was kept of those that they were to take the place of.
+void remove_new_containers(docker::Engine& engine, const std::string& state_directory,
+                           const RestoreRecord& record) {
+  for (auto one = record.replacements.rbegin(); one != record.replacements.rend(); ++one) {
+    // By its name where the engine had not yet told the id.
+    engine.remove_container(one->new_id.empty() ? one->aside : one->new_id);
+  }
+  remove_configurations(state_directory, record.module, record.time);
 }
 
 [[noreturn]] void give_up(const std::string& why) {
@@ -222,38 +320,50 @@ void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
     if (state == PairState::exchanged) done.push_back(&pair);
   }
   // A stop that a killed run has asked for may still be under way: after this one nothing is.
-  stop_users(engine, record.containers, live_directories(record));
+  std::vector<HeldContainer> all = record.containers;
+  for (const Replacement& one : record.replacements)
+    all.push_back({one.new_id, one.name, false, {}});
+  stop_users(engine, all, live_directories(record));
+  for (auto one = record.replacements.rbegin(); one != record.replacements.rend(); ++one) {
+    reverse_replacement(engine, *one);
+  }
   for (auto pair = done.rbegin(); pair != done.rend(); ++pair) exchange(**pair);
 }
 
-std::string reverse(docker::Engine& engine, const std::string& state_directory,
-                    const RestoreRecord& record) {
+RestoreEnd reverse(docker::Engine& engine, const std::string& state_directory,
+                   const RestoreRecord& record) {
   if (record.phase == RestorePhase::building) {
-    remove_built(engine, record.places, record.keeper);
-    return "undone: nothing of the service was touched";
+    if (!record.is_undo) {
+      remove_new_containers(engine, state_directory, record);
+      remove_built(engine, record.places, record.keeper);
+    }
+    return {"undone: nothing of the service was touched"};
   }
   reverse_exchanges(engine, record);
   // Clients may have written to it once the service was started. Whether it was exchanged back just
   // now does not matter: this may be the second try.
   const bool keeps = record.phase == RestorePhase::started && !record.is_undo;
   if (keeps) write_parked(state_directory, parked_by(record, true));
-  start_users(engine, record.containers);
+  auto not_started = start_users(engine, record.containers);
+  if (!record.is_undo) remove_new_containers(engine, state_directory, record);
   if (!record.is_undo && !keeps) remove_built(engine, record.places, record.keeper);
-  return keeps ? "undone: the service has what it had before; what was restored is parked"
-               : "undone: the service has what it had before";
+  return {keeps ? "undone: the service has what it had before; what was restored is parked"
+                : "undone: the service has what it had before",
+          std::move(not_started)};
 }
 
-std::string finish(docker::Engine& engine, const std::string& state_directory,
-                   const RestoreRecord& record) {
+RestoreEnd finish(docker::Engine& engine, const std::string& state_directory,
+                  const RestoreRecord& record) {
   for (const ExchangePair& pair : record.pairs) {
     if (state_of(pair) != PairState::exchanged) {
       give_up(fmt::format("{} and {} are not the directories that the restore has noted", pair.live,
                           pair.built));
     }
   }
+  for (const Replacement& one : record.replacements) replace(engine, one);
   write_parked(state_directory, parked_by(record, false));
-  start_users(engine, record.containers);
-  return "finished: the service has what was restored";
+  auto not_started = start_users(engine, final_containers(record));
+  return {"finished: the service has what was restored", std::move(not_started)};
 }
 
 }  // namespace
@@ -274,7 +384,8 @@ store::JournalEntry journal_entry(const RestoreRecord& record) {
                   {"containers", std::move(containers)},
                   {"places", json_of(record.places)},
                   {"pairs", json_of(record.pairs)},
-                  {"keeper", record.keeper}};
+                  {"keeper", record.keeper},
+                  {"replacements", json_of(record.replacements)}};
   return {store::CleanupKind::restore, entry_id(record.module, record.time), record.module,
           std::move(details)};
 }
@@ -296,7 +407,8 @@ std::optional<RestoreRecord> restore_record(const store::JournalEntry& entry) {
     return true;
   });
   if (!module || !time || !phase || !is_undo || !has_containers ||
-      !read_places(details, record.places) || !read_pairs(details, record.pairs)) {
+      !read_places(details, record.places) || !read_pairs(details, record.pairs) ||
+      !read_replacements(details, record.replacements)) {
     return std::nullopt;
   }
   record.module = *module;
@@ -306,6 +418,13 @@ std::optional<RestoreRecord> restore_record(const store::JournalEntry& entry) {
   record.is_undo = *is_undo;
   record.keeper = string_member(details, "keeper").value_or("");
   return record;
+}
+
+const std::string& final_id(const RestoreRecord& record, const std::string& id) {
+  for (const Replacement& one : record.replacements) {
+    if (one.old_id == id) return one.new_id;
+  }
+  return id;
 }
 
 std::vector<ParkedState> parked_states(const std::string& state_directory,
@@ -333,10 +452,24 @@ std::vector<ParkedState> parked_states(const std::string& state_directory,
 
 void remove_parked(docker::Engine& engine, const std::string& state_directory,
                    const ParkedState& parked) {
+  for (const Replacement& one : parked.replacements) engine.remove_container(one.new_id);
+  remove_configurations(state_directory, parked.module, parked.time);
   remove_built(engine, parked.places, parked.keeper);
-  const auto directory = store::OwnedDirectory::open_existing(state_directory);
-  directory.remove(base_name(parked_path(state_directory, parked.module, parked.time)));
-  directory.sync();
+  remove_state(state_directory, parked_name(parked.module, parked.time));
+}
+
+void keep_configuration(const std::string& state_directory, const std::string& module,
+                        Timestamp time, const wire::Container& container) {
+  write_state(state_directory, configuration_of(module, time, container.id),
+              container_record(container));
+}
+
+wire::Container kept_configuration(const std::string& state_directory, const std::string& module,
+                                   Timestamp time, const std::string& id) {
+  const std::string path = state_directory + '/' + configuration_of(module, time, id);
+  return with_context(path, [&] {
+    return recorded_container(read_small_file(path, most_bytes, ErrorKind::storage));
+  });
 }
 
 void stop_users(docker::Engine& engine, const std::vector<HeldContainer>& containers,
@@ -360,8 +493,8 @@ void stop_users(docker::Engine& engine, const std::vector<HeldContainer>& contai
   }
 }
 
-std::string end_restore(docker::Engine& engine, const std::string& state_directory,
-                        const RestoreRecord& record) {
+RestoreEnd end_restore(docker::Engine& engine, const std::string& state_directory,
+                       const RestoreRecord& record) {
   return with_context(fmt::format("restore of {}", record.module), [&] {
     return record.phase == RestorePhase::proven ? finish(engine, state_directory, record)
                                                 : reverse(engine, state_directory, record);

@@ -68,8 +68,8 @@ BackupSet read_set(const OwnedDirectory& directory, const Key& key, const Files&
     throw Error(ErrorKind::artifact,
                 fmt::format("it is of module {}, not of {}", set.manifest.module, key.first));
   }
-  for (const ArtifactRecord& artifact : set.manifest.artifacts) {
-    if (!directory.contains(artifact.file)) set.missing.push_back(artifact.file);
+  for (const std::string& file : set_files(set.manifest)) {
+    if (!directory.contains(file)) set.missing.push_back(file);
   }
   return set;
 }
@@ -104,7 +104,7 @@ Catalogue read_catalogue(const OwnedDirectory& directory, const std::string& mod
     if (files.manifest.empty()) continue;
     try {
       BackupSet set = read_set(directory, key, files);
-      for (const ArtifactRecord& artifact : set.manifest.artifacts) named.insert(artifact.file);
+      for (const std::string& file : set_files(set.manifest)) named.insert(file);
       if (!files.receipt.empty()) read_receipt(directory, files.receipt, set, catalogue.orphans);
       catalogue.sets.push_back(std::move(set));
     } catch (const Error& error) {

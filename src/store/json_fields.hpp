@@ -51,8 +51,9 @@ class Fields {
   }
   std::vector<std::string> texts(const char* key) const { return list(key, text_of); }
   std::vector<std::uint64_t> sizes(const char* key) const;
-  // A field that earlier versions of the schema did not write.
+  // Fields that earlier versions of the schema did not write.
   std::vector<std::string> texts_if_any(const char* key) const;
+  std::optional<Fields> inside_if_any(const char* key) const;
 
   // Whatever it is.
   const Json& value(const char* key) const;

@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t longest_file_name = 255;  // NAME_MAX
 constexpr std::string_view manifest_rest = "manifest.json";
 constexpr std::string_view receipt_rest = "drill.json";
+constexpr std::string_view configuration_rest = "container.json";
 
 Json object_or_empty(const Json& value) {
   return value.is_null() ? Json::object() : value;
@@ -38,6 +39,12 @@ std::string file_name_of(const Json& value, const std::string& field) {
   return name;
 }
 
+std::string sha256_of(const Fields& fields) {
+  std::string text = fields.text("sha256");
+  if (is_sha256(text)) return text;
+  throw bad_field(fields.field("sha256"), "must be 64 lower-case hexadecimal digits");
+}
+
 ArtifactRecord read_artifact(const Json& value, const std::string& path) {
   const Fields fields(value, path);
   ArtifactRecord record;
@@ -47,10 +54,7 @@ ArtifactRecord read_artifact(const Json& value, const std::string& path) {
   record.compression = fields.one_of("compression", {"none", "gzip", "zstd"});
   record.source = fields.text("source");
   record.bytes = fields.size("bytes");
-  record.sha256 = fields.text("sha256");
-  if (!is_sha256(record.sha256)) {
-    throw bad_field(fields.field("sha256"), "must be 64 lower-case hexadecimal digits");
-  }
+  record.sha256 = sha256_of(fields);
   record.uncompressed_bytes = fields.size("uncompressed_bytes");
   record.found = fields.object("found");
   record.left_out = fields.texts_if_any("left_out");
@@ -59,8 +63,14 @@ ArtifactRecord read_artifact(const Json& value, const std::string& path) {
 }
 
 ContainerRecord read_container(const Fields& fields) {
-  return {fields.text("id"),       fields.text("name"),         fields.text("image"),
-          fields.text("image_id"), fields.text("image_digest"), fields.object("compose")};
+  ContainerRecord record{fields.text("id"),           fields.text("name"),
+                         fields.text("image"),        fields.text("image_id"),
+                         fields.text("image_digest"), fields.object("compose")};
+  if (const auto inside = fields.inside_if_any("configuration")) {
+    record.configuration = {file_name_of(inside->value("file"), inside->field("file")),
+                            inside->size("bytes"), sha256_of(*inside)};
+  }
+  return record;
 }
 
 PausedRecord read_paused(const Json& value, const std::string& path) {
@@ -98,12 +108,18 @@ Json to_json(const ArtifactRecord& record) {
 }
 
 Json to_json(const ContainerRecord& record) {
-  return {{"id", record.id},
-          {"name", record.name},
-          {"image", record.image},
-          {"image_id", record.image_id},
-          {"image_digest", record.image_digest},
-          {"compose", object_or_empty(record.compose)}};
+  Json json = {{"id", record.id},
+               {"name", record.name},
+               {"image", record.image},
+               {"image_id", record.image_id},
+               {"image_digest", record.image_digest},
+               {"compose", object_or_empty(record.compose)}};
+  if (const auto& configuration = record.configuration) {
+    json["configuration"] = {{"file", configuration->file},
+                             {"bytes", configuration->bytes},
+                             {"sha256", configuration->sha256}};
+  }
+  return json;
 }
 
 Json to_json(const ConsistencyRecord& record) {
@@ -186,6 +202,13 @@ Manifest manifest_from_json(std::string_view text) {
   return manifest;
 }
 
+std::vector<std::string> set_files(const Manifest& manifest) {
+  std::vector<std::string> files;
+  for (const ArtifactRecord& record : manifest.artifacts) files.push_back(record.file);
+  if (manifest.container.configuration) files.push_back(manifest.container.configuration->file);
+  return files;
+}
+
 std::string artifact_name(const std::string& module, Timestamp time, const std::string& part,
                           const std::string& suffix) {
   return file_name(module, time, part.empty() ? suffix : part + '.' + suffix);
@@ -197,6 +220,10 @@ std::string manifest_name(const std::string& module, Timestamp time) {
 
 std::string receipt_name(const std::string& module, Timestamp time) {
   return file_name(module, time, std::string(receipt_rest));
+}
+
+std::string configuration_name(const std::string& module, Timestamp time) {
+  return file_name(module, time, std::string(configuration_rest));
 }
 
 bool ParsedName::is_manifest() const {

@@ -161,6 +161,7 @@ std::optional<Container> parse_container(std::string_view body) {
   container.host_config = object_of(*object, "HostConfig");
   container.auto_remove = flag_of(container.host_config, "AutoRemove");
   container.readonly_rootfs = flag_of(container.host_config, "ReadonlyRootfs");
+  container.networks = object_of(object_of(*object, "NetworkSettings"), "Networks");
   container.config = object_of(*object, "Config");
   container.config_image = text_of(container.config, "Image");
   container.user = text_of(container.config, "User");

@@ -40,7 +40,8 @@ class Parked {
   Strings listed(Strings command) const {
     command.insert(command.end(), {"--quiet", "--filter", "label=bba.parked=" + module_});
     Strings names;
-    for (const std::string_view line : split(docker(command), '\n')) {
+    const std::string listed = docker(command);
+    for (const std::string_view line : split(listed, '\n')) {
       if (!line.empty()) names.emplace_back(line);
     }
     return names;

@@ -2,6 +2,7 @@
 // header that includes fmt.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -33,6 +34,9 @@ std::vector<std::string> nearest(std::string_view wanted, std::span<const std::s
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::string_view trimmed(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);
+// The parts would refer to a string that is gone.
+template <std::same_as<std::string> Text>
+void split(Text&& text, char separator) = delete;
 // Shell-quoted argv, for people who paste it: 'a b' c.
 std::string shell_quoted(std::span<const std::string> argv);
 // Shell-style pattern match with * and ? (no character classes; they match slashes, too).

@@ -2,6 +2,7 @@
 // yet.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "bba/pipe/compress.hpp"
@@ -17,7 +18,8 @@ namespace bba::capture {
 struct CapturedSet {
   store::Manifest manifest;
   std::vector<store::ArtifactFile> files;
-  std::vector<std::string> needs_hand;  // "kuma could not be unpaused: ..."
+  std::optional<store::ArtifactFile> configuration;  // of the container
+  std::vector<std::string> needs_hand;               // "kuma could not be unpaused: ..."
 };
 
 // Throws service::Refused where the service refuses and capture.if_refused says what to do

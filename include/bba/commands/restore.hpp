@@ -1,6 +1,8 @@
 // `restore`: brings a backup set back into the service that it was taken of. It is built and
 // compared beside the service while that runs on, and then exchanged with what the service has;
-// what it had is parked, for `restore --undo`. docs/restore.md tells the operator's side.
+// what it had is parked, for `restore --undo`. `rollback` brings back the container as well, from
+// the image and the configuration that the backup recorded. docs/restore.md tells the operator's
+// side.
 #pragma once
 
 #include <chrono>
@@ -28,7 +30,14 @@ struct RestorePlan {
   };
   std::vector<Exchange> exchanges;
   std::vector<run::HeldContainer> users;  // stopped meanwhile, the service first
-  std::vector<std::string> notes;         // what the operator has to know beforehand
+  // The image, as the backup names it, that a rollback makes the service's container from; empty
+  // where the container stays. Of an undo: whether a container is put back.
+  std::string image;
+  bool replaces_container = false;
+  // For `docker compose`, which would bring the present image back; empty where it did not make
+  // the container.
+  std::string compose_override;
+  std::vector<std::string> notes;  // what the operator has to know beforehand
 };
 
 struct RestoreRequest {
@@ -36,6 +45,7 @@ struct RestoreRequest {
   // An artifact, a manifest or the set's time; without it the newest set that is good.
   std::optional<std::string> reference;
   bool undo = false;
+  bool rollback = false;               // the container too
   std::chrono::seconds patience{300};  // for the service to answer
   // Called with the plan before anything is touched; throws where the operator does not want it.
   std::function<void(const RestorePlan&)> confirm;

@@ -142,6 +142,10 @@ class Engine {
   std::string create_container(const std::string& name, const Json& body);
   // Removes with its anonymous volumes, running or not; 404 is success.
   void remove_container(const std::string& container);
+  void rename_container(const std::string& container, const std::string& name);
+  // `endpoint` is an EndpointSettings of the API.
+  void connect_network(const std::string& network, const std::string& container,
+                       const Json& endpoint);
   // Changes what the engine does once the container ends: HostConfig.RestartPolicy as it was read.
   void set_restart_policy(const std::string& container, const Json& policy);
   // The last lines of a container's log, for error messages.

@@ -33,6 +33,9 @@ struct ExchangeRequest {
   const std::vector<RestorePart>& parts;
   std::vector<run::HeldContainer> users;
   std::chrono::seconds patience;  // for the service to answer once it was started
+  // A rollback's: the service's container is made anew like this one, and takes the place of the
+  // present one, which is never started on what is restored. Null: the container stays.
+  const wire::Container* recorded = nullptr;
 };
 
 struct ExchangeOutcome {
@@ -41,6 +44,8 @@ struct ExchangeOutcome {
   std::vector<std::string> carried_over;
   std::chrono::duration<double> down{};  // from the first stop until the service answered
   std::string keeper;
+  std::vector<std::string> put_aside;    // names of the containers that were replaced
+  std::vector<std::string> not_started;  // containers besides the service, and why
 };
 
 // Builds, exchanges and proves. Throws with everything as it was before, or Error{unfinished}.

@@ -41,8 +41,8 @@ std::vector<wire::ContainerSummary> passed_over(const LookupClues& clues,
                                                 const std::vector<wire::ContainerSummary>& all);
 
 // The first step that finds anything decides. Running ones before stopped ones, one-off containers
-// never. Throws Error{container}: none (with those passed over, the nearest names, and the files
-// that may have named it), or several (with all of them).
+// and what a rollback has put aside never. Throws Error{container}: none (with those passed over,
+// the nearest names, and the files that may have named it), or several (with all of them).
 FoundContainer find_container(const LookupClues& clues,
                               const std::vector<wire::ContainerSummary>& all);
 

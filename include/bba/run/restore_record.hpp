@@ -10,6 +10,7 @@
 #include "bba/base/time.hpp"
 #include "bba/docker/engine.hpp"
 #include "bba/run/exchange.hpp"
+#include "bba/run/replace_container.hpp"
 #include "bba/store/journal.hpp"
 
 namespace bba::run {
@@ -48,7 +49,12 @@ struct RestoreRecord {
   std::vector<BuiltPlace> places;
   std::vector<ExchangePair> pairs;  // one for each place, from `exchanging` on
   std::string keeper;  // the container that refers to the volumes and never runs; may be empty
+  // What a rollback makes anew, or its undo puts back: the service first, as in `containers`.
+  std::vector<Replacement> replacements = {};
 };
+
+// The id by which the service runs once everything is exchanged.
+const std::string& final_id(const RestoreRecord& record, const std::string& id);
 
 store::JournalEntry journal_entry(const RestoreRecord& record);
 // nullopt where the entry is not of a restore, or does not hold what it has to.
@@ -65,7 +71,17 @@ struct ParkedState {
   std::vector<BuiltPlace> places;
   std::vector<ExchangePair> pairs;  // `live` as it is now; `built` is what is parked
   std::string keeper;
+  // As they are to be carried out by an undo: `new_id` is what was put aside.
+  std::vector<Replacement> replacements = {};
 };
+
+// Keeps what it takes to make a container again that is about to be put aside, in the state
+// directory, as whoever removes it need not know of it. It holds secrets: 0600.
+void keep_configuration(const std::string& state_directory, const std::string& module,
+                        Timestamp time, const wire::Container& container);
+// That of the container with this id. Throws Error{storage} where there is none.
+wire::Container kept_configuration(const std::string& state_directory, const std::string& module,
+                                   Timestamp time, const std::string& id);
 // Newest first. A file that cannot be read is an Error{storage}.
 std::vector<ParkedState> parked_states(const std::string& state_directory,
                                        const std::string& module);
@@ -78,10 +94,16 @@ void remove_parked(docker::Engine& engine, const std::string& state_directory,
 void stop_users(docker::Engine& engine, const std::vector<HeldContainer>& containers,
                 const std::vector<std::string>& directories);
 
-// Brings a restore to its end: finishes one that is proven, and undoes all others. What was done,
-// for people: "finished", "undone: the service has what it had before". Throws
-// Error{unfinished} where neither can be done now.
-std::string end_restore(docker::Engine& engine, const std::string& state_directory,
-                        const RestoreRecord& record);
+struct RestoreEnd {
+  std::string said;  // for people: "finished", "undone: the service has what it had before"
+  // Of the containers besides the service: "web could not be started: ...". The data is as it
+  // should be, so that does not hold up the end.
+  std::vector<std::string> not_started = {};
+};
+
+// Brings a restore to its end: finishes one that is proven, and undoes all others. Throws where
+// neither can be done now.
+RestoreEnd end_restore(docker::Engine& engine, const std::string& state_directory,
+                       const RestoreRecord& record);
 
 }  // namespace bba::run

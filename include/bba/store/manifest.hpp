@@ -32,6 +32,13 @@ struct ArtifactRecord {
   std::vector<std::string> restore;  // commands that restore it by hand, in order
 };
 
+// What it takes to make the container again, as a file of the set (run/recorded_container.hpp).
+struct ConfigurationRecord {
+  std::string file;  // name, in the manifest's own directory
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
 struct ContainerRecord {
   std::string id;
   std::string name;
@@ -39,6 +46,7 @@ struct ContainerRecord {
   std::string image_id;           // sha256:...
   std::string image_digest;       // repo@sha256:..., empty for an image that came from no registry
   Json compose = Json::object();  // project, service, number, working_dir where the labels say so
+  std::optional<ConfigurationRecord> configuration = {};  // sets before version 0.3 have none
 };
 
 struct PausedRecord {
@@ -83,12 +91,16 @@ Json to_json(const Manifest& manifest);
 // an error.
 Manifest manifest_from_json(std::string_view text);
 
+// The files of the set besides the manifest: its artifacts, and the container's configuration.
+std::vector<std::string> set_files(const Manifest& manifest);
+
 // The names: <module>-<YYYYMMDDTHHMMSSZ>[.<part>].<suffix> and <module>-<ts>.manifest.json. A
 // module id or part that cannot stand in one is Error{internal}.
 std::string artifact_name(const std::string& module, Timestamp time, const std::string& part,
                           const std::string& suffix);
 std::string manifest_name(const std::string& module, Timestamp time);
-std::string receipt_name(const std::string& module, Timestamp time);  // .drill.json
+std::string receipt_name(const std::string& module, Timestamp time);        // .drill.json
+std::string configuration_name(const std::string& module, Timestamp time);  // .container.json
 struct ParsedName {
   std::string module;
   Timestamp time;

@@ -80,6 +80,7 @@ struct Container {  // GET /containers/{id}/json
   std::vector<Mount> mounts;
   Json config;  // Config and HostConfig as they came, for a clone of the container
   Json host_config;
+  Json networks;  // NetworkSettings.Networks as it came: by the network's name
 };
 std::optional<Container> parse_container(std::string_view body);
 // The value of NAME in a container's environment; the last one counts.

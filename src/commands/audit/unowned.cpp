@@ -5,6 +5,7 @@
 #include <set>
 
 #include "bba/base/text.hpp"
+#include "bba/run/replace_container.hpp"
 #include "lookup.hpp"
 
 namespace bba::commands {
@@ -22,9 +23,12 @@ void find_unowned(const AuditFacts& facts, std::vector<Finding>& findings) {
   }
   std::vector<Finding> unowned;
   for (const wire::ContainerSummary& one : *facts.containers) {
-    // Those of `compose run` and the scratch containers of drills are temporary.
-    if (owned.contains(one.id) || run::is_one_off(one) || one.labels.contains("bba.scratch"))
+    // Those of `compose run` and the scratch containers of drills are temporary, and what restores
+    // and rollbacks have put aside is in `list`.
+    if (owned.contains(one.id) || run::is_one_off(one) || one.labels.contains("bba.scratch") ||
+        one.labels.contains("bba.parked") || run::is_name_of_replaced(wire::name_of(one))) {
       continue;
+    }
     std::vector<std::string> data;
     for (const service::MountChoice& choice : mounts_of(one, facts)) {
       if (choice.taken) data.push_back(choice.mount.destination);

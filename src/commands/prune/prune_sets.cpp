@@ -33,10 +33,10 @@ void remove_group(const store::OwnedDirectory& directory, const Sets& group,
       directory.remove(receipt);
       request.removed(receipt);
     }
-    for (const store::ArtifactRecord& artifact : set->manifest.artifacts) {
-      if (!is_own_file(*set, artifact.file) || !directory.contains(artifact.file)) continue;
-      directory.remove(artifact.file);
-      request.removed(artifact.file);
+    for (const std::string& file : store::set_files(set->manifest)) {
+      if (!is_own_file(*set, file) || !directory.contains(file)) continue;
+      directory.remove(file);
+      request.removed(file);
     }
   }
   directory.sync();

@@ -32,10 +32,14 @@ const wire::Mount& mount_at(const wire::Container& live, const std::string& dest
 void require_plain_volume(docker::Engine& engine, const wire::Container& live,
                           const wire::Mount& mount) {
   const auto volume = engine.find_volume(mount.name);
+  if (!volume) {
+    throw Error(ErrorKind::container, fmt::format("volume {} is gone", mount.name),
+                "make an empty one: docker volume create " + mount.name);
+  }
   const auto has_option = [&](const char* name) {
     return volume->options.contains(name) && !volume->options.at(name).empty();
   };
-  if (!volume || volume->driver != "local" || has_option("device") || has_option("type")) {
+  if (volume->driver != "local" || has_option("device") || has_option("type")) {
     throw Error(ErrorKind::container,
                 fmt::format("volume {} is not a plain one of the local driver: its directory on "
                             "this host cannot be exchanged",
@@ -55,7 +59,7 @@ void require_plain_volume(docker::Engine& engine, const wire::Container& live,
 }
 
 // The directory that the service uses: where it runs, it must see the very one that this host does.
-run::FileId directory_of(const wire::Container& live, const service::ExchangePlace& place) {
+run::FileId directory_of(const wire::Container& present, const service::ExchangePlace& place) {
   const auto here = run::file_id(place.host_path);
   if (!here) {
     throw Error(
@@ -63,14 +67,16 @@ run::FileId directory_of(const wire::Container& live, const service::ExchangePla
         fmt::format("{} is not on this host: is the engine another host's?", place.host_path),
         by_hand);
   }
-  if (live.running && live.pid > 0) {
-    const auto seen = run::file_id(fmt::format("/proc/{}/root{}/.", live.pid, place.destination));
-    if (seen != here) {
-      throw Error(ErrorKind::container,
-                  fmt::format("{} has another directory at {} than {}", live.name,
-                              place.destination, place.host_path),
-                  by_hand);
-    }
+  if (!present.running || present.pid <= 0) return *here;
+  for (const wire::Mount& mount : present.mounts) {
+    if (tree::resolved(mount.source) != place.host_path) continue;
+    const auto seen =
+        run::file_id(fmt::format("/proc/{}/root{}/.", present.pid, mount.destination));
+    if (seen == here) continue;
+    throw Error(ErrorKind::container,
+                fmt::format("{} has another directory at {} than {}", present.name,
+                            mount.destination, place.host_path),
+                by_hand);
   }
   return *here;
 }
@@ -99,7 +105,8 @@ std::uint64_t wanted_bytes(const store::Manifest& manifest, const store::Artifac
 }  // namespace
 
 std::vector<restore::RestorePart> restore_parts(run::Session& session, const store::BackupSet& set,
-                                                const wire::Container& live) {
+                                                const wire::Container& container,
+                                                const wire::Container& present) {
   if (!set.manifest.members.empty()) {
     throw Error(ErrorKind::container,
                 fmt::format("{} is one of several sets that belong together", set.manifest_file),
@@ -109,14 +116,15 @@ std::vector<restore::RestorePart> restore_parts(run::Session& session, const sto
   for (const store::ArtifactRecord& record : set.manifest.artifacts) {
     with_context(record.file, [&] {
       const service::ArtifactKind& kind = services::require_kind(record.kind);
-      const auto destination = kind.exchanged_mount(live, record);
+      const auto destination = kind.exchanged_mount(container, record);
       if (!destination) {
         throw Error(ErrorKind::container,
                     "it goes back by the service's own means, which restore does not do", by_hand);
       }
-      const wire::Mount& mount = mount_at(live, *destination);
-      if (mount.type == "volume") require_plain_volume(session.engine, live, mount);
-      const service::ExchangePlace place{live, record, *destination, tree::resolved(mount.source)};
+      const wire::Mount& mount = mount_at(container, *destination);
+      if (mount.type == "volume") require_plain_volume(session.engine, container, mount);
+      const service::ExchangePlace place{container, record, *destination,
+                                         tree::resolved(mount.source)};
       for (const restore::RestorePart& other : parts) {
         if (other.place.host_path == place.host_path) {
           throw Error(ErrorKind::container,
@@ -124,7 +132,7 @@ std::vector<restore::RestorePart> restore_parts(run::Session& session, const sto
                       by_hand);
         }
       }
-      const run::FileId directory = directory_of(live, place);
+      const run::FileId directory = directory_of(present, place);
       require_exchangeable(place.host_path);
       kind.require_exchangeable(place, nullptr);
       parts.push_back({&kind, place, directory});

@@ -6,10 +6,12 @@
 
 namespace bba::commands {
 
-// Each artifact of the set with the mount of the live container that it goes to. Throws
-// Error{container} where one of them cannot be exchanged.
+// Each artifact of the set with the mount of `container` that it goes to: of the present one or, in
+// a rollback, of the one that was recorded. Throws Error{container} where one of them cannot be
+// exchanged.
 std::vector<restore::RestorePart> restore_parts(run::Session& session, const store::BackupSet& set,
-                                                const wire::Container& live);
+                                                const wire::Container& container,
+                                                const wire::Container& present);
 
 // Throws Error{storage} where the file systems of the parts have no room for a second copy.
 void require_room_beside(const store::Manifest& manifest,

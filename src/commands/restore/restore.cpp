@@ -8,6 +8,7 @@
 #include "choose_set.hpp"
 #include "commands/live_container.hpp"
 #include "conditions.hpp"
+#include "recorded.hpp"
 
 namespace bba::commands {
 
@@ -16,9 +17,13 @@ namespace {
 // A set that is to be restored, with all that was found out before anything is touched.
 struct Prepared {
   ChosenSet chosen;
-  wire::Container live;
-  std::vector<restore::RestorePart> parts;  // refer to the two above
+  wire::Container present;
+  std::optional<wire::Container> recorded;  // where a rollback makes it anew
+  std::vector<restore::RestorePart> parts;  // refer to the three above
   RestorePlan plan;
+
+  // The one that the service runs in afterwards.
+  const wire::Container& container() const { return recorded ? *recorded : present; }
 };
 
 std::vector<std::string> directories_of(const std::vector<restore::RestorePart>& parts) {
@@ -28,27 +33,39 @@ std::vector<std::string> directories_of(const std::vector<restore::RestorePart>&
 }
 
 std::unique_ptr<Prepared> prepare(run::Session& session, const RestoreRequest& request) {
-  auto prepared = std::make_unique<Prepared>(Prepared{choose_set(session, request), {}, {}, {}});
+  auto prepared =
+      std::make_unique<Prepared>(Prepared{choose_set(session, request), {}, {}, {}, {}});
   const store::BackupSet& set = prepared->chosen.set;
-  prepared->live = live_container(session, set.manifest.container);
-  const wire::Container& live = prepared->live;
-  prepared->parts = restore_parts(session, set, live);
+  prepared->present = live_container(session, set.manifest.container);
+  const wire::Container& present = prepared->present;
+  if (request.rollback) {
+    prepared->recorded = recorded_if_other(session, prepared->chosen, present);
+  }
+  prepared->parts = restore_parts(session, set, prepared->container(), present);
   require_room_beside(set.manifest, prepared->parts);
   require_lasting_state(session.settings.state_dir);
 
   RestorePlan& plan = prepared->plan;
   plan.module = request.module;
-  plan.container = live.name;
+  plan.container = present.name;
   plan.set = set.manifest_file;
   plan.taken = set.manifest.started;
   for (const restore::RestorePart& part : prepared->parts) {
     plan.exchanges.push_back(
         {part.place.destination, part.place.host_path, part.place.record.file});
   }
-  plan.users = restore::users_of(session.engine, live, directories_of(prepared->parts));
-  if (live.image != set.manifest.container.image_id) {
+  plan.users = restore::users_of(session.engine, present, directories_of(prepared->parts));
+  if (prepared->recorded) {
+    plan.replaces_container = true;
+    plan.image = set.manifest.container.image;
+    plan.compose_override = compose_override(set.manifest.container);
+  } else if (request.rollback) {
+    plan.notes.emplace_back(
+        "the container has the image and the configuration that were backed up: it stays");
+  } else if (present.image != set.manifest.container.image_id) {
     plan.notes.push_back(fmt::format(
-        "the container has another image than the one that was backed up ({}): it stays",
+        "the container has another image than the one that was backed up ({}): it stays; "
+        "`rollback` brings that back, too",
         set.manifest.container.image));
   }
   if (set.manifest.fallback)
@@ -85,6 +102,7 @@ PreparedUndo prepare_undo(run::Session& session, const RestoreRequest& request) 
   plan.module = request.module;
   plan.container = live->name;
   plan.is_undo = true;
+  plan.replaces_container = !newest->replacements.empty();
   plan.set = newest->set;
   plan.taken = newest->time;
   std::vector<std::string> directories;
@@ -134,6 +152,8 @@ RestoreResult restore_service(run::Session& session, const RestoreRequest& reque
     result.outcome =
         restore::undo_by_exchange(session, cleanup, undo.parked, undo.plan.users, request.patience);
     result.plan = std::move(undo.plan);
+    result.needs_hand.insert(result.needs_hand.end(), result.outcome.not_started.begin(),
+                             result.outcome.not_started.end());
     return result;
   }
   const std::unique_ptr<Prepared> prepared = prepare(session, request);
@@ -141,13 +161,21 @@ RestoreResult restore_service(run::Session& session, const RestoreRequest& reque
   request.confirm(prepared->plan);
   run::Cleanup cleanup(session.settings.state_dir, session.settings.host);
   const store::Manifest& manifest = prepared->chosen.set.manifest;
-  const restore::ScratchContext context{session,  cleanup,          prepared->chosen.directory,
-                                        manifest, prepared->live,   prepared->live.image,
-                                        0,        result.needs_hand};
+  const restore::ScratchContext context{session,
+                                        cleanup,
+                                        prepared->chosen.directory,
+                                        manifest,
+                                        prepared->container(),
+                                        prepared->container().image,
+                                        0,
+                                        result.needs_hand};
   result.outcome = restore::restore_by_exchange(
       context, prepared->chosen.set.manifest_file, free_second(session, request.module),
-      {prepared->parts, prepared->plan.users, request.patience});
+      {prepared->parts, prepared->plan.users, request.patience,
+       prepared->recorded ? &*prepared->recorded : nullptr});
   result.plan = std::move(prepared->plan);
+  result.needs_hand.insert(result.needs_hand.end(), result.outcome.not_started.begin(),
+                           result.outcome.not_started.end());
   return result;
 }
 

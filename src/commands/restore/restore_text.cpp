@@ -10,16 +10,32 @@ std::string state_of(const run::HeldContainer& user) {
   return user.ran ? "stopped, and started again" : "does not run, and stays so";
 }
 
+std::string title_of(const RestorePlan& plan) {
+  if (plan.is_undo) {
+    return fmt::format("undo of the restore of {} of module {}\n", format_rfc3339(plan.taken),
+                       plan.module);
+  }
+  return fmt::format("{} of module {} to the state of {} ({})\n",
+                     plan.replaces_container ? "rollback" : "restore", plan.module,
+                     format_rfc3339(plan.taken), plan.set);
+}
+
 }  // namespace
 
 std::string restore_plan_text(const RestorePlan& plan) {
-  std::string text = plan.is_undo ? fmt::format("undo of the restore of {} of module {}\n",
-                                                format_rfc3339(plan.taken), plan.module)
-                                  : fmt::format("restore of module {} to the state of {} ({})\n",
-                                                plan.module, format_rfc3339(plan.taken), plan.set);
+  std::string text = title_of(plan);
   text += "  exchanged\n";
   for (const RestorePlan::Exchange& one : plan.exchanges) {
     text += fmt::format("    {} ({})\n      with {}\n", one.destination, one.directory, one.with);
+  }
+  if (plan.replaces_container) {
+    text += plan.is_undo
+                ? fmt::format("  container {}\n    exchanged with the one that was put aside\n",
+                              plan.container)
+                : fmt::format(
+                      "  container {}\n    made anew from {}, as it was when it was backed "
+                      "up; the present one is put aside\n",
+                      plan.container, plan.image);
   }
   text += "  containers that use it\n";
   for (const run::HeldContainer& user : plan.users) {
@@ -46,6 +62,9 @@ Json restore_plan_json(const RestorePlan& plan) {
           {"time", format_rfc3339(plan.taken)},
           {"exchanges", std::move(exchanges)},
           {"users", std::move(users)},
+          {"replaces_container", plan.replaces_container},
+          {"image", plan.image},
+          {"compose_override", plan.compose_override},
           {"notes", plan.notes}};
 }
 
@@ -64,6 +83,15 @@ std::string restore_text(const RestoreResult& result) {
       "{} is parked: `backup-before-apply restore {} --undo` brings it back, "
       "`backup-before-apply prune {} --parked` removes it\n",
       plan.is_undo ? "what was restored" : "what it had before", plan.module, plan.module);
+  for (const std::string& name : result.outcome.put_aside) {
+    text += fmt::format("container {} is the one that was replaced: it does not run\n", name);
+  }
+  if (!plan.compose_override.empty()) {
+    text +=
+        "`docker compose up` would bring the other image back. Until the compose file names this "
+        "one, keep it in compose.override.yaml:\n" +
+        plan.compose_override;
+  }
   if (!result.outcome.keeper.empty()) {
     text += fmt::format(
         "container {} keeps the parked volumes from `docker volume prune`; `docker "
@@ -80,6 +108,7 @@ Json restore_json(const RestoreResult& result) {
   json["not_proven"] = result.outcome.not_proven;
   json["carried_over"] = result.outcome.carried_over;
   json["keeper"] = result.outcome.keeper;
+  json["put_aside"] = result.outcome.put_aside;
   return json;
 }
 

@@ -44,14 +44,14 @@ Verification verify_file(run::Session& session, const FileReference& reference) 
   }
   const store::BackupSet& set = catalogue.sets[index_of_set(catalogue, reference)];
   const auto& artifacts = set.manifest.artifacts;
-  if (reference.file == set.manifest_file || artifacts.size() == 1) {
+  const auto record =
+      std::find_if(artifacts.begin(), artifacts.end(),
+                   [&](const store::ArtifactRecord& one) { return one.file == reference.file; });
+  if (record == artifacts.end() || artifacts.size() == 1) {
     verification.sets.push_back(verify_set(session, directory, set));
     publish_or_withdraw(session, directory, verification.sets.back());
     return verification;
   }
-  const auto record =
-      std::find_if(artifacts.begin(), artifacts.end(),
-                   [&](const store::ArtifactRecord& one) { return one.file == reference.file; });
   SetVerdict verdict = unjudged(set);
   verdict.broken = store::checksum_error(set.manifest_text);
   verdict.artifacts.push_back(verify_artifact(session, directory, set.manifest, *record));

@@ -2,10 +2,32 @@
 #include "verify_set.hpp"
 
 #include "bba/store/proof.hpp"
+#include "commands/configuration_file.hpp"
 #include "manifest_fault.hpp"
 #include "verify_artifact.hpp"
 
 namespace bba::commands {
+
+namespace {
+
+ArtifactVerdict verify_configuration(const store::OwnedDirectory& directory,
+                                     const store::Manifest& manifest) {
+  const store::ConfigurationRecord& record = *manifest.container.configuration;
+  ArtifactVerdict verdict;
+  verdict.file = record.file;
+  verdict.kind = "container";
+  verdict.bytes = record.bytes;
+  try {
+    const wire::Container container = read_configuration(directory, manifest);
+    verdict.holds = "container: the configuration of " + container.name;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::artifact) throw;
+    verdict.broken = error.what();
+  }
+  return verdict;
+}
+
+}  // namespace
 
 SetVerdict unjudged(const store::BackupSet& set) {
   SetVerdict verdict;
@@ -25,6 +47,9 @@ SetVerdict verify_set(run::Session& session, const store::OwnedDirectory& direct
   }
   for (const store::ArtifactRecord& record : set.manifest.artifacts) {
     verdict.artifacts.push_back(verify_artifact(session, directory, set.manifest, record));
+  }
+  if (set.manifest.container.configuration) {
+    verdict.artifacts.push_back(verify_configuration(directory, set.manifest));
   }
   return verdict;
 }

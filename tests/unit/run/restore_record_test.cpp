@@ -82,7 +82,7 @@ struct RestoreFixture {
     fake.on("DELETE /volumes/v1", {send(answer(204, ""))});
   }
 
-  std::string end() { return end_restore(engine, directory.state(), record); }
+  std::string end() { return end_restore(engine, directory.state(), record).said; }
 
   // What is in the live directories and in the built ones.
   Lines names() const {

@@ -1,0 +1,57 @@
+#include "recorded.hpp"
+
+#include "bba/base/text.hpp"
+#include "bba/run/recorded_container.hpp"
+#include "commands/configuration_file.hpp"
+
+namespace bba::commands {
+
+namespace {
+
+void require_image(run::Session& session, const store::ContainerRecord& container) {
+  try {
+    session.engine.inspect_image(container.image_id);
+  } catch (const docker::ApiError& error) {
+    if (error.status() != 404) throw;
+    throw Error(ErrorKind::container,
+                fmt::format("the image that was backed up, {} ({}), is not on this engine",
+                            container.image, container.image_id),
+                container.image_digest.empty()
+                    ? "it came from no registry: build it again, or load it with `docker load`; "
+                      "`restore` brings the data alone"
+                    : fmt::format("docker pull {}", container.image_digest));
+  }
+}
+
+}  // namespace
+
+std::optional<wire::Container> recorded_if_other(run::Session& session, const ChosenSet& chosen,
+                                                 const wire::Container& present) {
+  const store::Manifest& manifest = chosen.set.manifest;
+  if (!manifest.container.configuration) {
+    throw Error(ErrorKind::container,
+                fmt::format("{} does not hold the container's configuration: an older version of "
+                            "backup-before-apply has taken it",
+                            chosen.set.manifest_file),
+                "make the container as it was, then `restore` brings its data back");
+  }
+  wire::Container recorded = read_configuration(chosen.directory, manifest);
+  if (recorded.auto_remove) {
+    throw Error(ErrorKind::container,
+                "the container that was backed up had been started with --rm: the engine would "
+                "remove it once it ends",
+                "make it as it was, without --rm, then `restore` brings its data back");
+  }
+  if (run::same_configuration(recorded, present)) return std::nullopt;
+  require_image(session, manifest.container);
+  return recorded;
+}
+
+std::string compose_override(const store::ContainerRecord& container) {
+  const auto service = string_member(container.compose, "service");
+  if (!service) return {};
+  return fmt::format("services:\n  {}:\n    image: {}\n", *service,
+                     container.image_digest.empty() ? container.image_id : container.image_digest);
+}
+
+}  // namespace bba::commands

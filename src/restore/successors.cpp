@@ -1,0 +1,115 @@
+#include "successors.hpp"
+
+#include <array>
+#include <optional>
+
+#include "bba/base/error.hpp"
+#include "bba/base/text.hpp"
+#include "bba/run/recorded_container.hpp"
+
+namespace bba::restore {
+
+namespace {
+
+const Json no_restart = Json{{"Name", "no"}, {"MaximumRetryCount", 0}};
+
+Json policy_of(const wire::Container& container) {
+  const Json* policy = member(container.host_config, "RestartPolicy");
+  return policy == nullptr ? no_restart : *policy;
+}
+
+// Whether the name that the container was created by still means its image.
+bool is_name_of_image(docker::Engine& engine, const wire::Container& container) {
+  try {
+    return engine.inspect_image(container.config_image).id == container.image;
+  } catch (const docker::ApiError& error) {
+    if (error.status() != 404) throw;
+    return false;
+  }
+}
+
+std::string make(docker::Engine& engine, const std::string& name, const wire::Container& model) {
+  run::ContainerCreation creation = run::creation_of(model);
+  creation.body["HostConfig"]["RestartPolicy"] = no_restart;
+  // People and Compose know it by its name.
+  if (is_name_of_image(engine, model)) creation.body["Image"] = model.config_image;
+  std::string id = engine.create_container(name, creation.body);
+  if (engine.inspect(id).image != model.image) {
+    throw Error(ErrorKind::capture,
+                fmt::format("{} has come to mean another image just now", model.config_image));
+  }
+  for (const auto& [network, endpoint] : creation.networks) {
+    engine.connect_network(network, id, endpoint);
+  }
+  return id;
+}
+
+// The container as it has to be to live in a namespace of `new_id` where it lives in one of
+// `old_id`; nullopt where it lives in none.
+std::optional<wire::Container> moved_along(wire::Container container, const std::string& old_id,
+                                           const std::string& new_id) {
+  bool lives_there = false;
+  for (const char* key : {"NetworkMode", "PidMode", "IpcMode"}) {
+    if (string_member(container.host_config, key) != "container:" + old_id) continue;
+    container.host_config[key] = "container:" + new_id;
+    lives_there = true;
+  }
+  return lives_there ? std::optional(std::move(container)) : std::nullopt;
+}
+
+}  // namespace
+
+void make_successors(docker::Engine& engine, const std::string& state_directory,
+                     const wire::Container& recorded, run::RestoreRecord& record,
+                     const std::function<void()>& note) {
+  std::string service;  // the id of the new one
+  for (const run::HeldContainer& held : record.containers) {
+    const wire::Container present = engine.inspect(held.id);
+    const auto model =
+        service.empty() ? recorded : moved_along(present, record.containers.front().id, service);
+    if (!model) continue;
+    with_context(fmt::format("making container {} anew", held.name), [&] {
+      run::keep_configuration(state_directory, record.module, record.time, present);
+      record.replacements.push_back({held.id, "", held.name,
+                                     run::name_of_replaced(held.name, record.time),
+                                     policy_of(*model)});
+      note();
+      run::Replacement& made = record.replacements.back();
+      made.new_id = make(engine, made.aside, *model);
+      note();
+    });
+    if (service.empty()) service = record.replacements.back().new_id;
+  }
+}
+
+void require_predecessors(docker::Engine& engine, const std::string& state_directory,
+                          run::RestoreRecord& record) {
+  // The ids of the service's, the first of them, where that is made again.
+  struct {
+    std::string gone, now;
+  } service;
+  for (run::Replacement& one : record.replacements) {
+    // The service is there; another one that is gone has nothing to be put aside.
+    const auto present = engine.find(one.name);
+    one.old_id = present ? present->id : "";
+    if (present) {
+      run::keep_configuration(state_directory, record.module, record.time, *present);
+    }
+    with_context(fmt::format("making container {}, which was put aside, again", one.aside), [&] {
+      const auto there = engine.find(one.new_id);
+      wire::Container model =
+          there ? *there
+                : run::kept_configuration(state_directory, record.module, record.time, one.new_id);
+      const auto moved = moved_along(model, service.gone, service.now);
+      if (moved) model = *moved;
+      if (there && !moved) return;
+      // One that lives in a namespace that is gone can never be started again.
+      engine.remove_container(one.aside);
+      const std::string made = make(engine, one.aside, model);
+      if (&one == &record.replacements.front()) service = {one.new_id, made};
+      one.new_id = made;
+    });
+  }
+}
+
+}  // namespace bba::restore

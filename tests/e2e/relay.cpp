@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
 namespace e2e {
 
@@ -36,6 +37,12 @@ bool send_all(int fd, std::string_view bytes) {
   return true;
 }
 
+// Whoever polls it is woken, now and from now on.
+void raise_event(const Fd& event) {
+  const std::uint64_t one = 1;
+  static_cast<void>(::write(event.get(), &one, sizeof one) == sizeof one);
+}
+
 // One way through the relay.
 struct Way {
   int from;
@@ -50,7 +57,8 @@ Relay::Relay(const E2eFixture& fixture)
     : fixture_(fixture),
       path_(fixture.path("relay.sock")),
       listener_(new_socket()),
-      quit_(::eventfd(0, EFD_CLOEXEC)) {
+      quit_(::eventfd(0, EFD_CLOEXEC)),
+      released_(::eventfd(0, EFD_CLOEXEC)) {
   const sockaddr_un address = address_of(path_);
   ::unlink(path_.c_str());  // of the relay before
   if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
@@ -61,8 +69,7 @@ Relay::Relay(const E2eFixture& fixture)
 }
 
 Relay::~Relay() {
-  const std::uint64_t one = 1;
-  static_cast<void>(::write(quit_.get(), &one, sizeof one) == sizeof one);
+  raise_event(quit_);
   acceptor_.join();
   for (std::thread& thread : threads_) thread.join();
 }
@@ -89,6 +96,17 @@ void Relay::slow_down(const std::string& request, std::chrono::milliseconds by) 
 void Relay::hold_at(const std::string& request) {
   const std::lock_guard lock(mutex_);
   hold_at_ = request;
+  std::uint64_t count = 0;
+  pollfd raised{released_.get(), POLLIN, 0};
+  if (::poll(&raised, 1, 0) > 0) {
+    static_cast<void>(::read(released_.get(), &count, sizeof count) == sizeof count);
+  }
+}
+
+void Relay::release() {
+  const std::lock_guard lock(mutex_);
+  hold_at_.clear();
+  raise_event(released_);
 }
 
 Strings Relay::command(const Strings& arguments) const {
@@ -140,7 +158,10 @@ void Relay::pass(const Fd& client) {
     way.kept.clear();
     if (length > 0) text.append(buffer, static_cast<std::size_t>(length));
     const std::size_t at = wanted.empty() ? text.npos : text.find(wanted);
-    if (at != text.npos && other.empty()) return false;
+    if (at != text.npos && other.empty()) {
+      way.kept = std::move(text);  // for release()
+      return false;
+    }
     if (at != text.npos) text.replace(at, wanted.size(), other);
     // No more than what may still become it.
     for (std::size_t part = std::min(wanted.size(), text.size() + 1); part-- > 1;) {
@@ -182,8 +203,17 @@ void Relay::pass(const Fd& client) {
     if (deaf) ::shutdown(up.to, SHUT_WR);
     up.kept.erase(0, up.kept.size() - std::min(up.kept.size(), wanted.size() - 1));
   };
-  bool held = false;
-  while (!held && (up.open || down.open)) {
+  // Whether what stalls may go on: it may also be that the program goes, or the case ends.
+  const auto is_released = [&] {
+    ++holding_;
+    pollfd ready[]{
+        {client.get(), POLLRDHUP, 0}, {quit_.get(), POLLIN, 0}, {released_.get(), POLLIN, 0}};
+    while (::poll(ready, 3, -1) < 0 && errno == EINTR) {
+    }
+    --holding_;
+    return ready[0].revents == 0 && ready[1].revents == 0;
+  };
+  while (up.open || down.open) {
     pollfd ready[]{{up.open ? up.from : -1, POLLIN, 0},
                    {down.open ? down.from : -1, POLLIN, 0},
                    {quit_.get(), POLLIN, 0}};
@@ -191,19 +221,13 @@ void Relay::pass(const Fd& client) {
     if (ready[2].revents != 0) break;
     if (ready[0].revents != 0 && !wanted.empty()) {
       hear();
-    } else if (ready[0].revents != 0) {
-      held = !move(up, hold, {});
+    } else if (ready[0].revents != 0 && !move(up, hold, {})) {
+      if (!is_released()) break;
+      hold.clear();
+      send_all(up.to, std::exchange(up.kept, {}));
     }
-    if (!held && ready[1].revents != 0) move(down, original, replacement);
+    if (ready[1].revents != 0) move(down, original, replacement);
     if (!down.open) break;  // the engine has said everything
-  }
-  if (held) {
-    ++holding_;
-    // Until the program goes, or the case ends.
-    pollfd ready[]{{client.get(), POLLRDHUP, 0}, {quit_.get(), POLLIN, 0}};
-    while (::poll(ready, 2, -1) < 0 && errno == EINTR) {
-    }
-    --holding_;
   }
   ::shutdown(client.get(), SHUT_RDWR);
 }

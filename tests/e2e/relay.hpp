@@ -32,6 +32,8 @@ class Relay {
   // A connection on which the program sends this from now on stalls there; empty: none does.
   void hold_at(const std::string& request);
   bool holds() const { return holding_ > 0; }
+  // What stalls now goes on, and nothing stalls any more.
+  void release();
 
   const std::string& socket() const { return path_; }
   // The program under test, with the relay for an engine.
@@ -43,7 +45,7 @@ class Relay {
 
   const E2eFixture& fixture_;
   std::string path_;
-  Fd listener_, quit_;
+  Fd listener_, quit_, released_;
   std::mutex mutex_;
   std::string original_, replacement_, hold_at_, cut_after_, slow_at_;
   std::chrono::milliseconds slower_by_{};

@@ -1,5 +1,5 @@
 // Restores into services that run: what comes back, what stays, what is refused, and what is left
-// when a restore fails or is killed at any of its steps.
+// when a restore fails. Those that are killed: restore_killed_test.cpp.
 #include <csignal>
 #include <filesystem>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 #include "e2e/postgres.hpp"
 #include "e2e/redis.hpp"
 #include "e2e/relay.hpp"
-#include "e2e/support.hpp"
+#include "e2e/restore_support.hpp"
 
 namespace e2e {
 
@@ -15,90 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* image = "bba-fixture/files:1";
-const Strings forever{"sleep", "1000000"};
-using Inventory = std::map<std::string, std::string>;
-
-// What restores of this module have parked.
-class Parked {
- public:
-  explicit Parked(std::string module) : module_(std::move(module)) {}
-  Parked(const Parked&) = delete;
-  Parked& operator=(const Parked&) = delete;
-  ~Parked() {
-    try {
-      for (const std::string& id : listed({"ps", "--all"})) docker({"rm", "--force", id});
-      for (const std::string& name : volumes()) docker({"volume", "rm", name});
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "cleaning up: %s\n", error.what());
-    }
-  }
-  Strings volumes() const { return listed({"volume", "ls"}); }
-  Strings containers() const { return listed({"ps", "--all"}); }
-
- private:
-  Strings listed(Strings command) const {
-    command.insert(command.end(), {"--quiet", "--filter", "label=bba.parked=" + module_});
-    Strings names;
-    const std::string listed = docker(command);
-    for (const std::string_view line : split(listed, '\n')) {
-      if (!line.empty()) names.emplace_back(line);
-    }
-    return names;
-  }
-  std::string module_;
-};
-
-std::string shell(const std::string& container, const std::string& script) {
-  return docker({"exec", container, "sh", "-ec", script});
-}
-
-Ended succeeds(const E2eFixture& fixture, const Strings& arguments) {
-  const Ended ended = fixture.bba(arguments);
-  INFO(ended.err);
-  REQUIRE(ended.exit_code == 0);
-  return ended;
-}
-
-void check_refused(const E2eFixture& fixture, const Strings& arguments, int exit_code,
-                   const std::string& why) {
-  const Ended ended = fixture.bba(arguments);
-  CAPTURE(ended.err);
-  CHECK(ended.exit_code == exit_code);
-  CHECK(has(ended.err, why));
-  CHECK(has(ended.err, "hint: "));
-  CHECK(fixture.journals() == Strings{});
-}
-
-std::string restart_policy(const std::string& container) {
-  return string_member(inspect(container).at("HostConfig").at("RestartPolicy"), "Name").value();
-}
-
-// A service that keeps files in a volume, with a set of an earlier state.
-class FileService {
- public:
-  explicit FileService(E2eFixture& fixture, const Strings& command = forever)
-      : volume(fixture.volume("data")),
-        module(fixture.start("files", {"--restart", "always", "--volume", volume + ":/data"}, image,
-                             command)),
-        parked(module) {
-    shell(
-        module,
-        "mkdir -p /data/deep/er; echo old >/data/a; echo old >/data/deep/er/b; ln -s a /data/link; "
-        "chown 33:33 /data/a; chmod 640 /data/a; touch -d @1000000000 /data/a /data/deep");
-    old_state = inventory(volume_path(volume));
-    succeeds(fixture, {"backup", module});
-    shell(module, "echo new >/data/a; rm -r /data/deep; echo new >/data/c");
-    new_state = inventory(volume_path(volume));
-  }
-  Inventory now() const { return inventory(volume_path(volume)); }
-  bool runs() const { return inspect(module).at("State").at("Running") == true; }
-
-  std::string volume;
-  std::string module;
-  Parked parked;
-  Inventory old_state, new_state;
-};
+constexpr const char* image = files_image;
 
 }  // namespace
 
@@ -204,55 +121,6 @@ TEST_CASE("restore, the service does not stay up on what is restored: exchanged 
   check_refused(fixture, {"restore", service.module, "--undo", "--yes"}, 3, "can be undone");
   succeeds(fixture, {"prune", "--parked"});
   CHECK(service.parked.volumes() == Strings{});
-}
-
-TEST_CASE("restore, killed at each step: the state before or the finished one, and it runs") {
-  NEEDS_ENGINE();
-  // What the run is about to send when it is killed, and whether the restore is proven by then.
-  struct Step {
-    const char* request;
-    bool proven;
-  };
-  for (const Step& step : {Step{"/volumes/create", false}, Step{"/containers/create", false},
-                           Step{"/archive?", false}, Step{"/update", false}, Step{"/stop?", false},
-                           Step{"/start", false}, Step{"\"Name\":\"always\"", true}}) {
-    for (const bool with_guard : {false, true}) {
-      CAPTURE(step.request);
-      CAPTURE(with_guard);
-      E2eFixture fixture;
-      const FileService service(fixture);
-      Relay relay(fixture);
-      relay.hold_at(step.request);
-      {
-        Process run(relay.command({"restore", service.module, "--yes"}));
-        wait_until("the run stalls at its step", 60s, [&] { return relay.holds(); });
-        if (with_guard) {
-          const auto guard = fixture.guard();
-          REQUIRE(guard);
-          ::kill(*guard, SIGKILL);
-        }
-        run.signal(SIGKILL);
-        CHECK(run.wait().exit_code == -SIGKILL);
-      }
-      relay.hold_at("");
-      if (with_guard) {
-        CHECK(fixture.journals().size() == 1);
-        const Ended recovered = fixture.bba({"recover"});
-        CAPTURE(recovered.err);
-        CHECK(recovered.exit_code == 0);
-        CHECK(has(recovered.out, step.proven ? "finished" : "undone"));
-      }
-      fixture.wait_for_guard_to_end();
-      CHECK(fixture.journals() == Strings{});
-      CHECK(difference(step.proven ? service.old_state : service.new_state, service.now()) == "");
-      CHECK(service.runs());
-      CHECK(restart_policy(service.module) == "always");
-      if (!step.proven && std::string_view(step.request) != "/start") {
-        CHECK(service.parked.volumes() == Strings{});
-        CHECK(service.parked.containers() == Strings{});
-      }
-    }
-  }
 }
 
 TEST_CASE("restore, SIGINT while it is built and while it is exchanged: 130, and as it was") {

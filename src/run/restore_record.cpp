@@ -138,11 +138,16 @@ void remove_configurations(const std::string& state_directory, const std::string
                            Timestamp time) {
   const std::string prefix = entry_id(module, time) + '.';
   std::vector<std::string> names;
-  for (const auto& file : std::filesystem::directory_iterator(state_directory)) {
-    std::string name = file.path().filename().string();
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(state_directory, error), end; !error && it != end;
+       it.increment(error)) {
+    std::string name = it->path().filename().string();
     if (name.starts_with(prefix) && name.ends_with(configuration_suffix)) {
       names.push_back(std::move(name));
     }
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw system_error(ErrorKind::storage, state_directory, error.value());
   }
   for (const std::string& name : names) remove_state(state_directory, name);
 }

@@ -72,10 +72,12 @@ Process stalled(Relay& relay, const Strings& arguments, const std::string& reque
 }
 
 void kill_restore(const E2eFixture& fixture, const std::string& module, const std::string& request,
-                  bool with_guard, const std::string& outcome) {
+                  bool with_guard, const std::string& outcome, const Strings& command) {
+  Strings arguments = command;
+  arguments.insert(arguments.end(), {module, "--yes"});
   Relay relay(fixture);
   {
-    Process run = stalled(relay, {"restore", module, "--yes"}, request);
+    Process run = stalled(relay, arguments, request);
     if (with_guard) {
       const auto guard = fixture.guard();
       REQUIRE(guard);

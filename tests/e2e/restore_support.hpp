@@ -65,6 +65,7 @@ Process stalled(Relay& relay, const Strings& arguments, const std::string& reque
 // left is put right by `recover`, or the run alone, and then its guard does that. `outcome`: part
 // of what recover says.
 void kill_restore(const E2eFixture& fixture, const std::string& module, const std::string& request,
-                  bool with_guard, const std::string& outcome);
+                  bool with_guard, const std::string& outcome,
+                  const Strings& command = {"restore"});
 
 }  // namespace e2e

@@ -257,6 +257,14 @@ TEST_CASE("lookup: one-off containers are never chosen, even if they are the onl
   CHECK(look_up(clues_for("db"), {run, compose_container("core", "db")}).name == "core-db-1");
 }
 
+TEST_CASE("lookup: what a rollback has put aside is never chosen, though it has all labels") {
+  wire::ContainerSummary aside =
+      compose_container("core", "db", "core-db-1-replaced-20261123T120000Z");
+  CHECK(look_up(clues_for("db"), {aside}).error == "no container was found for module db");
+  aside.state = "running";
+  CHECK(look_up(clues_for("db"), {aside, compose_container("core", "db")}).name == "core-db-1");
+}
+
 TEST_CASE("lookup: a running container comes before those that are not running") {
   for (const std::string up : {"running", "paused", "restarting"}) {
     for (const std::string down : {"exited", "created", "dead"}) {

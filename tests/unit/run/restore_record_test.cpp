@@ -34,6 +34,7 @@ RestoreRecord sample(RestorePhase phase = RestorePhase::exchanging) {
   record.places = {{"/data", "/srv/data.bba", ""}, {"/config", "", "bba-volume"}};
   record.pairs = {{"/srv/data", "/srv/data.bba", {1, 2}, {1, 3}}};
   record.keeper = "bba-keeper";
+  record.replacements = {{"c1", "c9", "db", "db-replaced-20261123T120000Z", always}};
   return record;
 }
 
@@ -225,6 +226,7 @@ TEST_CASE("an entry that lacks what it has to hold is no restore's") {
   for (const char* key : {"id", "ran", "restart_policy"}) lacks("containers", key);
   for (const char* key : {"destination", "directory", "volume"}) lacks("places", key);
   for (const char* key : {"live", "built", "live_id", "built_id"}) lacks("pairs", key);
+  for (const char* key : {"old_id", "new_id", "name", "aside"}) lacks("replacements", key);
 
   store::JournalEntry broken = whole;
   broken.details["phase"] = "flying";
@@ -408,6 +410,35 @@ TEST_CASE("one that is proven is finished, and parks what the service had before
     }
   }
   CHECK(fixture.calls() == started + started);
+}
+
+TEST_CASE("a rollback's record and what it parks have the containers that were exchanged") {
+  RestoreFixture fixture;
+  fixture.record.phase = RestorePhase::proven;
+  // The names have been exchanged.
+  fixture.record.replacements = {{"c1", "c9", "name-of-c9", "name-of-c1", on_failure}};
+  fixture.fake.on("GET /containers/c9/json", {send(container_json("c9", true))});
+  fixture.fake.on("POST /containers/c9/start", {send(answer(204, ""))});
+  fixture.fake.on("POST /containers/c9/update", {send(answer(200, R"({"Warnings":null})"))});
+  for (const ExchangePair& pair : fixture.record.pairs) exchange(pair);
+  const auto record = restore_record(read_back(journal_entry(fixture.record)));
+  REQUIRE(record);
+  REQUIRE(record->replacements.size() == 1);
+  CHECK(to_json(record->replacements[0]) == to_json(fixture.record.replacements[0]));
+  CHECK(final_id(*record, "c1") == "c9");
+  CHECK(final_id(*record, "c2") == "c2");
+
+  CHECK(fixture.end() == "finished: the service has what was restored");
+  // The new one runs under its own policy, and the one that was replaced keeps none.
+  CHECK(fixture.calls() ==
+        Lines{"start c9", "start c2", "update c9 on-failure", "update c2 on-failure"});
+  const auto parked = parked_states(fixture.directory.state(), "");
+  REQUIRE(parked.size() == 1);
+  REQUIRE(parked[0].replacements.size() == 1);
+  const Replacement& back = parked[0].replacements[0];
+  CHECK(back.old_id == "c9");
+  CHECK(back.new_id == "c1");
+  CHECK(back.restart_policy == always);
 }
 
 TEST_CASE("with directories that are not what was noted, it is unfinished and nothing is started") {

@@ -37,6 +37,8 @@ Manifest full_manifest() {
   m.container = {
       "c0ffee",      "core-postgres-1",      "postgres:15",
       "sha256:1111", "postgres@sha256:2222", {{"project", "core"}, {"service", "postgres"}}};
+  m.container.configuration = {"postgres-20261123T084232Z.container.json", 4711,
+                               std::string(64, 'c')};
   m.consistency = {"pause", {{"one", "id-1", 1.25}, {"two", "id-2", 0}}};
   ArtifactRecord first;
   first.part = "var-lib-data";
@@ -109,6 +111,17 @@ std::string example_in_document() {
 
 }  // namespace
 
+TEST_CASE("the files of a set are its artifacts and the container's configuration") {
+  Manifest m = full_manifest();
+  CHECK(set_files(m) == std::vector<std::string>{"postgres-20261123T084232Z.var-lib-data.tar.gz",
+                                                 "postgres-20261123T084232Z.sql.zst",
+                                                 "postgres-20261123T084232Z.container.json"});
+  CHECK(configuration_name("postgres", start) == "postgres-20261123T084232Z.container.json");
+  m.container.configuration.reset();
+  CHECK(set_files(m).size() == 2);
+  CHECK_FALSE(manifest_from_json(pretty_json(to_json(m))).container.configuration);
+}
+
 TEST_CASE("every field is read back as it was written") {
   const Manifest m = full_manifest();
   const std::string text = pretty_json(to_json(m));
@@ -130,6 +143,10 @@ TEST_CASE("every field is read back as it was written") {
   CHECK(back.container.image_id == m.container.image_id);
   CHECK(back.container.image_digest == m.container.image_digest);
   CHECK(back.container.compose == m.container.compose);
+  REQUIRE(back.container.configuration);
+  CHECK(back.container.configuration->file == m.container.configuration->file);
+  CHECK(back.container.configuration->bytes == m.container.configuration->bytes);
+  CHECK(back.container.configuration->sha256 == m.container.configuration->sha256);
   CHECK(back.consistency.mode == m.consistency.mode);
   REQUIRE(back.consistency.paused.size() == 2);
   CHECK(back.consistency.paused[0].name == "one");
@@ -186,14 +203,23 @@ TEST_CASE("each field removed is an error that names it") {
   for (const std::string& place : all) {
     const Json::json_pointer pointer(place);
     if (pointer.back().find_first_not_of("0123456789") == std::string::npos) continue;
-    if (place == "/incomplete" || pointer.back() == "left_out") continue;  // see below
+    if (place == "/incomplete" || pointer.back() == "left_out" ||
+        pointer.back() == "configuration") {
+      continue;  // see below
+    }
     Json bad = good;
     bad[pointer.parent_pointer()].erase(pointer.back());
     CHECK(error_of_reading(dump_json(bad)) ==
           fmt::format("error artifact: missing field \"{}\" | ", in_words(place)));
     ++removed;
   }
-  CHECK(removed == 18 + 6 + 2 + 2 * 3 + 2 * 10);
+  CHECK(removed == 18 + 6 + 3 + 2 + 2 * 3 + 2 * 10);
+}
+
+TEST_CASE("a manifest from before `configuration` was written is read as one without") {
+  Json old = to_json(full_manifest());
+  old["container"].erase("configuration");
+  CHECK_FALSE(manifest_from_json(dump_json(old)).container.configuration);
 }
 
 TEST_CASE("a manifest from before `left_out` was written is read as one that left nothing out") {

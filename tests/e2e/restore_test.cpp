@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <sys/stat.h>
 
+#include "e2e/parked.hpp"
 #include "e2e/postgres.hpp"
 #include "e2e/redis.hpp"
 #include "e2e/relay.hpp"
@@ -18,35 +19,6 @@ namespace {
 constexpr const char* image = "bba-fixture/files:1";
 const Strings forever{"sleep", "1000000"};
 using Inventory = std::map<std::string, std::string>;
-
-// What restores of this module have parked.
-class Parked {
- public:
-  explicit Parked(std::string module) : module_(std::move(module)) {}
-  Parked(const Parked&) = delete;
-  Parked& operator=(const Parked&) = delete;
-  ~Parked() {
-    try {
-      for (const std::string& id : listed({"ps", "--all"})) docker({"rm", "--force", id});
-      for (const std::string& name : volumes()) docker({"volume", "rm", name});
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "cleaning up: %s\n", error.what());
-    }
-  }
-  Strings volumes() const { return listed({"volume", "ls"}); }
-  Strings containers() const { return listed({"ps", "--all"}); }
-
- private:
-  Strings listed(Strings command) const {
-    command.insert(command.end(), {"--quiet", "--filter", "label=bba.parked=" + module_});
-    Strings names;
-    for (const std::string_view line : split(docker(command), '\n')) {
-      if (!line.empty()) names.emplace_back(line);
-    }
-    return names;
-  }
-  std::string module_;
-};
 
 std::string shell(const std::string& container, const std::string& script) {
   return docker({"exec", container, "sh", "-ec", script});

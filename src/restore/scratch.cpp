@@ -199,12 +199,10 @@ void with_scratch(const ScratchContext& context, const service::FreshTarget& fre
 
 namespace {
 
-// Carries out the artifact's Restore in the target, and compares.
 void restore_into(ContainerTarget& target, const service::ArtifactKind& kind) {
   for (const auto& step : kind.restore(target.manifest(), target.record()).steps) {
     step->carry_out(target);
   }
-  kind.compare(target);
 }
 
 // What it has written is in its files only once it has ended by itself.
@@ -227,6 +225,7 @@ service::PartReport drill_artifact(const ScratchContext& context, const service:
   const auto drill = [&](const std::string& scratch) {
     ContainerTarget target(context, scratch, record, kind.implies_directories());
     restore_into(target, kind);
+    kind.compare(target);
     report = std::move(target.report);
   };
   if (!kind.needs_target()) {
@@ -250,7 +249,9 @@ service::PartReport build_artifact(const ScratchContext& context, const service:
     if (fresh.lend_configuration) lend_configuration(context, scratch, fresh.without);
     ContainerTarget target(context, scratch, place.record, kind.implies_directories());
     restore_into(target, kind);
+    // Before the comparison: after it a server may take only the passwords of the dump.
     kind.require_fit(place, target);
+    kind.compare(target);
     end_cleanly(context, scratch);
     report = std::move(target.report);
   });

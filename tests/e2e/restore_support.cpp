@@ -44,8 +44,8 @@ std::string restart_policy(const std::string& container) {
 
 // --- runs
 
-Ended succeeds(const E2eFixture& fixture, const Strings& arguments) {
-  const Ended ended = fixture.bba(arguments);
+Ended succeeds(const E2eFixture& fixture, const Strings& arguments, const Setting& setting) {
+  const Ended ended = fixture.bba(arguments, setting);
   INFO(ended.err);
   REQUIRE(ended.exit_code == 0);
   return ended;

@@ -38,7 +38,7 @@ std::string shell(const std::string& container, const std::string& script);
 bool runs(const std::string& container);
 std::string restart_policy(const std::string& container);
 
-Ended succeeds(const E2eFixture& fixture, const Strings& arguments);
+Ended succeeds(const E2eFixture& fixture, const Strings& arguments, const Setting& setting = {});
 void check_refused(const E2eFixture& fixture, const Strings& arguments, int exit_code,
                    const std::string& why);
 

@@ -87,8 +87,8 @@ class ArtifactKind {
   virtual bool carries_over(const ExchangePlace& place, const std::string& path) const;
   // Throws Error{container} where something of the service would not survive the exchange.
   virtual void require_exchangeable(const ExchangePlace&, RestoreTarget*) const {}
-  // After compare(), with the server of the built directory still up. Throws Error{capture} where
-  // the service could not run on what was built.
+  // Before compare(), with the server of the built directory up. Throws Error{capture} where the
+  // service could not run on what was built.
   virtual void require_fit(const ExchangePlace&, RestoreTarget&) const {}
   // Once the service runs on what was restored: whether it answers by now, nullopt where it has no
   // way to. Throws Error{capture} where it lacks what the record says.

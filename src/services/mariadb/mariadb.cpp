@@ -8,6 +8,7 @@
 #include "bba/services/files.hpp"
 #include "dump_check.hpp"
 #include "dump_found.hpp"
+#include "exchange_data.hpp"
 #include "restore.hpp"
 #include "server.hpp"
 
@@ -32,6 +33,24 @@ class DumpKind : public service::ArtifactKind {
     return restore_dump(manifest, record);
   }
   void compare(service::RestoreTarget& target) const override { compare_databases(target); }
+  std::optional<std::string> exchanged_mount(const wire::Container& live,
+                                             const store::ArtifactRecord&) const override {
+    return data_mount(live);
+  }
+  bool carries_over(const service::ExchangePlace& place, const std::string& path) const override {
+    return is_configuration(place.live, path);
+  }
+  void require_exchangeable(const service::ExchangePlace& place,
+                            service::RestoreTarget* live) const override {
+    require_plain_server(place, live);
+  }
+  void require_fit(const service::ExchangePlace& place,
+                   service::RestoreTarget& target) const override {
+    require_same_directory(place, target);
+  }
+  std::optional<bool> serves(service::RestoreTarget& target) const override {
+    return has_databases(target);
+  }
 };
 
 // --- the service

@@ -323,6 +323,22 @@ Connection restoring_connection(const Json& facts) {
   return connection;
 }
 
+// Without a network there is still the loopback.
+wire::ExecConfig ready(const Json& facts) {
+  std::uint64_t port = 3306;
+  if (const Json* said = member(facts, "connection")) {
+    port = size_member(*said, "port").value_or(port);
+  }
+  wire::ExecConfig exec;
+  exec.argv = {restoring_connection(facts).programs.admin(),
+               "--no-defaults",
+               "--protocol=tcp",
+               "--host=127.0.0.1",
+               fmt::format("--port={}", port),
+               "ping"};
+  return exec;
+}
+
 // A server with nothing in it but its root: whatever database or user the live container asks its
 // image to make, the dump makes itself. Nobody outside can reach it, so its password is not a
 // secret.
@@ -367,18 +383,9 @@ service::FreshTarget fresh_server() {
 }
 
 service::Restore restore_dump(const store::Manifest& manifest, const store::ArtifactRecord&) {
-  const Connection connection = restoring_connection(manifest.facts);
-  std::uint64_t port = 3306;
-  if (const Json* said = member(manifest.facts, "connection")) {
-    port = size_member(*said, "port").value_or(port);
-  }
   service::Restore restore;
-  // Over TCP: the server that the image runs while it sets itself up listens on the socket only.
-  // Without a network there is still the loopback. It answers whoever asks.
-  restore.steps.push_back(service::start_server(
-      {.argv = {connection.programs.admin(), "--no-defaults", "--protocol=tcp", "--host=127.0.0.1",
-                fmt::format("--port={}", port), "ping"}}));
-  restore.steps.push_back(std::make_shared<FeedDump>(connection));
+  restore.steps.push_back(service::start_server(ready(manifest.facts)));
+  restore.steps.push_back(std::make_shared<FeedDump>(restoring_connection(manifest.facts)));
   return restore;
 }
 

@@ -10,6 +10,10 @@ namespace bba::services::mariadb {
 // only root can bring everything back. The password is the target's own.
 Connection restoring_connection(const Json& facts);
 
+// Ends with exit code 0 once the server answers, whoever asks. Over TCP: the server that the image
+// runs while it sets itself up listens on the socket only.
+wire::ExecConfig ready(const Json& facts);
+
 service::FreshTarget fresh_server();
 service::Restore restore_dump(const store::Manifest& manifest, const store::ArtifactRecord& record);
 // Checks that the target holds the tables with their rows, the views, routines, events, triggers

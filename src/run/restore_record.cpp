@@ -187,6 +187,29 @@ std::vector<std::string> live_directories(const RestoreRecord& record) {
   return directories;
 }
 
+void stop_containers(docker::Engine& engine, const std::vector<HeldContainer>& containers) {
+  for (auto held = containers.rbegin(); held != containers.rend(); ++held) {
+    with_context("stopping " + held->name, [&] { stop_one(engine, *held); });
+  }
+}
+
+void require_unmounted(const std::vector<std::string>& directories) {
+  // The engine unmounts once it has seen the last process end.
+  const auto patience = std::chrono::steady_clock::now() + 10s;
+  for (const std::string& directory : directories) {
+    for (;;) {
+      const auto where = mounted_anywhere(directory);
+      if (!where) break;
+      if (std::chrono::steady_clock::now() > patience) {
+        throw Error(ErrorKind::capture,
+                    fmt::format("{} is still mounted, by {}", directory, *where),
+                    "end what uses it, then try again");
+      }
+      std::this_thread::sleep_for(50ms);
+    }
+  }
+}
+
 // --- what was built
 
 void remove_built(docker::Engine& engine, const std::vector<BuiltPlace>& places,
@@ -222,7 +245,9 @@ void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
     if (state == PairState::exchanged) done.push_back(&pair);
   }
   // A stop that a killed run has asked for may still be under way: after this one nothing is.
-  stop_users(engine, record.containers, live_directories(record));
+  stop_containers(engine, record.containers);
+  // Somebody else may use what was not exchanged.
+  if (!done.empty()) require_unmounted(live_directories(record));
   for (auto pair = done.rbegin(); pair != done.rend(); ++pair) exchange(**pair);
 }
 
@@ -341,23 +366,8 @@ void remove_parked(docker::Engine& engine, const std::string& state_directory,
 
 void stop_users(docker::Engine& engine, const std::vector<HeldContainer>& containers,
                 const std::vector<std::string>& directories) {
-  for (auto held = containers.rbegin(); held != containers.rend(); ++held) {
-    with_context("stopping " + held->name, [&] { stop_one(engine, *held); });
-  }
-  // The engine unmounts once it has seen the last process end.
-  const auto patience = std::chrono::steady_clock::now() + 10s;
-  for (const std::string& directory : directories) {
-    for (;;) {
-      const auto where = mounted_anywhere(directory);
-      if (!where) break;
-      if (std::chrono::steady_clock::now() > patience) {
-        throw Error(ErrorKind::capture,
-                    fmt::format("{} is still mounted, by {}", directory, *where),
-                    "end what uses it, then try again");
-      }
-      std::this_thread::sleep_for(50ms);
-    }
-  }
+  stop_containers(engine, containers);
+  require_unmounted(directories);
 }
 
 std::string end_restore(docker::Engine& engine, const std::string& state_directory,

@@ -237,6 +237,8 @@ void remove_built(docker::Engine& engine, const std::vector<BuiltPlace>& places,
 void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
   std::vector<const ExchangePair*> done;
   for (const ExchangePair& pair : record.pairs) {
+    // Whoever was killed may have begun to remove what was built, as the last of all steps.
+    if (file_id(pair.live) == pair.live_id && !file_id(pair.built)) continue;
     const PairState state = state_of(pair);
     if (state == PairState::neither) {
       give_up(fmt::format("{} and {} are not the directories that the restore has noted", pair.live,

@@ -122,9 +122,12 @@ class JournalledRestore {
 
   run::RestoreRecord& record() noexcept { return record_; }
 
+  // Where the journal cannot be written (a full disk), the phase stays what it was.
   void note(RestorePhase phase) {
+    run::RestoreRecord next = record_;
+    next.phase = phase;
+    cleanup_.record(run::journal_entry(next));
     record_.phase = phase;
-    cleanup_.record(run::journal_entry(record_));
   }
 
   // Stops, exchanges, starts and lets `prove` look, which throws where the service does not run as
@@ -167,6 +170,10 @@ class JournalledRestore {
 // Runs the steps, and brings the restore to its end whatever they do.
 void carry_out(JournalledRestore& restore, run::Session& session,
                const std::function<void()>& steps) {
+  const auto unfinished = [](const std::string& why) {
+    return Error(ErrorKind::unfinished, why,
+                 "the service may be down: run `backup-before-apply recover`");
+  };
   try {
     steps();
   } catch (Error& error) {
@@ -174,13 +181,15 @@ void carry_out(JournalledRestore& restore, run::Session& session,
     try {
       error.in(restore.end());
     } catch (const Error& worse) {
-      throw Error(ErrorKind::unfinished,
-                  fmt::format("{} (and before that: {})", worse.what(), error.what()),
-                  "the service may be down: run `backup-before-apply recover`");
+      throw unfinished(fmt::format("{} (and before that: {})", worse.what(), error.what()));
     }
     throw;
   }
-  restore.end();
+  try {
+    restore.end();
+  } catch (const Error& error) {
+    throw unfinished(error.what());
+  }
 }
 
 // ---- the proof

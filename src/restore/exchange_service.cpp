@@ -265,6 +265,7 @@ ExchangeOutcome restore_by_exchange(const ScratchContext& context, const std::st
   const std::string& service = restore.record().containers.front().id;
   carry_out(restore, session, [&] {
     make_places(context, restore.record());
+    restore.note(RestorePhase::building);
     ScratchContext building{session,          context.cleanup,    context.directory,
                             context.manifest, context.live,       context.image,
                             context.memory,   context.needs_hand, restore.record().places};

@@ -228,6 +228,20 @@ void remove_built(docker::Engine& engine, const std::vector<BuiltPlace>& places,
   }
 }
 
+// The same, where the engine may still be making what a killed run has asked for.
+void remove_begun(docker::Engine& engine, const RestoreRecord& record) {
+  const bool is_made = std::none_of(
+      record.places.begin(), record.places.end(),
+      [](const BuiltPlace& place) { return !place.volume.empty() && place.directory.empty(); });
+  // Most of it is there within this time.
+  constexpr int most_looks = 8;
+  const int looks = is_made ? 1 : most_looks;
+  for (int look = 0; look < looks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(250ms);
+    remove_built(engine, record.places, record.keeper);
+  }
+}
+
 [[noreturn]] void give_up(const std::string& why) {
   throw Error(ErrorKind::unfinished, why,
               "the service may be down: put right what is named, then run `backup-before-apply "
@@ -256,7 +270,7 @@ void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
 std::string reverse(docker::Engine& engine, const std::string& state_directory,
                     const RestoreRecord& record) {
   if (record.phase == RestorePhase::building) {
-    remove_built(engine, record.places, record.keeper);
+    remove_begun(engine, record);
     return "undone: nothing of the service was touched";
   }
   reverse_exchanges(engine, record);

@@ -127,10 +127,12 @@ class JournalledRestore {
     return run::final_id(record_, record_.containers.front().id);
   }
 
-  void note() { cleanup_.record(run::journal_entry(record_)); }
+  // Where the journal cannot be written (a full disk), the phase stays what it was.
   void note(RestorePhase phase) {
+    run::RestoreRecord next = record_;
+    next.phase = phase;
+    cleanup_.record(run::journal_entry(next));
     record_.phase = phase;
-    note();
   }
 
   // Stops, exchanges, starts and lets `prove` look, which throws where the service does not run as
@@ -180,6 +182,10 @@ class JournalledRestore {
 // Runs the steps, and brings the restore to its end whatever they do.
 void carry_out(JournalledRestore& restore, run::Session& session,
                const std::function<void()>& steps) {
+  const auto unfinished = [](const std::string& why) {
+    return Error(ErrorKind::unfinished, why,
+                 "the service may be down: run `backup-before-apply recover`");
+  };
   try {
     steps();
   } catch (Error& error) {
@@ -187,19 +193,14 @@ void carry_out(JournalledRestore& restore, run::Session& session,
     try {
       error.in(restore.end());
     } catch (const Error& worse) {
-      throw Error(ErrorKind::unfinished,
-                  fmt::format("{} (and before that: {})", worse.what(), error.what()),
-                  "the service may be down: run `backup-before-apply recover`");
+      throw unfinished(fmt::format("{} (and before that: {})", worse.what(), error.what()));
     }
     throw;
   }
   try {
     restore.end();
-  } catch (Error& error) {
-    // The service runs on what was restored; what is missing is the rest.
-    error.with_kind(ErrorKind::unfinished)
-        .with_hint("put right what is named, then run `backup-before-apply recover`");
-    throw;
+  } catch (const Error& error) {
+    throw unfinished(error.what());
   }
 }
 
@@ -286,10 +287,11 @@ ExchangeOutcome restore_by_exchange(const ScratchContext& context, const std::st
   JournalledRestore restore(session, context.cleanup, std::move(record));
   carry_out(restore, session, [&] {
     make_places(context, restore.record());
+    restore.note(RestorePhase::building);
     wire::Container model = context.live;
     if (request.recorded != nullptr) {
       make_successors(session.engine, session.settings.state_dir, *request.recorded,
-                      restore.record(), [&] { restore.note(); });
+                      restore.record(), [&] { restore.note(RestorePhase::building); });
       model.id = restore.service();
       for (const run::Replacement& one : restore.record().replacements) {
         outcome.put_aside.push_back(one.aside);

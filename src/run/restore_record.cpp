@@ -280,6 +280,29 @@ std::vector<std::string> live_directories(const RestoreRecord& record) {
   return directories;
 }
 
+void stop_containers(docker::Engine& engine, const std::vector<HeldContainer>& containers) {
+  for (auto held = containers.rbegin(); held != containers.rend(); ++held) {
+    with_context("stopping " + held->name, [&] { stop_one(engine, *held); });
+  }
+}
+
+void require_unmounted(const std::vector<std::string>& directories) {
+  // The engine unmounts once it has seen the last process end.
+  const auto patience = std::chrono::steady_clock::now() + 10s;
+  for (const std::string& directory : directories) {
+    for (;;) {
+      const auto where = mounted_anywhere(directory);
+      if (!where) break;
+      if (std::chrono::steady_clock::now() > patience) {
+        throw Error(ErrorKind::capture,
+                    fmt::format("{} is still mounted, by {}", directory, *where),
+                    "end what uses it, then try again");
+      }
+      std::this_thread::sleep_for(50ms);
+    }
+  }
+}
+
 // --- what was made
 
 void remove_built(docker::Engine& engine, const std::vector<BuiltPlace>& places,
@@ -308,6 +331,26 @@ void remove_new_containers(docker::Engine& engine, const std::string& state_dire
   remove_configurations(state_directory, record.module, record.time);
 }
 
+// All that was made, where the engine may still be making what a killed run has asked for.
+void remove_begun(docker::Engine& engine, const std::string& state_directory,
+                  const RestoreRecord& record) {
+  const bool is_made =
+      std::none_of(record.places.begin(), record.places.end(),
+                   [](const BuiltPlace& place) {
+                     return !place.volume.empty() && place.directory.empty();
+                   }) &&
+      std::none_of(record.replacements.begin(), record.replacements.end(),
+                   [](const Replacement& one) { return one.new_id.empty(); });
+  // Most of it is there within this time.
+  constexpr int most_looks = 8;
+  const int looks = is_made ? 1 : most_looks;
+  for (int look = 0; look < looks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(250ms);
+    remove_new_containers(engine, state_directory, record);
+    remove_built(engine, record.places, record.keeper);
+  }
+}
+
 [[noreturn]] void give_up(const std::string& why) {
   throw Error(ErrorKind::unfinished, why,
               "the service may be down: put right what is named, then run `backup-before-apply "
@@ -317,6 +360,8 @@ void remove_new_containers(docker::Engine& engine, const std::string& state_dire
 void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
   std::vector<const ExchangePair*> done;
   for (const ExchangePair& pair : record.pairs) {
+    // Whoever was killed may have begun to remove what was built, as the last of all steps.
+    if (file_id(pair.live) == pair.live_id && !file_id(pair.built)) continue;
     const PairState state = state_of(pair);
     if (state == PairState::neither) {
       give_up(fmt::format("{} and {} are not the directories that the restore has noted", pair.live,
@@ -326,9 +371,12 @@ void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
   }
   // A stop that a killed run has asked for may still be under way: after this one nothing is.
   std::vector<HeldContainer> all = record.containers;
-  for (const Replacement& one : record.replacements)
+  for (const Replacement& one : record.replacements) {
     all.push_back({one.new_id, one.name, false, {}});
-  stop_users(engine, all, live_directories(record));
+  }
+  stop_containers(engine, all);
+  // Somebody else may use what was not exchanged.
+  if (!done.empty()) require_unmounted(live_directories(record));
   for (auto one = record.replacements.rbegin(); one != record.replacements.rend(); ++one) {
     reverse_replacement(engine, *one);
   }
@@ -338,10 +386,7 @@ void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
 RestoreEnd reverse(docker::Engine& engine, const std::string& state_directory,
                    const RestoreRecord& record) {
   if (record.phase == RestorePhase::building) {
-    if (!record.is_undo) {
-      remove_new_containers(engine, state_directory, record);
-      remove_built(engine, record.places, record.keeper);
-    }
+    remove_begun(engine, state_directory, record);
     return {"undone: nothing of the service was touched"};
   }
   reverse_exchanges(engine, record);
@@ -479,23 +524,8 @@ wire::Container kept_configuration(const std::string& state_directory, const std
 
 void stop_users(docker::Engine& engine, const std::vector<HeldContainer>& containers,
                 const std::vector<std::string>& directories) {
-  for (auto held = containers.rbegin(); held != containers.rend(); ++held) {
-    with_context("stopping " + held->name, [&] { stop_one(engine, *held); });
-  }
-  // The engine unmounts once it has seen the last process end.
-  const auto patience = std::chrono::steady_clock::now() + 10s;
-  for (const std::string& directory : directories) {
-    for (;;) {
-      const auto where = mounted_anywhere(directory);
-      if (!where) break;
-      if (std::chrono::steady_clock::now() > patience) {
-        throw Error(ErrorKind::capture,
-                    fmt::format("{} is still mounted, by {}", directory, *where),
-                    "end what uses it, then try again");
-      }
-      std::this_thread::sleep_for(50ms);
-    }
-  }
+  stop_containers(engine, containers);
+  require_unmounted(directories);
 }
 
 RestoreEnd end_restore(docker::Engine& engine, const std::string& state_directory,

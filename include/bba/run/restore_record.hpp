@@ -28,7 +28,7 @@ struct HeldContainer {
 // A directory that was made for this restore: a volume's, or one beside a bind mount's source.
 struct BuiltPlace {
   std::string destination;  // path in the container
-  std::string directory;    // path on this host; empty while its volume is not made yet
+  std::string directory;    // path on this host; empty until its volume is known to be made
   std::string volume;       // name; empty for a bind mount's
 };
 

@@ -290,6 +290,16 @@ TEST_CASE("half exchanged, both are as they were, and the service is started") {
   CHECK(parked_states(fixture.directory.state(), "").empty());
 }
 
+TEST_CASE("what was built may be gone already: whoever was killed had begun to remove it") {
+  RestoreFixture fixture;
+  fixture.record.phase = RestorePhase::exchanging;
+  fs::remove_all(fixture.record.pairs[0].built);
+  CHECK(fixture.end() == "undone: the service has what it had before");
+  CHECK(fixture.names() == Lines{"one", "gone", "two", "gone"});
+  CHECK(fixture.calls() == stopped + started + removed);
+  CHECK(fixture.end() == "undone: the service has what it had before");
+}
+
 TEST_CASE("a container that had not run is stopped and not started") {
   RestoreFixture fixture;
   fixture.record.phase = RestorePhase::exchanging;

@@ -81,6 +81,10 @@ std::vector<std::string> Fields::texts_if_any(const char* key) const {
   return value_.contains(key) ? texts(key) : std::vector<std::string>();
 }
 
+std::string Fields::text_if_any(const char* key) const {
+  return value_.contains(key) ? text(key) : std::string();
+}
+
 const Json& Fields::value(const char* key) const {
   const auto found = value_.find(key);
   if (found == value_.end()) {

@@ -53,6 +53,8 @@ class Fields {
   std::vector<std::uint64_t> sizes(const char* key) const;
   // A field that earlier versions of the schema did not write.
   std::vector<std::string> texts_if_any(const char* key) const;
+  // Empty where there is none.
+  std::string text_if_any(const char* key) const;
 
   // Whatever it is.
   const Json& value(const char* key) const;

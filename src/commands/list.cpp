@@ -54,6 +54,13 @@ std::string age_text(Timestamp at, Timestamp started) {
   return started > at ? "in the future" : format_duration(at - started);
 }
 
+// Behind the strategy of a set that is no backup.
+std::string what_for(const ListedSet& row) {
+  if (row.purpose.empty()) return {};
+  return row.purpose == store::before_restore ? ", safety set: before a restore"
+                                              : ", no backup: " + printable(row.purpose);
+}
+
 // What to know of a set, a line each below its row.
 std::vector<std::string> remarks(const ListedSet& row) {
   std::vector<std::string> lines;
@@ -106,7 +113,7 @@ std::string list_text(const Listing& listing, Timestamp at) {
     text += fmt::format("{:<{}}  {:<20}  {:<5}  {:>10}  {:>5.2f}  {:<8}  {:<{}}  {}\n", row.module,
                         module_width, format_rfc3339(row.started), row.module_class,
                         format_bytes(row.bytes), ratio(row), row.proof, age_text(at, row.started),
-                        age_width, printable(row.strategy));
+                        age_width, printable(row.strategy) + what_for(row));
     for (const std::string& remark : remarks(row)) {
       text += fmt::format("{:<{}}  {}\n", "", module_width, printable(remark));
     }

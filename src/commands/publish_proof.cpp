@@ -19,18 +19,19 @@ bool same_directory(const store::OwnedDirectory& a, const std::string& path) {
 
 // A set that a wrong clock dated in the future stays the newest, whatever is taken later.
 void warn_where_hidden(run::Session& session, const std::vector<store::BackupSet>& sets,
-                       const std::string& manifest_file) {
-  const auto known_to_be_past = std::find_if(
-      sets.begin(), sets.end(),
-      [at = now()](const store::BackupSet& one) { return one.manifest.started <= at; });
-  if (known_to_be_past == sets.end() || known_to_be_past == sets.begin() ||
+                       const std::string& newest, const std::string& manifest_file) {
+  const auto known_to_be_past =
+      std::find_if(sets.begin(), sets.end(), [at = now()](const store::BackupSet& one) {
+        return one.manifest.started <= at && !store::is_safety_set(one.manifest);
+      });
+  if (known_to_be_past == sets.end() || known_to_be_past->manifest_file == newest ||
       known_to_be_past->manifest_file != manifest_file) {
     return;
   }
   session.reporter.warning(fmt::format(
       "{} has no public proof, and no gate judges it: {} is dated in the future, and so the "
       "newest; if the clock is right now, move that one and its artifacts out of {}",
-      manifest_file, sets.front().manifest_file, session.settings.backup_dir));
+      manifest_file, newest, session.settings.backup_dir));
 }
 
 // Why the newest set has no proof although it is whole; empty where nothing speaks against it.
@@ -56,9 +57,10 @@ void publish_proof(run::Session& session, const store::OwnedDirectory& directory
   if (!parsed) throw Error(ErrorKind::internal, manifest_file + " is not the name of a manifest");
   try {
     const store::Catalogue catalogue = store::read_catalogue(directory, parsed->module);
-    if (catalogue.sets.empty()) return;
-    if (catalogue.sets.front().manifest_file != manifest_file) {
-      warn_where_hidden(session, catalogue.sets, manifest_file);
+    const store::BackupSet* newest = newest_backup(catalogue);
+    if (newest == nullptr) return;
+    if (newest->manifest_file != manifest_file) {
+      warn_where_hidden(session, catalogue.sets, newest->manifest_file, manifest_file);
       return;
     }
     if (const std::string why = unproven_because(catalogue); !why.empty()) {
@@ -66,8 +68,9 @@ void publish_proof(run::Session& session, const store::OwnedDirectory& directory
       withdraw_proof(session, directory, manifest_file);
       return;
     }
+    const auto index = static_cast<std::size_t>(newest - catalogue.sets.data());
     store::write_proof(session.settings.proof_dir,
-                       store::proof_of(directory, catalogue.sets, 0, now()));
+                       store::proof_of(directory, catalogue.sets, index, now()));
   } catch (const Error& error) {
     session.reporter.warning(
         fmt::format("{}: the backup is good, but its public proof could not be written: {}",

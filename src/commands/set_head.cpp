@@ -11,6 +11,7 @@ SetHead head_of(const store::BackupSet& set) {
   head.module_class = manifest.module_class;
   head.strategy = manifest.strategy;
   head.fallback = manifest.fallback;
+  head.purpose = manifest.purpose;
   head.changed_while_read = store::changed_while_read(manifest);
   head.incomplete = manifest.incomplete;
   head.started = manifest.started;
@@ -23,6 +24,7 @@ Json to_json(const SetHead& head) {
           {"class", head.module_class},
           {"strategy", head.strategy},
           {"fallback", head.fallback ? Json(*head.fallback) : Json()},
+          {"purpose", head.purpose.empty() ? Json() : Json(head.purpose)},
           {"changed_while_read", head.changed_while_read},
           {"incomplete", head.incomplete},
           {"started", format_rfc3339(head.started)}};

@@ -110,8 +110,16 @@ void require_module(const std::string& reference) {
   }
 }
 
+const store::BackupSet* newest_backup(const store::Catalogue& catalogue) {
+  const auto& sets = catalogue.sets;
+  const auto backup = std::find_if(sets.begin(), sets.end(), [](const store::BackupSet& set) {
+    return !store::is_safety_set(set.manifest);
+  });
+  return backup == sets.end() ? nullptr : &*backup;
+}
+
 const store::BackupSet* newest_set(const store::Catalogue& catalogue) {
-  const store::BackupSet* newest = catalogue.sets.empty() ? nullptr : &catalogue.sets.front();
+  const store::BackupSet* newest = newest_backup(catalogue);
   // By name, and so by time.
   const auto& orphans = catalogue.orphans;
   const auto manifest = std::find_if(orphans.rbegin(), orphans.rend(), [](const auto& orphan) {

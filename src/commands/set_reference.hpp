@@ -48,8 +48,10 @@ std::size_t index_of_set(const store::Catalogue& catalogue, const FileReference&
 // A reference that is no file must be a module id: Error{usage}.
 void require_module(const std::string& reference);
 
-// Of the catalogue of one module; nullptr where it has none. Throws Error{artifact} where a
-// manifest that cannot be read may be that of a newer set, which an older one must not stand for.
+// Of the catalogue of one module: the newest that is no safety set; nullptr where it has none.
+const store::BackupSet* newest_backup(const store::Catalogue& catalogue);
+// The same. Throws Error{artifact} where a manifest that cannot be read may be that of a newer set,
+// which an older one must not stand for.
 const store::BackupSet* newest_set(const store::Catalogue& catalogue);
 
 Error no_backup(const std::string& module, const store::OwnedDirectory& directory);

@@ -386,7 +386,7 @@ void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
 RestoreEnd reverse(docker::Engine& engine, const std::string& state_directory,
                    const RestoreRecord& record) {
   if (record.phase == RestorePhase::building) {
-    remove_begun(engine, state_directory, record);
+    if (!record.is_undo) remove_begun(engine, state_directory, record);
     return {"undone: nothing of the service was touched"};
   }
   reverse_exchanges(engine, record);

@@ -85,6 +85,10 @@ std::optional<Fields> Fields::inside_if_any(const char* key) const {
   return value_.contains(key) ? std::optional(inside(key)) : std::nullopt;
 }
 
+std::string Fields::text_if_any(const char* key) const {
+  return value_.contains(key) ? text(key) : std::string();
+}
+
 const Json& Fields::value(const char* key) const {
   const auto found = value_.find(key);
   if (found == value_.end()) {

@@ -54,6 +54,8 @@ class Fields {
   // Fields that earlier versions of the schema did not write.
   std::vector<std::string> texts_if_any(const char* key) const;
   std::optional<Fields> inside_if_any(const char* key) const;
+  // Empty where there is none.
+  std::string text_if_any(const char* key) const;
 
   // Whatever it is.
   const Json& value(const char* key) const;

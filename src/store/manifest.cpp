@@ -140,28 +140,34 @@ std::string file_name(const std::string& module, Timestamp time, const std::stri
 
 }  // namespace
 
+bool is_safety_set(const Manifest& manifest) {
+  return !manifest.purpose.empty();
+}
+
 Json to_json(const Manifest& manifest) {
   Json artifacts = Json::array();
   for (const ArtifactRecord& record : manifest.artifacts) artifacts.push_back(to_json(record));
-  return {{"schema", manifest.schema},
-          {"tool_version", manifest.tool_version},
-          {"module", manifest.module},
-          {"class", manifest.module_class},
-          {"rule", manifest.rule},
-          {"strategy", manifest.strategy},
-          {"fallback", manifest.fallback ? Json(*manifest.fallback) : Json()},
-          {"started", format_rfc3339(manifest.started)},
-          {"finished", format_rfc3339(manifest.finished)},
-          {"host", manifest.host},
-          {"engine", object_or_empty(manifest.engine)},
-          {"container", to_json(manifest.container)},
-          {"consistency", to_json(manifest.consistency)},
-          {"artifacts", std::move(artifacts)},
-          {"facts", object_or_empty(manifest.facts)},
-          {"incomplete", Json(manifest.incomplete)},
-          {"warnings", Json(manifest.warnings)},
-          {"follow_ups", Json(manifest.follow_ups)},
-          {"members", Json(manifest.members)}};
+  Json json{{"schema", manifest.schema},
+            {"tool_version", manifest.tool_version},
+            {"module", manifest.module},
+            {"class", manifest.module_class},
+            {"rule", manifest.rule},
+            {"strategy", manifest.strategy},
+            {"fallback", manifest.fallback ? Json(*manifest.fallback) : Json()},
+            {"started", format_rfc3339(manifest.started)},
+            {"finished", format_rfc3339(manifest.finished)},
+            {"host", manifest.host},
+            {"engine", object_or_empty(manifest.engine)},
+            {"container", to_json(manifest.container)},
+            {"consistency", to_json(manifest.consistency)},
+            {"artifacts", std::move(artifacts)},
+            {"facts", object_or_empty(manifest.facts)},
+            {"incomplete", Json(manifest.incomplete)},
+            {"warnings", Json(manifest.warnings)},
+            {"follow_ups", Json(manifest.follow_ups)},
+            {"members", Json(manifest.members)}};
+  if (is_safety_set(manifest)) json["purpose"] = manifest.purpose;
+  return json;
 }
 
 Manifest manifest_from_json(std::string_view text) {
@@ -183,6 +189,7 @@ Manifest manifest_from_json(std::string_view text) {
   manifest.rule = fields.text("rule");
   manifest.strategy = fields.text("strategy");
   manifest.fallback = fields.text_or_null("fallback");
+  manifest.purpose = fields.text_if_any("purpose");
   manifest.started = fields.time("started");
   manifest.finished = fields.time("finished");
   manifest.host = fields.text("host");

@@ -148,6 +148,7 @@ std::vector<std::uint64_t> sizes_before(const std::vector<BackupSet>& sets, std:
   for (std::size_t i = index + 1; i < sets.size() && sizes.size() < most_sets_before; ++i) {
     // A snapshot and an archive of the same server's files differ in size, and nothing is lost.
     if (sets[i].manifest.strategy != sets[index].manifest.strategy) continue;
+    if (is_safety_set(sets[i].manifest)) continue;
     if (sets[i].missing.empty()) sizes.push_back(content_bytes(sets[i].manifest));
   }
   return sizes;

@@ -221,6 +221,11 @@ inline store::Manifest put_set(
   return manifest;
 }
 
+// For put_set(): what a restore in place takes beforehand.
+inline void as_safety_set(store::Manifest& manifest) {
+  manifest.purpose = store::before_restore;
+}
+
 // The receipt of a drill of this set, as it is now.
 inline void put_receipt(const SetDirectory& directory, const std::string& module, Timestamp time,
                         bool passed = true) {

@@ -18,6 +18,7 @@ struct SetHead {
   std::string module_class;
   std::string strategy;
   std::optional<std::string> fallback;
+  std::string purpose;  // of a safety set
   std::uint64_t changed_while_read = 0;
   std::vector<std::string> incomplete;
   Timestamp started{};

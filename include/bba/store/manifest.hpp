@@ -16,6 +16,9 @@ namespace bba::store {
 
 inline constexpr int manifest_schema = 1;
 
+// The purpose of a safety set: what a service had right before a restore in place.
+inline constexpr const char* before_restore = "before-restore";
+
 struct ArtifactRecord {
   std::string part;         // "" where the set has one artifact
   std::string file;         // name, in the manifest's own directory
@@ -68,6 +71,8 @@ struct Manifest {
   std::string rule;          // which rule chose the class
   std::string strategy;
   std::optional<std::string> fallback;  // why the class's own procedure was not used
+  // Why it was taken, where it is not a backup: before_restore. Empty for a backup.
+  std::string purpose;
   Timestamp started{};
   Timestamp finished{};
   std::string host;
@@ -84,6 +89,10 @@ struct Manifest {
   std::vector<std::string> follow_ups;
   std::vector<std::string> members;  // file names of the manifests of the same set (sidecar-bound)
 };
+
+// Whether it was taken to undo a restore. The state before one may be what the restore is to undo,
+// so such a set stands for no backup. Of a purpose that this version does not know neither.
+bool is_safety_set(const Manifest& manifest);
 
 Json to_json(const Manifest& manifest);
 // Throws Error{artifact} that names the field: not JSON, a newer schema (its own message), a field

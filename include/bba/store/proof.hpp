@@ -34,7 +34,7 @@ std::uint64_t content_bytes(const Manifest& manifest);
 // How many entries of all artifacts of a set changed while they were read, and may be torn.
 std::uint64_t changed_while_read(const Manifest& manifest);
 // The content of the up to five complete sets of the same strategy before `index` in a module's
-// sets, newest first.
+// sets, newest first. Safety sets do not count.
 std::vector<std::uint64_t> sizes_before(const std::vector<BackupSet>& sets, std::size_t index);
 
 // The path of a file there: absolute and normalized.

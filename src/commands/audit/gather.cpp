@@ -46,6 +46,7 @@ void read_backups(const run::Session& session, AuditFacts& facts) {
     std::map<std::string, LastBackup> backups;
     for (const store::BackupSet& set : store::read_catalogue(directory).sets) {
       const store::Manifest& manifest = set.manifest;
+      if (store::is_safety_set(manifest)) continue;
       const auto known = backups.find(manifest.module);
       if (known != backups.end() && known->second.time >= manifest.started) continue;
       LastBackup last{manifest.started, 0, set.missing};

@@ -35,14 +35,26 @@ std::string nothing_there(const run::Session& session, const std::string& module
   return text;
 }
 
-std::optional<Refusal> no_newest(const run::Session& session, const GateRequest& request,
-                                 const store::Catalogue& catalogue) {
+// The index of the newest set; else a refusal.
+std::optional<std::size_t> newest_index(const run::Session& session, const GateRequest& request,
+                                        const store::Catalogue& catalogue, Evidence& evidence) {
   try {
-    if (newest_set(catalogue) != nullptr) return std::nullopt;
+    if (const store::BackupSet* newest = newest_set(catalogue)) {
+      return static_cast<std::size_t>(newest - catalogue.sets.data());
+    }
+    evidence.refusals.push_back(no_set(request.module, nothing_there(session, request.module)));
   } catch (const Error& error) {
-    return no_set(request.module, error.what());
+    evidence.refusals.push_back(no_set(request.module, error.what()));
   }
-  return no_set(request.module, nothing_there(session, request.module));
+  return std::nullopt;
+}
+
+Refusal no_backup_but_safety_set(const GateRequest& request, const store::BackupSet& set) {
+  return {"purpose",
+          fmt::format("{} is a safety set ({}): what the service had right before a restore, which "
+                      "stands for no backup",
+                      set.manifest_file, set.manifest.purpose),
+          program + ("backup " + request.module)};
 }
 
 }  // namespace
@@ -65,17 +77,15 @@ Evidence ask_directory(run::Session& session, const GateRequest& request,
   }
   const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
   const store::Catalogue catalogue = store::read_catalogue(directory, request.module);
-  std::size_t index = 0;  // the newest
-  if (file) {
-    const auto referred = referred_set(session, request, *file, catalogue, evidence);
-    if (!referred) return evidence;
-    index = *referred;
-  } else if (auto refusal = no_newest(session, request, catalogue)) {
-    evidence.refusals.push_back(std::move(*refusal));
+  const auto index = file ? referred_set(session, request, *file, catalogue, evidence)
+                          : newest_index(session, request, catalogue, evidence);
+  if (!index) return evidence;
+  const store::BackupSet& set = catalogue.sets[*index];
+  if (store::is_safety_set(set.manifest)) {
+    evidence.refusals.push_back(no_backup_but_safety_set(request, set));
     return evidence;
   }
-  const store::BackupSet& set = catalogue.sets[index];
-  evidence.proof = store::proof_of(directory, catalogue.sets, index, request.at);
+  evidence.proof = store::proof_of(directory, catalogue.sets, *index, request.at);
   evidence.failed_drill = store::failed_drill(set);
   const SetVerdict verdict = verify_set(session, directory, set);
   if (!verdict.good()) {

@@ -6,6 +6,7 @@
 
 #include "asked_for.hpp"
 #include "bba/base/text.hpp"
+#include "bba/run/in_place_state.hpp"
 #include "bba/store/proof.hpp"
 #include "commands/verify/verify_set.hpp"
 
@@ -18,6 +19,7 @@ Decision::Decision(run::Session& session, const store::OwnedDirectory& directory
     by_file_[set.manifest_file] = &set;
     by_module_[set.manifest.module].push_back(&set);
   }
+  keep_for_undo();
   for (const auto& [module, sets] : by_module_) keep_by_rule(sets);
   for (const auto& [module, sets] : by_module_) keep_with_members(sets);
   // Sets of modules that lose none are not read.
@@ -69,12 +71,25 @@ void Decision::keep_by_rule(const Sets& sets) {
   for (const store::BackupSet* set : sets) {
     if (is_of_the_future(*set)) {
       keep(*set, "dated in the future: when it was taken is not known");
-    } else if (request_.keep_last && is_complete(*set) && counted++ < *request_.keep_last) {
-      keep(*set, fmt::format("one of the last {}", *request_.keep_last));
+    } else if (request_.keep_last && is_complete(*set) && counted < *request_.keep_last) {
+      // A safety set takes no backup's place.
+      const bool is_backup = !store::is_safety_set(set->manifest);
+      if (is_backup) ++counted;
+      keep(*set, fmt::format("{}one of the last {}", is_backup ? "" : "newer than ",
+                             *request_.keep_last));
     } else if (request_.keep_within &&
                request_.at - set->manifest.started <= *request_.keep_within) {
       keep(*set, fmt::format("not older than {}", format_duration(*request_.keep_within)));
     }
+  }
+}
+
+// The state before the newest restore in place of a module is nowhere else.
+void Decision::keep_for_undo() {
+  for (const run::InPlaceState& state : run::in_place_states(session_.settings.state_dir)) {
+    const auto set = by_file_.find(state.safety_set);
+    if (set == by_file_.end()) continue;
+    keep(*set->second, fmt::format("what `restore {} --undo` brings back", state.module));
   }
 }
 
@@ -100,6 +115,7 @@ void Decision::keep_newest_good(const Sets& sets) {
   const auto keep_first = [&](bool disproved, const char* why) {
     for (const store::BackupSet* set : sets) {
       if (is_of_the_future(*set) || store::failed_drill(*set).has_value() != disproved) continue;
+      if (store::is_safety_set(set->manifest)) continue;
       if (!fault(*set).empty()) continue;
       keep(*set, why);
       return true;

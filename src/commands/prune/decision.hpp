@@ -30,6 +30,7 @@ class Decision {
   bool is_of_the_future(const store::BackupSet& set) const;
   bool is_torn(const store::BackupSet& set) const;
   bool is_complete(const store::BackupSet& set) const;
+  void keep_for_undo();
   void keep_by_rule(const Sets& sets);
   void keep_with_members(const Sets& sets);
   bool is_touched(const Sets& sets) const;

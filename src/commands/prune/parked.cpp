@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bba/base/text.hpp"
+#include "bba/run/in_place_state.hpp"
 #include "bba/run/restore_record.hpp"
 #include "bba/store/lock.hpp"
 
@@ -22,6 +23,11 @@ std::vector<PrunedParked> prune_parked(run::Session& session, const PruneRequest
   const auto states = run::parked_states(state_dir, request.module);
   std::vector<std::string> modules;
   for (const run::ParkedState& parked : states) modules.push_back(parked.module);
+  std::vector<run::InPlaceState> in_place = run::in_place_states(state_dir);
+  std::erase_if(in_place, [&](const run::InPlaceState& state) {
+    return !request.module.empty() && state.module != request.module;
+  });
+  for (const run::InPlaceState& state : in_place) modules.push_back(state.module);
   std::sort(modules.begin(), modules.end());
   modules.erase(std::unique(modules.begin(), modules.end()), modules.end());
   std::vector<store::ModuleLock> locks;
@@ -39,6 +45,15 @@ std::vector<PrunedParked> prune_parked(run::Session& session, const PruneRequest
       for (const std::string& what : one.removed) request.removed(what);
     }
     pruned.push_back(std::move(one));
+  }
+  for (const run::InPlaceState& state : in_place) {
+    pruned.push_back(
+        {state.module,
+         state.time,
+         fmt::format("{} is kept for `restore --undo` no longer, and goes by the rules",
+                     state.safety_set),
+         {}});
+    if (!request.dry_run) run::remove_in_place_state(state_dir, state.module);
   }
   return pruned;
 }

@@ -25,8 +25,13 @@ std::string pruning_text(const Pruning& pruning) {
   const std::size_t orphans =
       add_rows(pruning.orphans, [](const auto& row) { return printable(row.file); });
   for (const PrunedParked& parked : pruning.parked) {
-    text += fmt::format("{:<8}  parked by the restore of {} {}: {} ({})\n", goes, parked.module,
-                        format_rfc3339(parked.time), parked.what, join(parked.removed, ", "));
+    // Of a restore in place nothing is removed yet.
+    text +=
+        parked.removed.empty()
+            ? fmt::format("{:<8}  the undo of the restore of {} {}: {}\n", goes, parked.module,
+                          format_rfc3339(parked.time), parked.what)
+            : fmt::format("{:<8}  parked by the restore of {} {}: {} ({})\n", goes, parked.module,
+                          format_rfc3339(parked.time), parked.what, join(parked.removed, ", "));
   }
   return text + fmt::format("{} set{}{} {}, {}\n", sets, sets == 1 ? "" : "s",
                             orphans == 0

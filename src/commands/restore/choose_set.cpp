@@ -12,6 +12,9 @@ namespace {
 
 // Why a set is not taken unless it is named; empty where it may be.
 std::string passed_over_because(const store::BackupSet& set) {
+  if (store::is_safety_set(set.manifest)) {
+    return "it is a safety set: what the service had right before a restore";
+  }
   if (set.manifest.fallback) return "it is a fallback: " + *set.manifest.fallback;
   if (!set.manifest.incomplete.empty()) {
     return "it is known to lack data: " + set.manifest.incomplete.front();

@@ -15,7 +15,7 @@ std::string advice(const Verification& verification) {
   const std::string do_not = "do not rely on " + broken->manifest_file;
   // The newest of the same module: what to restore instead.
   const auto other = std::find_if(sets.begin(), sets.end(), [&](const SetVerdict& set) {
-    return set.good() && set.module == broken->module;
+    return set.good() && set.module == broken->module && set.purpose.empty();
   });
   if (other == sets.end()) {
     return do_not +

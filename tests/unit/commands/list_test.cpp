@@ -117,4 +117,17 @@ TEST_CASE("a missing directory and an invalid module id are errors") {
   CHECK(thrown_by([&] { list(fixture.session, ""); }).kind == ErrorKind::storage);
 }
 
+TEST_CASE("a safety set says in its row that it is one") {
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}}, as_safety_set);
+  put_set(fixture, "web", noon - 1h, {{"", tar_content()}});
+  const Listing listing = list(fixture.session, "web");
+  const std::string text = list_text(listing, noon);
+  CHECK(contains(text, "  mounted data archive, safety set: before a restore\n"));
+  CHECK(contains(text, "  mounted data archive\n"));
+  const Json json = list_json(listing, noon);
+  CHECK(json["sets"][0]["purpose"] == "before-restore");
+  CHECK(json["sets"][1]["purpose"].is_null());
+}
+
 }  // namespace bba::commands

@@ -168,4 +168,18 @@ TEST_CASE("a good set is published without a warning, whatever the umask") {
   CHECK(mode_of(fixture.proofs() + "/web.json") == 0644);
 }
 
+TEST_CASE("a safety set gets no public proof, and takes none away") {
+  BackupFixture fixture;
+  put_set(fixture, "web", noon, {{"", tar_content()}});
+  const std::string safety_set = store::manifest_name("web", noon + 1h);
+  put_set(fixture, "web", noon + 1h, {{"", tar_content()}}, as_safety_set);
+  publish(fixture, safety_set);
+  CHECK_FALSE(read(fixture).has_value());
+  publish(fixture, manifest_file);
+  CHECK(read(fixture)->started == noon);
+  publish(fixture, safety_set);
+  CHECK(read(fixture)->started == noon);
+  CHECK(fixture.reporter.warnings.empty());
+}
+
 }  // namespace bba::commands

@@ -52,7 +52,7 @@ struct PrunedParked {
   std::string module;
   Timestamp time{};                  // of the restore
   std::string what;                  // "what the service had before the restore"
-  std::vector<std::string> removed;  // volumes and directories
+  std::vector<std::string> removed;  // volumes and directories; none of a restore in place
 };
 
 struct Pruning {

@@ -591,4 +591,30 @@ TEST_CASE("a time limit ends the gate, and is not a refusal") {
   CHECK(thrown_by([&] { fixture.judge(); }).kind == ErrorKind::timeout);
 }
 
+TEST_CASE("a safety set is never judged instead of a backup, nor compared with one") {
+  GateFixture fixture;
+  fixture.container_runs();
+  BackupFixture& backup_fixture = fixture.backup_fixture;
+  put_set(backup_fixture, "web", noon + 5min, {{"", tar_content(1, 1'500'000)}}, as_safety_set);
+  put_set(backup_fixture, "web", noon - 5min, {{"", tar_content(1, 1'500'000)}}, as_safety_set);
+  const GateVerdict verdict = fixture.judge();
+  CHECK(conditions(verdict) == Names{});
+  CHECK(verdict.proof->started == noon);
+  CHECK(verdict.proof->content_bytes_before.empty());
+
+  fixture.request.reference = "20261123T120500Z";
+  fixture.request.accept_fallback = true;
+  fixture.request.accept_incomplete = true;
+  const GateVerdict named = fixture.judge();
+  CHECK(conditions(named) == Names{"purpose"});
+  CHECK(contains(named.refusals[0].why, "is a safety set (before-restore)"));
+  CHECK(named.refusals[0].run == "backup-before-apply backup web");
+
+  fixture.request.reference.reset();
+  for (const char* file : {"web-20261123T120000Z.manifest.json", "web-20261123T120000Z.tar.gz"}) {
+    std::filesystem::remove(backup_fixture.path(file));
+  }
+  CHECK(conditions(fixture.judge()) == Names{"set"});
+}
+
 }  // namespace bba::commands

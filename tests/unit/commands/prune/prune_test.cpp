@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include "bba/run/in_place_state.hpp"
 #include "bba/store/catalogue.hpp"
 #include "bba/store/lock.hpp"
 #include "unit/commands/sets.hpp"
@@ -365,6 +366,52 @@ TEST_CASE("a time limit that has passed ends prune before anything is removed") 
   forced.force = true;
   CHECK(thrown_by([&] { prune(fixture.session, forced); }).kind == ErrorKind::timeout);
   CHECK(left(fixture).size() == 3);
+}
+
+TEST_CASE("a safety set is never the newest good one, and takes no backup's place") {
+  BackupFixture fixture;
+  put_sets(fixture, "web", {2h, 4h, 6h});
+  for (const auto ago : {1h, 3h, 5h}) {
+    put_set(fixture, "web", noon - ago, {{"", tar_content(1, 1'000)}}, as_safety_set);
+  }
+  const Pruning pruning = prune(fixture.session, keep_last(2));
+  CHECK(left(fixture) == Names{manifest_at(4h), manifest_at(3h), manifest_at(2h), manifest_at(1h)});
+  CHECK(pruning.sets[0].why == "newer than one of the last 2");
+  PruneRequest request;
+  request.keep_within = 90min;
+  request.at = noon;
+  prune(fixture.session, request);
+  CHECK(left(fixture) == Names{manifest_at(2h), manifest_at(1h)});
+}
+
+TEST_CASE("the safety set that an undo needs stays, until another restore or prune --parked") {
+  BackupFixture fixture;
+  put_sets(fixture, "web", {1h});
+  for (const auto ago : {2h, 3h}) {
+    put_set(fixture, "web", noon - ago, {{"", tar_content(1, 1'000)}}, as_safety_set);
+  }
+  run::InPlaceState state;
+  state.module = "web";
+  state.safety_set = manifest_at(3h);
+  state.time = noon - 3h;
+  run::write_in_place_state(fixture.state(), state);
+  const Pruning pruning = prune(fixture.session, keep_last(1));
+  CHECK(left(fixture) == Names{manifest_at(3h), manifest_at(1h)});
+  CHECK(pruning.sets.back().why == "what `restore web --undo` brings back");
+
+  PruneRequest parked = keep_last(1, "db");
+  parked.parked = true;
+  prune(fixture.session, parked);
+  CHECK(left(fixture) == Names{manifest_at(3h), manifest_at(1h)});
+  parked.module = "web";
+  parked.dry_run = true;
+  CHECK(contains(pruning_text(prune(fixture.session, parked)),
+                 "would go  the undo of the restore of web 2026-11-23T09:00:00Z"));
+  CHECK(run::in_place_state(fixture.state(), "web").has_value());
+  parked.dry_run = false;
+  prune(fixture.session, parked);
+  CHECK_FALSE(run::in_place_state(fixture.state(), "web").has_value());
+  CHECK(left(fixture) == Names{manifest_at(1h)});
 }
 
 }  // namespace bba::commands

@@ -1,0 +1,100 @@
+#include "bba/run/in_place_state.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <unistd.h>
+
+#include "bba/base/json.hpp"
+#include "bba/base/path.hpp"
+#include "bba/base/text.hpp"
+#include "bba/store/artifact_file.hpp"
+
+namespace bba::run {
+
+namespace {
+
+constexpr std::string_view suffix = ".in-place.json";
+constexpr std::size_t most_bytes = 1 << 20;
+constexpr unsigned mode = 0600;
+
+std::string path_of(const std::string& state_directory, const std::string& module) {
+  return state_directory + '/' + module + std::string(suffix);
+}
+
+InPlaceState read_state(const std::string& path) {
+  const auto json = parse_json(read_small_file(path, most_bytes, ErrorKind::storage));
+  InPlaceState state;
+  const auto time = json ? parse_compact(string_member(*json, "time").value_or("")) : std::nullopt;
+  const auto unfinished = json ? bool_member(*json, "unfinished") : std::nullopt;
+  const auto safety_set = json ? string_member(*json, "safety_set") : std::nullopt;
+  if (!time || !unfinished || !safety_set) {
+    throw Error(ErrorKind::storage, path + " does not say what a restore in place has done",
+                "`backup-before-apply list` shows the safety sets");
+  }
+  state.module = string_member(*json, "module").value_or("");
+  state.container = string_member(*json, "container").value_or("");
+  state.set = string_member(*json, "set").value_or("");
+  state.safety_set = *safety_set;
+  state.time = *time;
+  state.whole = bool_member(*json, "whole").value_or(false);
+  state.unfinished = *unfinished;
+  return state;
+}
+
+}  // namespace
+
+void write_in_place_state(const std::string& state_directory, const InPlaceState& state) {
+  const auto directory = store::OwnedDirectory::open_or_create(state_directory);
+  const std::string path = path_of(directory.path(), state.module);
+  const std::string text = pretty_json(Json{{"module", state.module},
+                                            {"container", state.container},
+                                            {"set", state.set},
+                                            {"safety_set", state.safety_set},
+                                            {"time", format_compact(state.time)},
+                                            {"whole", state.whole},
+                                            {"unfinished", state.unfinished}});
+  if (directory.contains(base_name(path))) {
+    return store::replace_file(directory.fd(), path, text, mode);
+  }
+  store::ArtifactFile file(directory);
+  file.write(as_bytes(text));
+  file.sync();
+  file.publish(base_name(path));
+  directory.sync();
+}
+
+std::optional<InPlaceState> in_place_state(const std::string& state_directory,
+                                           const std::string& module) {
+  const std::string path = path_of(state_directory, module);
+  if (::access(path.c_str(), F_OK) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    throw system_error(ErrorKind::storage, path, errno);
+  }
+  return read_state(path);
+}
+
+std::vector<InPlaceState> in_place_states(const std::string& state_directory) {
+  std::vector<InPlaceState> states;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(state_directory, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string path = it->path().string();
+    if (path.ends_with(suffix)) states.push_back(read_state(path));
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw system_error(ErrorKind::storage, state_directory, error.value());
+  }
+  std::sort(states.begin(), states.end(),
+            [](const InPlaceState& a, const InPlaceState& b) { return a.module < b.module; });
+  return states;
+}
+
+void remove_in_place_state(const std::string& state_directory, const std::string& module) {
+  const std::string path = path_of(state_directory, module);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
+    throw system_error(ErrorKind::storage, "removing " + path, errno);
+  }
+}
+
+}  // namespace bba::run

@@ -40,10 +40,10 @@ std::string parked_name(const std::string& module, Timestamp time, std::size_t n
 }
 
 std::vector<run::BuiltPlace> named_places(const std::string& module, Timestamp time,
-                                          const std::vector<RestorePart>& parts) {
+                                          const std::vector<const RestorePart*>& parts) {
   std::vector<run::BuiltPlace> places;
-  for (const RestorePart& part : parts) {
-    const service::ExchangePlace& place = part.place;
+  for (const RestorePart* part : parts) {
+    const service::ExchangePlace& place = part->place;
     const auto& mounts = place.live.mounts;
     const auto mount = std::find_if(mounts.begin(), mounts.end(), [&](const wire::Mount& one) {
       return one.destination == place.destination;
@@ -59,22 +59,21 @@ std::vector<run::BuiltPlace> named_places(const std::string& module, Timestamp t
 }
 
 // It refers to the volumes, so that the engine does not take them for unused ones, and never runs.
-Json keeper_body(const ScratchContext& context, const run::RestoreRecord& record) {
+Json keeper_body(const std::string& image, const run::RestoreRecord& record) {
   Json mounts = Json::array();
   for (const run::BuiltPlace& place : record.places) {
     if (place.volume.empty()) continue;
     mounts.push_back({{"Type", "volume"},
                       {"Source", place.volume},
-                      {"Target", place.destination},
+                      {"Target", "/" + place.volume},
                       {"VolumeOptions", {{"NoCopy", true}}}});
   }
-  return {{"Image", context.live.image},
+  return {{"Image", image},
           {"Labels", {{"bba.parked", record.module}}},
           {"HostConfig", {{"NetworkMode", "none"}, {"Mounts", std::move(mounts)}}}};
 }
 
-void make_places(const ScratchContext& context, run::RestoreRecord& record) {
-  docker::Engine& engine = context.session.engine;
+void make_places(docker::Engine& engine, const std::string& image, run::RestoreRecord& record) {
   for (run::BuiltPlace& place : record.places) {
     if (place.volume.empty()) {
       if (::mkdir(place.directory.c_str(), 0700) != 0) {
@@ -87,7 +86,7 @@ void make_places(const ScratchContext& context, run::RestoreRecord& record) {
     }
   }
   if (!record.keeper.empty()) {
-    engine.create_container(record.keeper, keeper_body(context, record));
+    engine.create_container(record.keeper, keeper_body(image, record));
   }
 }
 
@@ -122,9 +121,9 @@ class JournalledRestore {
   }
 
   run::RestoreRecord& record() noexcept { return record_; }
-  // The id by which the service runs in the end.
-  const std::string& service() const {
-    return run::final_id(record_, record_.containers.front().id);
+  // The id by which a service runs in the end.
+  const std::string& service(std::size_t number) const {
+    return run::final_id(record_, record_.containers[number].id);
   }
 
   // Where the journal cannot be written (a full disk), the phase stays what it was.
@@ -135,10 +134,11 @@ class JournalledRestore {
     record_.phase = phase;
   }
 
-  // Stops, exchanges, starts and lets `prove` look, which throws where the service does not run as
-  // it should. `prepare` is called once nobody uses the directories any more.
+  // Stops, exchanges, starts one service after the other and lets `prove` look at each, which
+  // throws where it does not run as it should. `prepare` is called once nobody uses the directories
+  // any more.
   void exchange(const std::function<void()>& prepare,
-                const std::function<Clock::time_point()>& prove) {
+                const std::function<Clock::time_point(std::size_t)>& prove) {
     note(RestorePhase::exchanging);
     std::vector<std::string> live;
     for (const run::ExchangePair& pair : record_.pairs) live.push_back(pair.live);
@@ -150,8 +150,10 @@ class JournalledRestore {
     for (const run::ExchangePair& pair : record_.pairs) run::exchange(pair);
     for (const run::Replacement& one : record_.replacements) run::replace(session_.engine, one);
     note(RestorePhase::started);
-    session_.engine.start(service());
-    down_ = prove() - stopped_;
+    for (std::size_t i = 0; i < record_.services; ++i) {
+      session_.engine.start(service(i));
+      down_ = prove(i) - stopped_;
+    }
     note(RestorePhase::proven);
   }
 
@@ -250,97 +252,143 @@ std::optional<bool> all_serve(const ScratchContext& context, const std::string& 
 
 // What only the running service can tell. One that ends again and again cannot be asked, and is
 // what a restore is needed for most.
-void ask_service(const ScratchContext& context, const ExchangeRequest& request) {
-  if (!request.users.front().ran) return;
-  for (const RestorePart& part : request.parts) {
-    ContainerTarget live(context, request.users.front().id, part.place.record, false);
+void ask_service(const ScratchContext& context, const run::HeldContainer& present,
+                 const std::vector<RestorePart>& parts) {
+  if (!present.ran) return;
+  for (const RestorePart& part : parts) {
+    ContainerTarget live(context, present.id, part.place.record, false);
     try {
       part.kind->require_exchangeable(part.place, &live);
     } catch (const docker::ApiError& error) {
       if (error.status() != 409) throw;
       context.session.reporter.note(fmt::format("{} does not stay up, and was asked nothing: {}",
-                                                request.users.front().name, error.what()));
+                                                present.name, error.what()));
     }
+  }
+}
+
+std::vector<const RestorePart*> parts_of(const ExchangeRequest& request) {
+  std::vector<const RestorePart*> parts;
+  for (const ServiceRestore& service : request.services) {
+    for (const RestorePart& part : service.parts) parts.push_back(&part);
+  }
+  return parts;
+}
+
+run::RestoreRecord record_of(const ExchangeRequest& request) {
+  run::RestoreRecord record;
+  record.module = request.module;
+  record.set = request.set;
+  record.time = request.time;
+  record.containers = request.users;
+  record.services = request.services.size();
+  record.places = named_places(request.module, request.time, parts_of(request));
+  const bool has_volume =
+      std::any_of(record.places.begin(), record.places.end(),
+                  [](const run::BuiltPlace& place) { return !place.volume.empty(); });
+  if (has_volume) record.keeper = parked_name(request.module, request.time, 0);
+  return record;
+}
+
+// What the set does not hold, from what the service has now that nobody uses it any more.
+void carry_over_part(run::Session& session, const RestorePart& part, const std::string& built,
+                     ExchangeOutcome& outcome) {
+  const CarriedOver carried = carry_over(part.place.host_path, built, [&](const std::string& path) {
+    return part.kind->carries_over(part.place, part.place.destination + path);
+  });
+  // An archive has the directory's own owner and mode.
+  const bool is_archive = part.place.record.source == part.place.destination;
+  carry_over_root(part.place.host_path, built, !is_archive);
+  for (const std::string& path : carried.paths) {
+    outcome.carried_over.push_back(part.place.destination + path);
+  }
+  for (const std::string& path : carried.without_place) {
+    session.reporter.warning(
+        fmt::format("{}{} stays in what is put aside: what is restored has no directory for it",
+                    part.place.destination, path));
+  }
+}
+
+// Builds a service's parts into the record's places from number `first` on.
+void build_service(const ScratchContext& context, const ServiceRestore& service, std::size_t first,
+                   run::RestoreRecord& record, ExchangeOutcome& outcome) {
+  for (std::size_t i = 0; i < service.parts.size(); ++i) {
+    const RestorePart& part = service.parts[i];
+    const std::string& file = part.place.record.file;
+    const std::string& built = record.places[first + i].directory;
+    const service::PartReport report = build(context, part);
+    for (const std::string& line : report.lines) outcome.lines.push_back(file + ": " + line);
+    for (const std::string& line : report.not_proven) {
+      outcome.not_proven.push_back(file + ": " + line);
+    }
+    run::require_exchangeable(part.place.host_path, built);
+    record.pairs.push_back(
+        {part.place.host_path, built, part.directory, run::file_id(built).value()});
   }
 }
 
 }  // namespace
 
-ExchangeOutcome restore_by_exchange(const ScratchContext& context, const std::string& set,
-                                    Timestamp time, const ExchangeRequest& request) {
-  run::Session& session = context.session;
-  const std::string& module = context.manifest.module;
-  ask_service(context, request);
-  run::RestoreRecord record;
-  record.module = module;
-  record.set = set;
-  record.time = time;
-  record.containers = request.users;
-  record.places = named_places(module, time, request.parts);
-  if (std::any_of(record.places.begin(), record.places.end(),
-                  [](const run::BuiltPlace& place) { return !place.volume.empty(); })) {
-    record.keeper = parked_name(module, time, 0);
+ExchangeOutcome restore_by_exchange(run::Session& session, run::Cleanup& cleanup,
+                                    const ExchangeRequest& request,
+                                    std::vector<std::string>& needs_hand) {
+  const std::vector<const RestorePart*> parts = parts_of(request);
+  std::vector<wire::Container> models;  // of the scratch containers; those of a rollback below
+  std::vector<const wire::Container*> recorded;
+  for (const ServiceRestore& service : request.services) {
+    models.push_back(service.container);
+    recorded.push_back(service.recorded);
+  }
+  const auto context_of = [&](std::size_t number) {
+    const ServiceRestore& service = request.services[number];
+    return ScratchContext{session,
+                          cleanup,
+                          service.directory,
+                          service.manifest,
+                          models[number],
+                          models[number].image,
+                          0,
+                          needs_hand,
+                          {}};
+  };
+  for (std::size_t i = 0; i < request.services.size(); ++i) {
+    ask_service(context_of(i), request.users[i], request.services[i].parts);
   }
 
   ExchangeOutcome outcome;
+  JournalledRestore restore(session, cleanup, record_of(request));
+  run::RestoreRecord& record = restore.record();
   outcome.keeper = record.keeper;
-  JournalledRestore restore(session, context.cleanup, std::move(record));
   carry_out(restore, session, [&] {
-    make_places(context, restore.record());
+    make_places(session.engine, models.front().image, record);
     restore.note(RestorePhase::building);
-    wire::Container model = context.live;
-    if (request.recorded != nullptr) {
-      make_successors(session.engine, session.settings.state_dir, *request.recorded,
-                      restore.record(), [&] { restore.note(RestorePhase::building); });
-      model.id = restore.service();
-      for (const run::Replacement& one : restore.record().replacements) {
-        outcome.put_aside.push_back(one.aside);
-      }
+    make_successors(session.engine, session.settings.state_dir, recorded, record,
+                    [&] { restore.note(RestorePhase::building); });
+    for (const run::Replacement& one : record.replacements) outcome.put_aside.push_back(one.aside);
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < request.services.size(); ++i) {
+      const ServiceRestore& service = request.services[i];
+      // What is recorded is not there; the container that was made like it is.
+      if (service.recorded != nullptr) models[i].id = restore.service(i);
+      ScratchContext building = context_of(i);
+      const auto places = record.places.begin() + static_cast<std::ptrdiff_t>(first);
+      building.places.assign(places, places + static_cast<std::ptrdiff_t>(service.parts.size()));
+      build_service(building, service, first, record, outcome);
+      first += service.parts.size();
     }
-    ScratchContext building{
-        session,       context.cleanup, context.directory,  context.manifest,       model,
-        context.image, context.memory,  context.needs_hand, restore.record().places};
-    for (std::size_t i = 0; i < request.parts.size(); ++i) {
-      const RestorePart& part = request.parts[i];
-      const service::ExchangePlace& place = part.place;
-      const std::string& built = restore.record().places[i].directory;
-      service::PartReport report = build(building, part);
-      for (const std::string& line : report.lines) {
-        outcome.lines.push_back(place.record.file + ": " + line);
-      }
-      for (const std::string& line : report.not_proven) {
-        outcome.not_proven.push_back(place.record.file + ": " + line);
-      }
-      run::require_exchangeable(place.host_path, built);
-      restore.record().pairs.push_back(
-          {place.host_path, built, part.directory, run::file_id(built).value()});
-    }
-    const auto carry = [&] {
-      for (std::size_t i = 0; i < request.parts.size(); ++i) {
-        const RestorePart& part = request.parts[i];
-        const std::string& built = restore.record().places[i].directory;
-        const CarriedOver carried =
-            carry_over(part.place.host_path, built, [&](const std::string& path) {
-              return part.kind->carries_over(part.place, part.place.destination + path);
-            });
-        // An archive has the directory's own owner and mode.
-        const bool is_archive = part.place.record.source == part.place.destination;
-        carry_over_root(part.place.host_path, built, !is_archive);
-        for (const std::string& path : carried.paths) {
-          outcome.carried_over.push_back(part.place.destination + path);
-        }
-        for (const std::string& path : carried.without_place) {
-          session.reporter.warning(fmt::format(
-              "{}{} stays in what is put aside: what is restored has no directory for it",
-              part.place.destination, path));
-        }
-      }
-    };
-    restore.exchange(carry, [&] {
-      return wait_until_it_serves(
-          session, session.engine, restore.service(), request.patience,
-          [&] { return all_serve(building, restore.service(), request.parts); });
-    });
+    restore.exchange(
+        [&] {
+          for (std::size_t i = 0; i < parts.size(); ++i) {
+            carry_over_part(session, *parts[i], record.places[i].directory, outcome);
+          }
+        },
+        [&](std::size_t number) {
+          const ScratchContext context = context_of(number);
+          return wait_until_it_serves(
+              session, session.engine, restore.service(number), request.patience, [&] {
+                return all_serve(context, restore.service(number), request.services[number].parts);
+              });
+        });
   });
   outcome.down = restore.down();
   outcome.not_started = restore.not_started();
@@ -358,6 +406,7 @@ ExchangeOutcome undo_by_exchange(run::Session& session, run::Cleanup& cleanup,
   record.is_undo = true;
   record.phase = RestorePhase::exchanging;
   record.containers = std::move(users);
+  record.services = parked.services.size();
   record.places = parked.places;
   record.pairs = parked.pairs;
   record.keeper = parked.keeper;
@@ -377,8 +426,8 @@ ExchangeOutcome undo_by_exchange(run::Session& session, run::Cleanup& cleanup,
   JournalledRestore restore(session, cleanup, std::move(record));
   carry_out(restore, session, [&] {
     restore.exchange([] {},
-                     [&] {
-                       return wait_until_it_serves(session, session.engine, restore.service(),
+                     [&](std::size_t number) {
+                       return wait_until_it_serves(session, session.engine, restore.service(number),
                                                    patience, [] { return std::nullopt; });
                      });
   });

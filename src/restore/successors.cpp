@@ -44,15 +44,18 @@ std::string make(docker::Engine& engine, const std::string& name, const wire::Co
   return id;
 }
 
-// The container as it has to be to live in a namespace of `new_id` where it lives in one of
-// `old_id`; nullopt where it lives in none.
-std::optional<wire::Container> moved_along(wire::Container container, const std::string& old_id,
-                                           const std::string& new_id) {
+// The container as it has to be to live in the namespaces of those that replace others; nullopt
+// where it lives in none that is replaced.
+std::optional<wire::Container> moved_along(wire::Container container,
+                                           const std::vector<run::Replacement>& replacements) {
   bool lives_there = false;
   for (const char* key : {"NetworkMode", "PidMode", "IpcMode"}) {
-    if (string_member(container.host_config, key) != "container:" + old_id) continue;
-    container.host_config[key] = "container:" + new_id;
-    lives_there = true;
+    const auto mode = string_member(container.host_config, key);
+    for (const run::Replacement& one : replacements) {
+      if (one.old_id.empty() || mode != "container:" + one.old_id) continue;
+      container.host_config[key] = "container:" + one.new_id;
+      lives_there = true;
+    }
   }
   return lives_there ? std::optional(std::move(container)) : std::nullopt;
 }
@@ -60,13 +63,14 @@ std::optional<wire::Container> moved_along(wire::Container container, const std:
 }  // namespace
 
 void make_successors(docker::Engine& engine, const std::string& state_directory,
-                     const wire::Container& recorded, run::RestoreRecord& record,
-                     const std::function<void()>& note) {
-  std::string service;  // the id of the new one
-  for (const run::HeldContainer& held : record.containers) {
+                     const std::vector<const wire::Container*>& recorded,
+                     run::RestoreRecord& record, const std::function<void()>& note) {
+  for (std::size_t i = 0; i < record.containers.size(); ++i) {
+    const run::HeldContainer& held = record.containers[i];
     const wire::Container present = engine.inspect(held.id);
-    const auto model =
-        service.empty() ? recorded : moved_along(present, record.containers.front().id, service);
+    const auto model = i < recorded.size() && recorded[i] != nullptr
+                           ? std::optional(*recorded[i])
+                           : moved_along(present, record.replacements);
     if (!model) continue;
     with_context(fmt::format("making container {} anew", held.name), [&] {
       run::keep_configuration(state_directory, record.module, record.time, present);
@@ -78,18 +82,14 @@ void make_successors(docker::Engine& engine, const std::string& state_directory,
       made.new_id = make(engine, made.aside, *model);
       note();
     });
-    if (service.empty()) service = record.replacements.back().new_id;
   }
 }
 
 void require_predecessors(docker::Engine& engine, const std::string& state_directory,
                           run::RestoreRecord& record) {
-  // The ids of the service's, the first of them, where that is made again.
-  struct {
-    std::string gone, now;
-  } service;
+  std::vector<run::Replacement> again;  // from the id that is gone to the one that was made
   for (run::Replacement& one : record.replacements) {
-    // The service is there; another one that is gone has nothing to be put aside.
+    // The services are there; another one that is gone has nothing to be put aside.
     const auto present = engine.find(one.name);
     one.old_id = present ? present->id : "";
     if (present) {
@@ -100,13 +100,13 @@ void require_predecessors(docker::Engine& engine, const std::string& state_direc
       wire::Container model =
           there ? *there
                 : run::kept_configuration(state_directory, record.module, record.time, one.new_id);
-      const auto moved = moved_along(model, service.gone, service.now);
+      const auto moved = moved_along(model, again);
       if (moved) model = *moved;
       if (there && !moved) return;
       // One that lives in a namespace that is gone can never be started again.
       engine.remove_container(one.aside);
       const std::string made = make(engine, one.aside, model);
-      if (&one == &record.replacements.front()) service = {one.new_id, made};
+      again.push_back({one.new_id, made, one.name, one.aside, {}});
       one.new_id = made;
     });
   }

@@ -52,19 +52,26 @@ run::HeldContainer held(const wire::Container& container) {
 
 }  // namespace
 
-std::vector<run::HeldContainer> users_of(docker::Engine& engine, const wire::Container& service,
+std::vector<run::HeldContainer> users_of(docker::Engine& engine,
+                                         const std::vector<const wire::Container*>& services,
                                          const std::vector<std::string>& directories) {
-  std::vector<run::HeldContainer> users{held(service)};
+  std::vector<run::HeldContainer> users;
+  for (const wire::Container* service : services) users.push_back(held(*service));
   for (const wire::ContainerSummary& one : engine.list(Json::object(), true)) {
-    if (one.id == service.id || one.labels.contains("bba.parked") ||
-        one.labels.contains("bba.scratch") || run::is_name_of_replaced(wire::name_of(one))) {
+    const bool is_service = std::any_of(services.begin(), services.end(),
+                                        [&](const auto* service) { return service->id == one.id; });
+    if (is_service || one.labels.contains("bba.parked") || one.labels.contains("bba.scratch") ||
+        run::is_name_of_replaced(wire::name_of(one))) {
       continue;
     }
     const bool is_user = uses(one.mounts, directories);
     if (!is_user && !wire::is_up(one)) continue;
     const auto container = engine.find(one.id);
     if (!container) continue;  // it has just gone
-    if (is_user || shares_namespace(*container, service)) users.push_back(held(*container));
+    const bool lives_there =
+        std::any_of(services.begin(), services.end(),
+                    [&](const auto* service) { return shares_namespace(*container, *service); });
+    if (is_user || lives_there) users.push_back(held(*container));
   }
   return users;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <filesystem>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -162,13 +163,24 @@ void write_parked(const std::string& state_directory, const ParkedState& parked)
   write_state(state_directory, parked_name(parked.module, parked.time),
               pretty_json(Json{{"module", parked.module},
                                {"set", parked.set},
-                               {"container", parked.container},
+                               {"services", parked.services},
                                {"time", format_compact(parked.time)},
                                {"failed", parked.failed},
                                {"places", json_of(parked.places)},
                                {"pairs", json_of(parked.pairs)},
                                {"keeper", parked.keeper},
                                {"replacements", json_of(parked.replacements)}}));
+}
+
+// Earlier versions restored one service, and wrote its name alone.
+std::vector<std::string> services_of(const Json& json) {
+  if (auto only = string_member(json, "container")) return {*std::move(only)};
+  std::vector<std::string> names;
+  each(json, "services", [&](const Json& one) {
+    if (one.is_string()) names.push_back(one.get<std::string>());
+    return true;
+  });
+  return names;
 }
 
 std::optional<ParkedState> read_parked(const std::string& path) {
@@ -182,7 +194,7 @@ std::optional<ParkedState> read_parked(const std::string& path) {
   }
   parked.module = string_member(*json, "module").value_or("");
   parked.set = string_member(*json, "set").value_or("");
-  parked.container = string_member(*json, "container").value_or("");
+  parked.services = services_of(*json);
   parked.time = *time;
   parked.failed = bool_member(*json, "failed").value_or(true);
   parked.keeper = string_member(*json, "keeper").value_or("");
@@ -210,11 +222,15 @@ std::vector<Replacement> replaced(const RestoreRecord& record) {
   return back;
 }
 
+std::span<const HeldContainer> services_of(const RestoreRecord& record) {
+  return std::span(record.containers).first(std::min(record.services, record.containers.size()));
+}
+
 ParkedState parked_by(const RestoreRecord& record, bool failed) {
   ParkedState parked;
   parked.module = record.module;
   parked.set = record.set;
-  parked.container = record.containers.empty() ? "" : record.containers.front().name;
+  for (const HeldContainer& held : services_of(record)) parked.services.push_back(held.name);
   parked.time = record.time;
   parked.failed = failed;
   parked.places = record.places;
@@ -255,16 +271,21 @@ std::vector<HeldContainer> final_containers(const RestoreRecord& record) {
 
 // What could not be started of those besides the service, where the engine says why.
 std::vector<std::string> start_users(docker::Engine& engine,
-                                     const std::vector<HeldContainer>& containers) {
-  // The service was started to be looked at, though it had not run.
-  if (!containers.empty() && !containers.front().ran) stop_one(engine, containers.front());
+                                     const std::vector<HeldContainer>& containers,
+                                     std::size_t services) {
   std::vector<std::string> not_started;
-  for (const HeldContainer& held : containers) {
-    if (!held.ran || !engine.find(held.id)) continue;
+  for (std::size_t i = 0; i < containers.size(); ++i) {
+    const HeldContainer& held = containers[i];
+    if (!engine.find(held.id)) continue;
+    if (!held.ran) {
+      // A service was started to be looked at, though it had not run.
+      if (i < services) stop_one(engine, held);
+      continue;
+    }
     try {
       engine.start(held.id);
     } catch (const docker::ApiError& error) {
-      if (&held == &containers.front()) throw;
+      if (i < services) throw;
       not_started.push_back(fmt::format("{} could not be started: {}", held.name, error.what()));
     }
   }
@@ -334,13 +355,12 @@ void remove_new_containers(docker::Engine& engine, const std::string& state_dire
 // All that was made, where the engine may still be making what a killed run has asked for.
 void remove_begun(docker::Engine& engine, const std::string& state_directory,
                   const RestoreRecord& record) {
-  const bool is_made =
-      std::none_of(record.places.begin(), record.places.end(),
-                   [](const BuiltPlace& place) {
-                     return !place.volume.empty() && place.directory.empty();
-                   }) &&
-      std::none_of(record.replacements.begin(), record.replacements.end(),
-                   [](const Replacement& one) { return one.new_id.empty(); });
+  const bool is_made = std::none_of(record.places.begin(), record.places.end(),
+                                    [](const BuiltPlace& place) {
+                                      return !place.volume.empty() && place.directory.empty();
+                                    }) &&
+                       std::none_of(record.replacements.begin(), record.replacements.end(),
+                                    [](const Replacement& one) { return one.new_id.empty(); });
   // Most of it is there within this time.
   constexpr int most_looks = 8;
   const int looks = is_made ? 1 : most_looks;
@@ -394,7 +414,7 @@ RestoreEnd reverse(docker::Engine& engine, const std::string& state_directory,
   // now does not matter: this may be the second try.
   const bool keeps = record.phase == RestorePhase::started && !record.is_undo;
   if (keeps) write_parked(state_directory, parked_by(record, true));
-  auto not_started = start_users(engine, record.containers);
+  auto not_started = start_users(engine, record.containers, record.services);
   if (!record.is_undo) remove_new_containers(engine, state_directory, record);
   if (!record.is_undo && !keeps) remove_built(engine, record.places, record.keeper);
   return {keeps ? "undone: the service has what it had before; what was restored is parked"
@@ -412,7 +432,7 @@ RestoreEnd finish(docker::Engine& engine, const std::string& state_directory,
   }
   for (const Replacement& one : record.replacements) replace(engine, one);
   write_parked(state_directory, parked_by(record, false));
-  auto not_started = start_users(engine, final_containers(record));
+  auto not_started = start_users(engine, final_containers(record), record.services);
   return {"finished: the service has what was restored", std::move(not_started)};
 }
 
@@ -432,6 +452,7 @@ store::JournalEntry journal_entry(const RestoreRecord& record) {
                   {"phase", std::string(name_of(record.phase))},
                   {"is_undo", record.is_undo},
                   {"containers", std::move(containers)},
+                  {"services", record.services},
                   {"places", json_of(record.places)},
                   {"pairs", json_of(record.pairs)},
                   {"keeper", record.keeper},
@@ -467,6 +488,7 @@ std::optional<RestoreRecord> restore_record(const store::JournalEntry& entry) {
   record.phase = *phase;
   record.is_undo = *is_undo;
   record.keeper = string_member(details, "keeper").value_or("");
+  record.services = size_member(details, "services").value_or(1);
   return record;
 }
 

@@ -19,7 +19,7 @@ namespace bba::commands {
 // What a restore is about to do; nothing was touched.
 struct RestorePlan {
   std::string module;
-  std::string container;
+  std::string container;  // of a set with members: of all of them, "postgres, redis"
   bool is_undo = false;
   std::string set;    // the manifest's file
   Timestamp taken{};  // the set, or, of an undo, the restore that is undone
@@ -29,11 +29,13 @@ struct RestorePlan {
     std::string with;         // the artifact's file, or the parked directory
   };
   std::vector<Exchange> exchanges;
-  std::vector<run::HeldContainer> users;  // stopped meanwhile, the service first
-  // The image, as the backup names it, that a rollback makes the service's container from; empty
-  // where the container stays. Of an undo: whether a container is put back.
-  std::string image;
-  bool replaces_container = false;
+  std::vector<run::HeldContainer> users;  // stopped meanwhile, the services first
+  // The containers that a rollback makes anew, or its undo exchanges again.
+  struct Replaced {
+    std::string container;
+    std::string image;  // as the backup names it; empty in an undo
+  };
+  std::vector<Replaced> replaced;
   // For `docker compose`, which would bring the present image back; empty where it did not make
   // the container.
   std::string compose_override;

@@ -45,15 +45,16 @@ struct RestoreRecord {
   Timestamp time{};  // names the parked state
   RestorePhase phase = RestorePhase::building;
   bool is_undo = false;                   // of an earlier restore: nothing was built for it
-  std::vector<HeldContainer> containers;  // as they are started: the service first
+  std::vector<HeldContainer> containers;  // as they are started: the services first
+  std::size_t services = 1;  // how many of them are restored; the others use what those have
   std::vector<BuiltPlace> places;
   std::vector<ExchangePair> pairs;  // one for each place, from `exchanging` on
   std::string keeper;  // the container that refers to the volumes and never runs; may be empty
-  // What a rollback makes anew, or its undo puts back: the service first, as in `containers`.
+  // What a rollback makes anew, or its undo puts back: in the order of `containers`.
   std::vector<Replacement> replacements = {};
 };
 
-// The id by which the service runs once everything is exchanged.
+// The id by which a service runs once everything is exchanged.
 const std::string& final_id(const RestoreRecord& record, const std::string& id);
 
 store::JournalEntry journal_entry(const RestoreRecord& record);
@@ -64,8 +65,8 @@ std::optional<RestoreRecord> restore_record(const store::JournalEntry& entry);
 // the service was started on it, what the service had then. A file in the state directory says so.
 struct ParkedState {
   std::string module;
-  std::string set;        // the manifest that was restored
-  std::string container;  // name of the service's
+  std::string set;                    // the manifest that was restored
+  std::vector<std::string> services;  // names of the containers that were restored
   Timestamp time{};
   bool failed = false;  // it holds the restored state, which the service did not take
   std::vector<BuiltPlace> places;
@@ -89,14 +90,14 @@ std::vector<ParkedState> parked_states(const std::string& state_directory,
 void remove_parked(docker::Engine& engine, const std::string& state_directory,
                    const ParkedState& parked);
 
-// Sets the restart policies to "no" and stops the containers, the service last. Throws
+// Sets the restart policies to "no" and stops the containers, the services last. Throws
 // Error{capture} where a directory of `directories` is mounted nevertheless.
 void stop_users(docker::Engine& engine, const std::vector<HeldContainer>& containers,
                 const std::vector<std::string>& directories);
 
 struct RestoreEnd {
   std::string said;  // for people: "finished", "undone: the service has what it had before"
-  // Of the containers besides the service: "web could not be started: ...". The data is as it
+  // Of the containers besides the services: "web could not be started: ...". The data is as it
   // should be, so that does not hold up the end.
   std::vector<std::string> not_started = {};
 };

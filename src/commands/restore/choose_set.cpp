@@ -23,34 +23,66 @@ std::string passed_over_because(const store::BackupSet& set) {
   return {};
 }
 
+// With the sets that belong together with it.
+std::vector<ChosenSet> group_of(ChosenSet chosen) {
+  std::vector<ChosenSet> group;
+  const std::vector<std::string> members = chosen.set.manifest.members;
+  const std::string directory = chosen.directory.path();
+  group.push_back(std::move(chosen));
+  for (const std::string& member : members) group.push_back(choose_by_file({directory, member}));
+  return group;
+}
+
+// What is broken in one of them; empty where all are whole.
+std::string first_broken(run::Session& session, const std::vector<ChosenSet>& group) {
+  for (const ChosenSet& one : group) {
+    const SetVerdict verdict = verify_set(session, one.directory, one.set);
+    if (!verdict.good()) return verdict.first_broken();
+  }
+  return {};
+}
+
 }  // namespace
 
-ChosenSet choose_set(run::Session& session, const RestoreRequest& request) {
-  if (request.reference) {
-    ChosenSet chosen = choose_by_file(file_reference(session, request.module, *request.reference));
-    const SetVerdict verdict = verify_set(session, chosen.directory, chosen.set);
-    if (verdict.good()) return chosen;
-    throw Error(ErrorKind::artifact, verdict.first_broken(),
+std::vector<ChosenSet> choose_sets(run::Session& session, const std::string& module,
+                                   const std::optional<std::string>& reference) {
+  if (reference) {
+    std::vector<ChosenSet> group =
+        group_of(choose_by_file(file_reference(session, module, *reference)));
+    const std::string broken = first_broken(session, group);
+    if (broken.empty()) return group;
+    throw Error(ErrorKind::artifact, broken,
                 "it does not pass verify: name another set with --set");
   }
-  auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
-  const store::Catalogue catalogue = store::read_catalogue(directory, request.module);
-  if (newest_set(catalogue) == nullptr) throw no_backup(request.module, directory);
+  const auto directory = store::OwnedDirectory::open_existing(session.settings.backup_dir);
+  const store::Catalogue catalogue = store::read_catalogue(directory, module);
+  if (newest_set(catalogue) == nullptr) throw no_backup(module, directory);
   std::vector<std::string> passed_over;
   for (const store::BackupSet& set : catalogue.sets) {
-    std::string why = passed_over_because(set);
-    if (why.empty()) {
-      const SetVerdict verdict = verify_set(session, directory, set);
-      if (verdict.good()) {
-        for (const std::string& line : passed_over) session.reporter.warning(line);
-        return {std::move(directory), set};
+    std::string why;
+    try {
+      std::vector<ChosenSet> group =
+          group_of({store::OwnedDirectory::open_existing(session.settings.backup_dir), set});
+      for (const ChosenSet& one : group) {
+        if (why.empty()) why = passed_over_because(one.set);
       }
-      why = "it does not pass verify: " + verdict.first_broken();
+      if (why.empty()) {
+        const std::string broken = first_broken(session, group);
+        if (broken.empty()) {
+          for (const std::string& line : passed_over) session.reporter.warning(line);
+          return group;
+        }
+        why = "it does not pass verify: " + broken;
+      }
+    } catch (const Error& error) {
+      // One that belongs together with it is not there.
+      if (error.kind() != ErrorKind::artifact && error.kind() != ErrorKind::storage) throw;
+      why = error.what();
     }
     passed_over.push_back(fmt::format("passed over {}: {}", set.manifest_file, why));
   }
   throw Error(ErrorKind::artifact,
-              fmt::format("no set of {} is good: {}", request.module, join(passed_over, "; ")),
+              fmt::format("no set of {} is good: {}", module, join(passed_over, "; ")),
               "name the one that you want with --set");
 }
 

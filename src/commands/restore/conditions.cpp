@@ -107,11 +107,6 @@ std::uint64_t wanted_bytes(const store::Manifest& manifest, const store::Artifac
 std::vector<restore::RestorePart> restore_parts(run::Session& session, const store::BackupSet& set,
                                                 const wire::Container& container,
                                                 const wire::Container& present) {
-  if (!set.manifest.members.empty()) {
-    throw Error(ErrorKind::container,
-                fmt::format("{} is one of several sets that belong together", set.manifest_file),
-                by_hand);
-  }
   std::vector<restore::RestorePart> parts;
   for (const store::ArtifactRecord& record : set.manifest.artifacts) {
     with_context(record.file, [&] {
@@ -142,8 +137,8 @@ std::vector<restore::RestorePart> restore_parts(run::Session& session, const sto
 }
 
 void require_room_beside(const store::Manifest& manifest,
-                         const std::vector<restore::RestorePart>& parts) {
-  std::map<std::uint64_t, std::uint64_t> wanted;  // by device
+                         const std::vector<restore::RestorePart>& parts,
+                         std::map<std::uint64_t, std::uint64_t>& wanted) {
   for (const restore::RestorePart& part : parts) {
     std::uint64_t& bytes = wanted[part.directory.device];
     bytes += wanted_bytes(manifest, part.place.record);

@@ -1,6 +1,9 @@
 // What has to hold before a restore touches anything.
 #pragma once
 
+#include <cstdint>
+#include <map>
+
 #include "bba/commands/restore.hpp"
 #include "bba/store/catalogue.hpp"
 
@@ -14,8 +17,10 @@ std::vector<restore::RestorePart> restore_parts(run::Session& session, const sto
                                                 const wire::Container& present);
 
 // Throws Error{storage} where the file systems of the parts have no room for a second copy.
+// `wanted` has what other sets want there, bytes by device, and gets what this one wants.
 void require_room_beside(const store::Manifest& manifest,
-                         const std::vector<restore::RestorePart>& parts);
+                         const std::vector<restore::RestorePart>& parts,
+                         std::map<std::uint64_t, std::uint64_t>& wanted);
 
 // Throws Error{storage} where the journal would not outlive a power loss.
 void require_lasting_state(const std::string& state_directory);

@@ -47,11 +47,16 @@ std::optional<wire::Container> recorded_if_other(run::Session& session, const Ch
   return recorded;
 }
 
-std::string compose_override(const store::ContainerRecord& container) {
-  const auto service = string_member(container.compose, "service");
-  if (!service) return {};
-  return fmt::format("services:\n  {}:\n    image: {}\n", *service,
-                     container.image_digest.empty() ? container.image_id : container.image_digest);
+std::string compose_override(const std::vector<store::ContainerRecord>& containers) {
+  std::string text;
+  for (const store::ContainerRecord& one : containers) {
+    const auto service = string_member(one.compose, "service");
+    if (!service) continue;
+    if (text.empty()) text = "services:\n";
+    text += fmt::format("  {}:\n    image: {}\n", *service,
+                        one.image_digest.empty() ? one.image_id : one.image_digest);
+  }
+  return text;
 }
 
 }  // namespace bba::commands

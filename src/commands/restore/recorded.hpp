@@ -14,8 +14,8 @@ namespace bba::commands {
 std::optional<wire::Container> recorded_if_other(run::Session& session, const ChosenSet& chosen,
                                                  const wire::Container& present);
 
-// A compose file that keeps `docker compose up` from bringing another image back; empty where
-// Compose did not make the container.
-std::string compose_override(const store::ContainerRecord& container);
+// A compose file that keeps `docker compose up` from bringing other images back; empty where
+// Compose made none of the containers.
+std::string compose_override(const std::vector<store::ContainerRecord>& containers);
 
 }  // namespace bba::commands

@@ -1,9 +1,12 @@
 #include "bba/commands/restore.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "bba/base/text.hpp"
 #include "bba/commands/backup.hpp"
+#include "bba/commands/plan.hpp"
+#include "bba/conf/platform.hpp"
 #include "bba/store/lock.hpp"
 #include "choose_set.hpp"
 #include "commands/live_container.hpp"
@@ -15,64 +18,144 @@ namespace bba::commands {
 namespace {
 
 // A set that is to be restored, with all that was found out before anything is touched.
-struct Prepared {
+struct PreparedService {
   ChosenSet chosen;
   wire::Container present;
   std::optional<wire::Container> recorded;  // where a rollback makes it anew
   std::vector<restore::RestorePart> parts;  // refer to the three above
-  RestorePlan plan;
 
   // The one that the service runs in afterwards.
   const wire::Container& container() const { return recorded ? *recorded : present; }
 };
 
-std::vector<std::string> directories_of(const std::vector<restore::RestorePart>& parts) {
-  std::vector<std::string> directories;
-  for (const restore::RestorePart& part : parts) directories.push_back(part.place.host_path);
-  return directories;
+struct Prepared {
+  std::vector<std::unique_ptr<PreparedService>> services;  // in the order in which they are started
+  RestorePlan plan;
+};
+
+// The module whose sets a restore of `module` takes: of a sidecar-bound one, the first of those
+// that it is backed up through.
+std::string main_module(run::Session& session, const std::string& module) {
+  try {
+    const auto known = conf::load_module(session.settings.platform_root, module);
+    if (!known || known->statefulness != conf::Statefulness::sidecar_bound) return module;
+    BackupRequest request;
+    request.module = module;
+    return modules_to_back_up(session, request).front();
+  } catch (const Error& error) {
+    // A platform whose files are broken is to be restored nevertheless.
+    session.reporter.warning(error.what());
+    return module;
+  }
 }
 
-std::unique_ptr<Prepared> prepare(run::Session& session, const RestoreRequest& request) {
-  auto prepared =
-      std::make_unique<Prepared>(Prepared{choose_set(session, request), {}, {}, {}, {}});
+std::unique_ptr<PreparedService> prepare_service(run::Session& session, ChosenSet chosen,
+                                                 bool rollback) {
+  auto prepared = std::make_unique<PreparedService>(PreparedService{std::move(chosen), {}, {}, {}});
   const store::BackupSet& set = prepared->chosen.set;
   prepared->present = live_container(session, set.manifest.container);
-  const wire::Container& present = prepared->present;
-  if (request.rollback) {
-    prepared->recorded = recorded_if_other(session, prepared->chosen, present);
+  if (rollback) {
+    prepared->recorded = recorded_if_other(session, prepared->chosen, prepared->present);
   }
-  prepared->parts = restore_parts(session, set, prepared->container(), present);
-  require_room_beside(set.manifest, prepared->parts);
-  require_lasting_state(session.settings.state_dir);
+  prepared->parts = restore_parts(session, set, prepared->container(), prepared->present);
+  return prepared;
+}
 
-  RestorePlan& plan = prepared->plan;
-  plan.module = request.module;
-  plan.container = present.name;
-  plan.set = set.manifest_file;
-  plan.taken = set.manifest.started;
-  for (const restore::RestorePart& part : prepared->parts) {
+// Whether Compose starts the one only after the other.
+bool depends_on(const wire::Container& one, const wire::Container& other) {
+  const auto services = one.labels.find("com.docker.compose.depends_on");
+  const auto name = other.labels.find("com.docker.compose.service");
+  if (services == one.labels.end() || name == other.labels.end()) return false;
+  // "postgres:service_healthy:false,redis:service_started:false"
+  for (const std::string_view entry : split(services->second, ',')) {
+    if (split(entry, ':').front() == name->second) return true;
+  }
+  return false;
+}
+
+void sort_by_dependence(std::vector<std::unique_ptr<PreparedService>>& services) {
+  for (auto next = services.begin(); next != services.end(); ++next) {
+    const auto ready = std::find_if(next, services.end(), [&](const auto& one) {
+      return std::none_of(next, services.end(), [&](const auto& other) {
+        return other != one && depends_on(one->present, other->present);
+      });
+    });
+    // A cycle has no right order.
+    if (ready != services.end()) std::rotate(next, ready, ready + 1);
+  }
+}
+
+void require_own_directories(const std::vector<std::unique_ptr<PreparedService>>& services) {
+  std::map<std::string, std::string> files;  // by directory
+  for (const auto& service : services) {
+    for (const restore::RestorePart& part : service->parts) {
+      const auto [at, is_new] = files.emplace(part.place.host_path, part.place.record.file);
+      if (is_new) continue;
+      throw Error(ErrorKind::container,
+                  fmt::format("{} and {} go to the same directory, {}", at->second,
+                              part.place.record.file, at->first),
+                  "restore them by hand: the manifests have the commands");
+    }
+  }
+}
+
+void describe(const PreparedService& service, bool rollback, RestorePlan& plan) {
+  const store::Manifest& manifest = service.chosen.set.manifest;
+  for (const restore::RestorePart& part : service.parts) {
     plan.exchanges.push_back(
         {part.place.destination, part.place.host_path, part.place.record.file});
   }
-  plan.users = restore::users_of(session.engine, present, directories_of(prepared->parts));
-  if (prepared->recorded) {
-    plan.replaces_container = true;
-    plan.image = set.manifest.container.image;
-    plan.compose_override = compose_override(set.manifest.container);
-  } else if (request.rollback) {
-    plan.notes.emplace_back(
-        "the container has the image and the configuration that were backed up: it stays");
-  } else if (present.image != set.manifest.container.image_id) {
+  const std::string& name = service.present.name;
+  if (service.recorded) {
+    plan.replaced.push_back({name, manifest.container.image});
+  } else if (rollback) {
+    plan.notes.push_back(
+        fmt::format("{} has the image and the configuration that were backed up: it stays", name));
+  } else if (service.present.image != manifest.container.image_id) {
     plan.notes.push_back(fmt::format(
-        "the container has another image than the one that was backed up ({}): it stays; "
-        "`rollback` brings that back, too",
-        set.manifest.container.image));
+        "{} has another image than the one that was backed up ({}): it stays; `rollback` brings "
+        "that back, too",
+        name, manifest.container.image));
   }
-  if (set.manifest.fallback)
-    plan.notes.push_back("the set is a fallback: " + *set.manifest.fallback);
-  for (const std::string& lacked : set.manifest.incomplete) {
+  if (manifest.fallback) {
+    plan.notes.push_back("the set is a fallback: " + *manifest.fallback);
+  }
+  for (const std::string& lacked : manifest.incomplete) {
     plan.notes.push_back("not in the set: " + lacked);
   }
+}
+
+Prepared prepare(run::Session& session, const RestoreRequest& request, const std::string& module) {
+  Prepared prepared;
+  std::vector<ChosenSet> sets = choose_sets(session, module, request.reference);
+  RestorePlan& plan = prepared.plan;
+  plan.module = request.module;
+  plan.set = sets.front().set.manifest_file;
+  plan.taken = sets.front().set.manifest.started;
+  for (ChosenSet& chosen : sets) {
+    prepared.services.push_back(prepare_service(session, std::move(chosen), request.rollback));
+  }
+  sort_by_dependence(prepared.services);
+  require_own_directories(prepared.services);
+  require_lasting_state(session.settings.state_dir);
+
+  std::map<std::uint64_t, std::uint64_t> wanted;
+  std::vector<const wire::Container*> containers;
+  std::vector<std::string> names, directories;
+  std::vector<store::ContainerRecord> replaced;
+  for (const auto& service : prepared.services) {
+    require_room_beside(service->chosen.set.manifest, service->parts, wanted);
+    containers.push_back(&service->present);
+    names.push_back(service->present.name);
+    for (const restore::RestorePart& part : service->parts) {
+      directories.push_back(part.place.host_path);
+    }
+    if (service->recorded) replaced.push_back(service->chosen.set.manifest.container);
+    describe(*service, request.rollback, plan);
+  }
+  plan.container = join(names, ", ");
+  plan.compose_override = compose_override(replaced);
+  plan.users = restore::users_of(session.engine, containers, directories);
   return prepared;
 }
 
@@ -83,26 +166,31 @@ struct PreparedUndo {
   RestorePlan plan;
 };
 
-PreparedUndo prepare_undo(run::Session& session, const RestoreRequest& request) {
-  const auto states = run::parked_states(session.settings.state_dir, request.module);
+PreparedUndo prepare_undo(run::Session& session, const RestoreRequest& request,
+                          const std::string& module) {
+  const auto states = run::parked_states(session.settings.state_dir, module);
   const auto newest = std::find_if(states.begin(), states.end(),
                                    [](const run::ParkedState& one) { return !one.failed; });
   if (newest == states.end()) {
     throw Error(ErrorKind::config, "no restore of " + request.module + " can be undone",
                 "`backup-before-apply list` shows what is parked");
   }
-  const auto live = session.engine.find(newest->container);
-  if (!live) {
-    throw Error(ErrorKind::container,
-                fmt::format("container {}, whose restore is to be undone, is not on this engine",
-                            newest->container),
-                "create it again (it need not run)");
+  std::vector<wire::Container> containers;
+  for (const std::string& name : newest->services) {
+    auto container = session.engine.find(name);
+    if (!container) {
+      throw Error(
+          ErrorKind::container,
+          fmt::format("container {}, whose restore is to be undone, is not on this engine", name),
+          "create it again (it need not run)");
+    }
+    containers.push_back(*std::move(container));
   }
   RestorePlan plan;
   plan.module = request.module;
-  plan.container = live->name;
+  plan.container = join(newest->services, ", ");
   plan.is_undo = true;
-  plan.replaces_container = !newest->replacements.empty();
+  for (const run::Replacement& one : newest->replacements) plan.replaced.push_back({one.name, ""});
   plan.set = newest->set;
   plan.taken = newest->time;
   std::vector<std::string> directories;
@@ -112,7 +200,9 @@ PreparedUndo prepare_undo(run::Session& session, const RestoreRequest& request) 
     plan.exchanges.push_back(
         {i < newest->places.size() ? newest->places[i].destination : "", pair.live, pair.built});
   }
-  plan.users = restore::users_of(session.engine, *live, directories);
+  std::vector<const wire::Container*> services;
+  for (const wire::Container& container : containers) services.push_back(&container);
+  plan.users = restore::users_of(session.engine, services, directories);
   return {*newest, std::move(plan)};
 }
 
@@ -134,46 +224,48 @@ Timestamp free_second(const run::Session& session, const std::string& module) {
 }  // namespace
 
 RestorePlan plan_restore(run::Session& session, const RestoreRequest& request) {
-  return request.undo ? prepare_undo(session, request).plan : prepare(session, request)->plan;
+  require_module(request.module);
+  const std::string module = main_module(session, request.module);
+  return request.undo ? prepare_undo(session, request, module).plan
+                      : prepare(session, request, module).plan;
 }
 
 RestoreResult restore_service(run::Session& session, const RestoreRequest& request) {
   require_module(request.module);
-  const store::ModuleLock lock(session.settings.state_dir, request.module);
+  const std::string module = main_module(session, request.module);
+  const store::ModuleLock lock(session.settings.state_dir, module);
   RestoreResult result;
   if (recover_first(session)) {
     result.needs_hand.push_back("an earlier run left something: see `backup-before-apply recover`");
   }
   if (request.undo) {
-    PreparedUndo undo = prepare_undo(session, request);
+    PreparedUndo undo = prepare_undo(session, request, module);
     const auto locks = lock_users(session, undo.plan);
     request.confirm(undo.plan);
     run::Cleanup cleanup(session.settings.state_dir, session.settings.host);
     result.outcome =
         restore::undo_by_exchange(session, cleanup, undo.parked, undo.plan.users, request.patience);
     result.plan = std::move(undo.plan);
-    result.needs_hand.insert(result.needs_hand.end(), result.outcome.not_started.begin(),
-                             result.outcome.not_started.end());
-    return result;
+  } else {
+    Prepared prepared = prepare(session, request, module);
+    restore::ExchangeRequest exchange{module, prepared.plan.set,   {},
+                                      {},     prepared.plan.users, request.patience};
+    std::vector<store::ModuleLock> locks = lock_users(session, prepared.plan);
+    for (const auto& service : prepared.services) {
+      const store::Manifest& manifest = service->chosen.set.manifest;
+      if (manifest.module != module) {
+        locks.emplace_back(session.settings.state_dir, manifest.module);
+      }
+      exchange.services.push_back({service->chosen.directory, manifest, service->container(),
+                                   service->parts,
+                                   service->recorded ? &*service->recorded : nullptr});
+    }
+    request.confirm(prepared.plan);
+    exchange.time = free_second(session, module);
+    run::Cleanup cleanup(session.settings.state_dir, session.settings.host);
+    result.outcome = restore::restore_by_exchange(session, cleanup, exchange, result.needs_hand);
+    result.plan = std::move(prepared.plan);
   }
-  const std::unique_ptr<Prepared> prepared = prepare(session, request);
-  const auto locks = lock_users(session, prepared->plan);
-  request.confirm(prepared->plan);
-  run::Cleanup cleanup(session.settings.state_dir, session.settings.host);
-  const store::Manifest& manifest = prepared->chosen.set.manifest;
-  const restore::ScratchContext context{session,
-                                        cleanup,
-                                        prepared->chosen.directory,
-                                        manifest,
-                                        prepared->container(),
-                                        prepared->container().image,
-                                        0,
-                                        result.needs_hand};
-  result.outcome = restore::restore_by_exchange(
-      context, prepared->chosen.set.manifest_file, free_second(session, request.module),
-      {prepared->parts, prepared->plan.users, request.patience,
-       prepared->recorded ? &*prepared->recorded : nullptr});
-  result.plan = std::move(prepared->plan);
   result.needs_hand.insert(result.needs_hand.end(), result.outcome.not_started.begin(),
                            result.outcome.not_started.end());
   return result;

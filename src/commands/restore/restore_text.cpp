@@ -16,7 +16,7 @@ std::string title_of(const RestorePlan& plan) {
                        plan.module);
   }
   return fmt::format("{} of module {} to the state of {} ({})\n",
-                     plan.replaces_container ? "rollback" : "restore", plan.module,
+                     !plan.replaced.empty() ? "rollback" : "restore", plan.module,
                      format_rfc3339(plan.taken), plan.set);
 }
 
@@ -28,14 +28,14 @@ std::string restore_plan_text(const RestorePlan& plan) {
   for (const RestorePlan::Exchange& one : plan.exchanges) {
     text += fmt::format("    {} ({})\n      with {}\n", one.destination, one.directory, one.with);
   }
-  if (plan.replaces_container) {
+  for (const RestorePlan::Replaced& one : plan.replaced) {
     text += plan.is_undo
                 ? fmt::format("  container {}\n    exchanged with the one that was put aside\n",
-                              plan.container)
+                              one.container)
                 : fmt::format(
                       "  container {}\n    made anew from {}, as it was when it was backed "
                       "up; the present one is put aside\n",
-                      plan.container, plan.image);
+                      one.container, one.image);
   }
   text += "  containers that use it\n";
   for (const run::HeldContainer& user : plan.users) {
@@ -55,6 +55,10 @@ Json restore_plan_json(const RestorePlan& plan) {
   for (const run::HeldContainer& user : plan.users) {
     users.push_back({{"container", user.name}, {"running", user.ran}});
   }
+  Json replaced = Json::array();
+  for (const RestorePlan::Replaced& one : plan.replaced) {
+    replaced.push_back({{"container", one.container}, {"image", one.image}});
+  }
   return {{"module", plan.module},
           {"container", plan.container},
           {"undo", plan.is_undo},
@@ -62,8 +66,7 @@ Json restore_plan_json(const RestorePlan& plan) {
           {"time", format_rfc3339(plan.taken)},
           {"exchanges", std::move(exchanges)},
           {"users", std::move(users)},
-          {"replaces_container", plan.replaces_container},
-          {"image", plan.image},
+          {"replaced", std::move(replaced)},
           {"compose_override", plan.compose_override},
           {"notes", plan.notes}};
 }
@@ -76,7 +79,7 @@ std::string restore_text(const RestoreResult& result) {
     text += "kept as it was: " + path + "\n";
   }
   text += fmt::format(
-      "{} {}; it was down for {:.1f} s\n", plan.container,
+      "{}: {}; it was down for {:.1f} s\n", plan.container,
       plan.is_undo ? "has again what it had before the restore" : "has what was restored",
       result.outcome.down.count());
   text += fmt::format(

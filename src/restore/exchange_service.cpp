@@ -67,7 +67,9 @@ Json keeper_body(const ScratchContext& context, const run::RestoreRecord& record
                       {"Target", place.destination},
                       {"VolumeOptions", {{"NoCopy", true}}}});
   }
+  // An image need not have a command, and the engine wants one.
   return {{"Image", context.live.image},
+          {"Cmd", Json::array({"true"})},
           {"Labels", {{"bba.parked", record.module}}},
           {"HostConfig", {{"NetworkMode", "none"}, {"Mounts", std::move(mounts)}}}};
 }

@@ -68,7 +68,9 @@ Json keeper_body(const std::string& image, const run::RestoreRecord& record) {
                       {"Target", "/" + place.volume},
                       {"VolumeOptions", {{"NoCopy", true}}}});
   }
+  // An image need not have a command, and the engine wants one.
   return {{"Image", image},
+          {"Cmd", Json::array({"true"})},
           {"Labels", {{"bba.parked", record.module}}},
           {"HostConfig", {{"NetworkMode", "none"}, {"Mounts", std::move(mounts)}}}};
 }

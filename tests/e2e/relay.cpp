@@ -43,6 +43,13 @@ void raise_event(const Fd& event) {
   static_cast<void>(::write(event.get(), &one, sizeof one) == sizeof one);
 }
 
+void clear_event(const Fd& event) {
+  std::uint64_t count = 0;
+  pollfd raised{event.get(), POLLIN, 0};
+  if (::poll(&raised, 1, 0) <= 0) return;
+  static_cast<void>(::read(event.get(), &count, sizeof count) == sizeof count);
+}
+
 // One way through the relay.
 struct Way {
   int from;
@@ -96,17 +103,18 @@ void Relay::slow_down(const std::string& request, std::chrono::milliseconds by) 
 void Relay::hold_at(const std::string& request) {
   const std::lock_guard lock(mutex_);
   hold_at_ = request;
-  std::uint64_t count = 0;
-  pollfd raised{released_.get(), POLLIN, 0};
-  if (::poll(&raised, 1, 0) > 0) {
-    static_cast<void>(::read(released_.get(), &count, sizeof count) == sizeof count);
-  }
+  clear_event(released_);
 }
 
 void Relay::release() {
   const std::lock_guard lock(mutex_);
   hold_at_.clear();
   raise_event(released_);
+}
+
+void Relay::release_and_hold_answer() {
+  hold_answer_ = true;
+  release();
 }
 
 Strings Relay::command(const Strings& arguments) const {
@@ -204,13 +212,13 @@ void Relay::pass(const Fd& client) {
     up.kept.erase(0, up.kept.size() - std::min(up.kept.size(), wanted.size() - 1));
   };
   // Whether what stalls may go on: it may also be that the program goes, or the case ends.
-  const auto is_released = [&] {
-    ++holding_;
+  const auto is_released = [&](std::atomic<int>& counter) {
+    ++counter;
     pollfd ready[]{
         {client.get(), POLLRDHUP, 0}, {quit_.get(), POLLIN, 0}, {released_.get(), POLLIN, 0}};
     while (::poll(ready, 3, -1) < 0 && errno == EINTR) {
     }
-    --holding_;
+    --counter;
     return ready[0].revents == 0 && ready[1].revents == 0;
   };
   while (up.open || down.open) {
@@ -222,9 +230,17 @@ void Relay::pass(const Fd& client) {
     if (ready[0].revents != 0 && !wanted.empty()) {
       hear();
     } else if (ready[0].revents != 0 && !move(up, hold, {})) {
-      if (!is_released()) break;
+      if (!is_released(holding_)) break;
       hold.clear();
       send_all(up.to, std::exchange(up.kept, {}));
+      if (hold_answer_.exchange(false)) {
+        clear_event(released_);
+        pollfd answer[]{{down.from, POLLIN, 0}, {quit_.get(), POLLIN, 0}};
+        while (::poll(answer, 2, -1) < 0 && errno == EINTR) {
+        }
+        if (answer[1].revents != 0 || !is_released(held_answers_)) break;
+      }
+      continue;
     }
     if (ready[1].revents != 0) move(down, original, replacement);
     if (!down.open) break;  // the engine has said everything

@@ -34,6 +34,9 @@ class Relay {
   bool holds() const { return holding_ > 0; }
   // What stalls now goes on, and nothing stalls any more.
   void release();
+  // The same, but the engine's answer to it stalls.
+  void release_and_hold_answer();
+  bool holds_answer() const { return held_answers_ > 0; }
 
   const std::string& socket() const { return path_; }
   // The program under test, with the relay for an engine.
@@ -49,7 +52,8 @@ class Relay {
   std::mutex mutex_;
   std::string original_, replacement_, hold_at_, cut_after_, slow_at_;
   std::chrono::milliseconds slower_by_{};
-  std::atomic<int> holding_{0}, late_{0};
+  std::atomic<int> holding_{0}, late_{0}, held_answers_{0};
+  std::atomic<bool> hold_answer_{false};
   std::list<Fd> clients_;
   std::list<std::thread> threads_;
   std::thread acceptor_;

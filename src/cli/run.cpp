@@ -197,6 +197,10 @@ int recover(run::Session& session, const Options& options) {
     throw Error(ErrorKind::unfinished, "a restore is neither finished nor undone",
                 "the service may be down: put right what is named above, then run this again");
   }
+  if (recovered.broken_off) {
+    throw Error(ErrorKind::unfinished, "a restore in place was broken off",
+                "its service runs, and has neither state: do what is named above");
+  }
   const bool all_well = recovered.failed.empty() && recovered.waiting.empty();
   if (recovered.done.empty() && all_well) session.reporter.note("nothing to recover");
   return all_well ? exit_done : exit_needs_hand;
@@ -241,7 +245,9 @@ void ask_before(const run::Session& session, const Options& options,
   if (::isatty(STDIN_FILENO) == 0) {
     throw Error(
         ErrorKind::usage, "a restore changes the service, and there is no terminal to ask at",
-        "look at `backup-before-apply restore " + plan.module + " --dry-run`, then give --yes");
+        fmt::format("look at `backup-before-apply restore {}{}{} --dry-run`, then give --yes",
+                    plan.module, plan.is_undo ? " --undo" : "",
+                    plan.in_place && !plan.is_undo ? " --in-place" : ""));
   }
   write_text(STDERR_FILENO, text + "Type the module's id to go on: ", &session.stop);
   std::string answer;
@@ -253,10 +259,17 @@ void ask_before(const run::Session& session, const Options& options,
 }
 
 int restore(run::Session& session, const Options& options) {
+  if ((options.exact || options.new_cluster) && !options.in_place && !options.undo) {
+    throw Error(ErrorKind::usage, "--exact and --new-cluster are for a restore in place",
+                "give --in-place as well");
+  }
   commands::RestoreRequest request;
   request.module = options.modules.front();
   request.reference = options.reference;
   request.undo = options.undo;
+  request.in_place = options.in_place;
+  request.exact = options.exact;
+  request.new_cluster = options.new_cluster;
   if (options.wait) request.patience = *options.wait;
   request.confirm = [&](const commands::RestorePlan& plan) { ask_before(session, options, plan); };
   if (options.dry_run) {

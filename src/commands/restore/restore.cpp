@@ -8,6 +8,7 @@
 #include "choose_set.hpp"
 #include "commands/live_container.hpp"
 #include "conditions.hpp"
+#include "in_place.hpp"
 
 namespace bba::commands {
 
@@ -116,6 +117,7 @@ Timestamp free_second(const run::Session& session, const std::string& module) {
 }  // namespace
 
 RestorePlan plan_restore(run::Session& session, const RestoreRequest& request) {
+  if (is_in_place(session, request)) return plan_in_place(session, request);
   return request.undo ? prepare_undo(session, request).plan : prepare(session, request)->plan;
 }
 
@@ -126,6 +128,7 @@ RestoreResult restore_service(run::Session& session, const RestoreRequest& reque
   if (recover_first(session)) {
     result.needs_hand.push_back("an earlier run left something: see `backup-before-apply recover`");
   }
+  if (is_in_place(session, request)) return restore_in_place(session, request, std::move(result));
   if (request.undo) {
     PreparedUndo undo = prepare_undo(session, request);
     const auto locks = lock_users(session, undo.plan);

@@ -242,6 +242,14 @@ void add_restore(CLI::App& app, Raw& raw) {
                  "This set instead of the newest good one: an artifact, a manifest, or its time")
       ->type_name("REF");
   app.add_flag("--undo", o.undo, "Bring back what the service had before the last restore");
+  app.add_flag(
+      "--in-place", o.in_place,
+      "Vault and MinIO: into the running service, not in one step; a safety set of what it "
+      "has is taken first");
+  app.add_flag("--exact", o.exact,
+               "With --in-place, MinIO: also remove the objects that the set does not have");
+  app.add_flag("--new-cluster", o.new_cluster,
+               "With --in-place, Vault: also into another cluster than the one that was backed up");
   app.add_flag("--dry-run", o.dry_run, "Only show what would be done");
   app.add_flag("--yes", o.yes, "Do not ask");
   app.add_option("--wait", raw.wait, "How long the service may take to answer (default 5m)")
@@ -323,10 +331,12 @@ is not on this engine, 9 another run holds the module, 11 it restores, but somet
   backup-before-apply restore forgejo --dry-run
   backup-before-apply restore forgejo
   backup-before-apply restore forgejo --undo
+  backup-before-apply restore minio --in-place --dry-run
 
 Builds the state of the backup beside the service and compares it, while the service runs on; then
 stops the service, exchanges the directories, starts it and waits until it answers. What it had
-before is kept, for --undo, until `prune --parked` removes it. Exit codes: 0 the service has what was
+before is kept, for --undo, until `prune --parked` removes it. Vault and MinIO take their data through
+their own programs while they run: --in-place. Exit codes: 0 the service has what was
 restored, 4 the container or its mounts do not allow it, 6 or 7 it failed and everything is as it was,
 9 another run holds the module, 12 neither finished nor undone: run `recover`.)",
             add_restore},

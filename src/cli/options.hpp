@@ -50,6 +50,9 @@ struct Options {
 
   // Of restore.
   bool undo = false;
+  bool in_place = false;
+  bool exact = false;
+  bool new_cluster = false;
   bool yes = false;
   std::optional<std::chrono::seconds> wait;
 

@@ -197,6 +197,10 @@ int recover(run::Session& session, const Options& options) {
     throw Error(ErrorKind::unfinished, "a restore is neither finished nor undone",
                 "the service may be down: put right what is named above, then run this again");
   }
+  if (recovered.broken_off) {
+    throw Error(ErrorKind::unfinished, "a restore in place was broken off",
+                "its service runs, and has neither state: do what is named above");
+  }
   const bool all_well = recovered.failed.empty() && recovered.waiting.empty();
   if (recovered.done.empty() && all_well) session.reporter.note("nothing to recover");
   return all_well ? exit_done : exit_needs_hand;
@@ -242,8 +246,9 @@ void ask_before(const run::Session& session, const Options& options,
     throw Error(ErrorKind::usage,
                 fmt::format("a {} changes the service, and there is no terminal to ask at",
                             options.command),
-                fmt::format("look at `backup-before-apply {} {} --dry-run`, then give --yes",
-                            options.command, plan.module));
+                fmt::format("look at `backup-before-apply {} {}{}{} --dry-run`, then give --yes",
+                            options.command, plan.module, plan.is_undo ? " --undo" : "",
+                            plan.in_place && !plan.is_undo ? " --in-place" : ""));
   }
   write_text(STDERR_FILENO, text + "Type the module's id to go on: ", &session.stop);
   std::string answer;
@@ -255,11 +260,18 @@ void ask_before(const run::Session& session, const Options& options,
 }
 
 int restore(run::Session& session, const Options& options) {
+  if ((options.exact || options.new_cluster) && !options.in_place && !options.undo) {
+    throw Error(ErrorKind::usage, "--exact and --new-cluster are for a restore in place",
+                "give --in-place as well");
+  }
   commands::RestoreRequest request;
   request.module = options.modules.front();
   request.reference = options.reference;
   request.undo = options.undo;
   request.rollback = options.command == "rollback";
+  request.in_place = options.in_place;
+  request.exact = options.exact;
+  request.new_cluster = options.new_cluster;
   if (options.wait) request.patience = *options.wait;
   request.confirm = [&](const commands::RestorePlan& plan) { ask_before(session, options, plan); };
   if (options.dry_run) {

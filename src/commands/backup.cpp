@@ -9,27 +9,12 @@
 #include "bba/service/service.hpp"
 #include "bba/store/lock.hpp"
 #include "commands/publish_proof.hpp"
+#include "commands/restore/in_place.hpp"
+#include "commands/set_second.hpp"
 
 namespace bba::commands {
 
 namespace {
-
-// The second that names the set; waits where a set of the modules has it already, as names are
-// never reused.
-Timestamp free_second(const run::Session& session, const store::OwnedDirectory& directory,
-                      const std::vector<std::string>& modules) {
-  const auto taken = [&](Timestamp time) {
-    return std::any_of(modules.begin(), modules.end(), [&](const std::string& module) {
-      return directory.contains(store::manifest_name(module, time));
-    });
-  };
-  for (;;) {
-    const Timestamp time = now();
-    if (!taken(time)) return time;
-    session.stop.throw_if_requested();
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-}
 
 void warn_of_little_room(run::Session& session, const store::OwnedDirectory& directory,
                          const service::Capture& capture) {
@@ -68,6 +53,21 @@ ExecuteOutcome execute_or_fall_back(run::Session& session, run::Cleanup& cleanup
 }
 
 }  // namespace
+
+Timestamp set_second(const run::Session& session, const store::OwnedDirectory& directory,
+                     const std::vector<std::string>& modules) {
+  const auto taken = [&](Timestamp time) {
+    return std::any_of(modules.begin(), modules.end(), [&](const std::string& module) {
+      return directory.contains(store::manifest_name(module, time));
+    });
+  };
+  for (;;) {
+    const Timestamp time = now();
+    if (!taken(time)) return time;
+    session.stop.throw_if_requested();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
 
 std::vector<std::string> needs_hand_of(const store::Manifest& manifest) {
   std::vector<std::string> lines;
@@ -114,6 +114,7 @@ BackupResult backup(run::Session& session, const BackupRequest& request,
   if (recover_first(session)) {
     result.needs_hand.push_back("an earlier run left something: see `backup-before-apply recover`");
   }
+  require_no_broken_restore(session, modules);
 
   std::vector<service::Capture> captures;
   for (const std::string& module : modules) {
@@ -127,7 +128,7 @@ BackupResult backup(run::Session& session, const BackupRequest& request,
 
   const auto directory = store::OwnedDirectory::open_or_create(session.settings.backup_dir);
   run::Cleanup cleanup(session.settings.state_dir, session.settings.host);
-  const Timestamp started = free_second(session, directory, modules);
+  const Timestamp started = set_second(session, directory, modules);
   std::vector<capture::CapturedSet> sets;
   for (const service::Capture& capture : captures) {
     warn_of_little_room(session, directory, capture);

@@ -12,6 +12,7 @@
 #include "bba/service/asking.hpp"
 #include "bba/tree/tree_comparer.hpp"
 #include "feed_exec.hpp"
+#include "live_feed.hpp"
 #include "put_tar.hpp"
 
 namespace bba::restore {
@@ -190,6 +191,22 @@ service::FeedResult ContainerTarget::feed_text(const wire::ExecConfig& program,
 
 void ContainerTarget::read_artifact(const service::StageMaker& stage) {
   ArtifactSource(context_.session.stop, context_.directory, record_, stage).drain();
+}
+
+std::unique_ptr<service::OpenFeed> ContainerTarget::open_feed(const wire::ExecConfig& program) {
+  return std::make_unique<LiveFeed>(engine(), context_, id_, program);
+}
+
+void ContainerTarget::pass_artifact(pipe::Stage& stage) {
+  ArtifactSource source(context_.session.stop, context_.directory, record_);
+  Progress progress{"reading " + record_.file, 0, record_.uncompressed_bytes};
+  while (const std::optional<Chunk> chunk = source.next()) {
+    stage.write(*chunk);
+    progress.bytes += chunk->size();
+    context_.session.reporter.progress(progress);
+  }
+  stage.finish();
+  context_.session.reporter.progress_end();
 }
 
 void ContainerTarget::put_tree(const std::string& path) {

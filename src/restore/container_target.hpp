@@ -25,7 +25,9 @@ class ContainerTarget : public service::RestoreTarget {
   service::FeedResult feed(const wire::ExecConfig& program,
                            const service::StageMaker& filter) override;
   service::FeedResult feed_text(const wire::ExecConfig& program, const std::string& text) override;
+  std::unique_ptr<service::OpenFeed> open_feed(const wire::ExecConfig& program) override;
   void read_artifact(const service::StageMaker& stage) override;
+  void pass_artifact(pipe::Stage& stage) override;
   void put_tree(const std::string& path) override;
   void copy_file(const std::string& from, const std::string& to) override;
   std::optional<std::string> secret(const std::vector<std::string>& names) override;

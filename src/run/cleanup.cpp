@@ -9,7 +9,9 @@
 #include "bba/base/text.hpp"
 #include "bba/docker/exec_end.hpp"
 #include "bba/run/guard.hpp"
+#include "bba/run/in_place_state.hpp"
 #include "bba/run/restore_record.hpp"
+#include "bba/store/lock.hpp"
 
 namespace bba::run {
 
@@ -226,6 +228,34 @@ RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_jou
   return recovered;
 }
 
+namespace {
+
+// A restore in place has nothing that could be exchanged back: the operator has to choose.
+void tell_of_broken_restores(const std::string& state_directory, RecoverOutcome& recovered) {
+  for (const InPlaceState& one : in_place_states(state_directory)) {
+    if (!one.unfinished) continue;
+    try {
+      const store::ModuleLock lock(state_directory, one.module);
+      const auto state = in_place_state(state_directory, one.module);
+      if (!state || !state->unfinished) continue;
+      if (state->whole) {
+        recovered.done.push_back(settle_whole(state_directory, *state));
+        continue;
+      }
+      recovered.failed.push_back(
+          fmt::format("{}: run `backup-before-apply restore {} --undo`, or begin again with "
+                      "`restore {} --in-place`",
+                      broken_off(*state), state->module, state->module));
+      recovered.broken_off = true;
+    } catch (const Error& error) {
+      // It is under way, or its module's own run looks for itself.
+      if (error.kind() != ErrorKind::busy) throw;
+    }
+  }
+}
+
+}  // namespace
+
 RecoverOutcome recover(Session& session) {
   const auto patience = std::chrono::steady_clock::now() + 10s;
   for (bool told = false;; told = true) {
@@ -233,7 +263,10 @@ RecoverOutcome recover(Session& session) {
     std::vector<store::AbandonedJournal> abandoned_journals =
         store::abandoned_journals(session.settings.state_dir, &being_undone);
     if (being_undone.empty()) {
-      return undo_abandoned(std::move(abandoned_journals), session.settings.limits, &session.stop);
+      RecoverOutcome recovered =
+          undo_abandoned(std::move(abandoned_journals), session.settings.limits, &session.stop);
+      tell_of_broken_restores(session.settings.state_dir, recovered);
+      return recovered;
     }
     if (std::chrono::steady_clock::now() > patience) {
       throw Error(ErrorKind::busy,

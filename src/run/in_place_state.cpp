@@ -90,6 +90,22 @@ std::vector<InPlaceState> in_place_states(const std::string& state_directory) {
   return states;
 }
 
+std::string broken_off(const InPlaceState& state) {
+  return fmt::format(
+      "restore in place: {}: it was broken off, and {} may have something between what it had and "
+      "what is in {}; what it had is in the safety set {}",
+      state.module, state.container, state.set, state.safety_set);
+}
+
+std::string settle_whole(const std::string& state_directory, InPlaceState state) {
+  state.unfinished = false;
+  write_in_place_state(state_directory, state);
+  return fmt::format(
+      "restore in place: {}: it was broken off; {} has either what it had or what is in {}, as it "
+      "takes it as a whole; `backup-before-apply restore {} --undo` brings back what it had",
+      state.module, state.container, state.set, state.module);
+}
+
 void remove_in_place_state(const std::string& state_directory, const std::string& module) {
   const std::string path = path_of(state_directory, module);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {

@@ -19,6 +19,11 @@ std::optional<std::string> ArtifactKind::exchanged_mount(const wire::Container&,
   return std::nullopt;
 }
 
+std::unique_ptr<InPlace> ArtifactKind::in_place(RestoreTarget&, const Capture&,
+                                                const InPlaceOptions&) const {
+  throw Error(ErrorKind::internal, "this kind of artifact does not go back in place");
+}
+
 bool ArtifactKind::carries_over(const ExchangePlace&, const std::string&) const {
   return false;
 }

@@ -21,8 +21,10 @@ struct RestorePlan {
   std::string module;
   std::string container;  // of a set with members: of all of them, "postgres, redis"
   bool is_undo = false;
-  std::string set;    // the manifest's file
-  Timestamp taken{};  // the set, or, of an undo, the restore that is undone
+  bool in_place = false;           // not in one step: the service takes what is restored itself
+  std::vector<std::string> steps;  // of a restore in place, in order
+  std::string set;                 // the manifest's file
+  Timestamp taken{};               // the set, or, of an undo, the restore that is undone
   struct Exchange {
     std::string destination;  // path in the container
     std::string directory;    // path on this host
@@ -47,7 +49,10 @@ struct RestoreRequest {
   // An artifact, a manifest or the set's time; without it the newest set that is good.
   std::optional<std::string> reference;
   bool undo = false;
-  bool rollback = false;               // the container too
+  bool rollback = false;     // the container too
+  bool in_place = false;     // what goes back by the service's own means, while the service runs
+  bool exact = false;        // in place: what the set does not hold is removed
+  bool new_cluster = false;  // in place: also into another cluster than the one that was backed up
   std::chrono::seconds patience{300};  // for the service to answer
   // Called with the plan before anything is touched; throws where the operator does not want it.
   std::function<void(const RestorePlan&)> confirm;
@@ -56,6 +61,7 @@ struct RestoreRequest {
 struct RestoreResult {
   RestorePlan plan;
   restore::ExchangeOutcome outcome;
+  std::string safety_set;  // in place: the manifest's file of the set that has the state before
   std::vector<std::string> needs_hand;
 };
 

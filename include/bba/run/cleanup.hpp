@@ -48,6 +48,7 @@ struct RecoverOutcome {
   // later runs, for an hour.
   std::vector<std::string> waiting;
   bool unfinished = false;  // among the failed is a restore: its service may be down
+  bool broken_off = false;  // among the failed is a restore in place, which only its undo ends
 };
 // Undoes what killed runs left, each entry at the engine that its journal names. `stop` may be
 // null.

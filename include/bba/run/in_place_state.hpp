@@ -32,6 +32,11 @@ std::optional<InPlaceState> in_place_state(const std::string& state_directory,
 // Of all modules, by their names.
 std::vector<InPlaceState> in_place_states(const std::string& state_directory);
 
+// One that is unfinished, for people: that it was broken off, and what has the state before.
+std::string broken_off(const InPlaceState& state);
+// The same of one that is `whole`: it is not unfinished any more, as nothing between is possible.
+std::string settle_whole(const std::string& state_directory, InPlaceState state);
+
 // After that the restore cannot be undone. One that is gone is no error.
 void remove_in_place_state(const std::string& state_directory, const std::string& module);
 

@@ -30,6 +30,15 @@ struct FeedResult {
   std::string err;  // the end of it
 };
 
+// A program that is fed piece by piece. It is ended where this is destroyed before finish().
+class OpenFeed {
+ public:
+  virtual ~OpenFeed() = default;
+  // What it has not read any more is left out: finish() tells.
+  virtual void write(ByteView bytes) = 0;
+  virtual FeedResult finish() = 0;
+};
+
 // Makes a stage between the artifact's bytes and who takes them, given the next stage.
 using StageMaker = std::function<std::unique_ptr<pipe::Stage>(pipe::Stage& next)>;
 
@@ -63,8 +72,13 @@ class RestoreTarget {
   // Feeds it the artifact, decompressed, through `filter`; or a text.
   virtual FeedResult feed(const wire::ExecConfig& program, const StageMaker& filter) = 0;
   virtual FeedResult feed_text(const wire::ExecConfig& program, const std::string& text) = 0;
+  // Starts a program of a container that is not a scratch one: it is ended whatever becomes of this
+  // run.
+  virtual std::unique_ptr<OpenFeed> open_feed(const wire::ExecConfig& program) = 0;
   // Every byte of the artifact, decompressed, through a stage.
   virtual void read_artifact(const StageMaker& stage) = 0;
+  // The same into a stage that takes its time: it is called by the thread that asks, with progress.
+  virtual void pass_artifact(pipe::Stage& stage) = 0;
   // Puts the artifact, a tar, where its first entry becomes `path`, and compares what is there then
   // entry by entry. Throws Error{artifact} that names the first difference.
   virtual void put_tree(const std::string& path) = 0;

@@ -15,6 +15,7 @@
 #include "bba/base/stop.hpp"
 #include "bba/docker/engine.hpp"
 #include "bba/service/capture.hpp"
+#include "bba/service/in_place.hpp"
 #include "bba/service/mounts.hpp"
 #include "bba/service/restore.hpp"
 #include "bba/store/artifact_file.hpp"
@@ -93,6 +94,14 @@ class ArtifactKind {
   // Once the service runs on what was restored: whether it answers by now, nullopt where it has no
   // way to. Throws Error{capture} where it lacks what the record says.
   virtual std::optional<bool> serves(RestoreTarget&) const { return std::nullopt; }
+  // Whether it goes back into the service while that runs, by the service's own means, with
+  // in_place().
+  virtual bool goes_in_place() const { return false; }
+  // Asks the server of `live`. `present` is a capture of what it has now, of this kind: its client
+  // is the one to use. Both outlive what is returned. Throws Error{container} or Error{config}
+  // where the artifact cannot go back.
+  virtual std::unique_ptr<InPlace> in_place(RestoreTarget& live, const Capture& present,
+                                            const InPlaceOptions& options) const;
   // Whether directories may come back that the artifact does not name, only what lies in them.
   virtual bool implies_directories() const { return false; }
   // Once every step was carried out: that the target holds what the record says. Adds to

@@ -112,6 +112,13 @@ std::vector<restore::RestorePart> restore_parts(run::Session& session, const sto
     with_context(record.file, [&] {
       const service::ArtifactKind& kind = services::require_kind(record.kind);
       const auto destination = kind.exchanged_mount(container, record);
+      if (!destination && kind.goes_in_place()) {
+        throw Error(ErrorKind::container,
+                    "it goes back by the service's own means, while the service runs, and not in "
+                    "one step",
+                    fmt::format("look at `backup-before-apply restore {} --in-place --dry-run`",
+                                set.manifest.module));
+      }
       if (!destination) {
         throw Error(ErrorKind::container,
                     "it goes back by the service's own means, which restore does not do", by_hand);

@@ -11,6 +11,7 @@
 #include "choose_set.hpp"
 #include "commands/live_container.hpp"
 #include "conditions.hpp"
+#include "in_place.hpp"
 #include "recorded.hpp"
 
 namespace bba::commands {
@@ -225,6 +226,7 @@ Timestamp free_second(const run::Session& session, const std::string& module) {
 
 RestorePlan plan_restore(run::Session& session, const RestoreRequest& request) {
   require_module(request.module);
+  if (is_in_place(session, request)) return plan_in_place(session, request);
   const std::string module = main_module(session, request.module);
   return request.undo ? prepare_undo(session, request, module).plan
                       : prepare(session, request, module).plan;
@@ -238,6 +240,7 @@ RestoreResult restore_service(run::Session& session, const RestoreRequest& reque
   if (recover_first(session)) {
     result.needs_hand.push_back("an earlier run left something: see `backup-before-apply recover`");
   }
+  if (is_in_place(session, request)) return restore_in_place(session, request, std::move(result));
   if (request.undo) {
     PreparedUndo undo = prepare_undo(session, request, module);
     const auto locks = lock_users(session, undo.plan);

@@ -20,9 +20,41 @@ std::string title_of(const RestorePlan& plan) {
                      format_rfc3339(plan.taken), plan.set);
 }
 
+std::string in_place_plan_text(const RestorePlan& plan) {
+  std::string text =
+      plan.is_undo
+          ? fmt::format("undo of the restore in place of module {}, to the state of {} ({})\n",
+                        plan.module, format_rfc3339(plan.taken), plan.set)
+          : fmt::format("restore of module {} in place to the state of {} ({})\n", plan.module,
+                        format_rfc3339(plan.taken), plan.set);
+  text += fmt::format(
+      "  NOT ONE STEP: {} runs on meanwhile, and its clients see what is half done. Stop those that "
+      "write:\n  what they write from now on can be lost\n",
+      plan.container);
+  for (const std::string& step : plan.steps) text += "  - " + printable(step) + "\n";
+  for (const std::string& note : plan.notes) text += "  note: " + printable(note) + "\n";
+  return text;
+}
+
+std::string in_place_text(const RestoreResult& result) {
+  const RestorePlan& plan = result.plan;
+  std::string text;
+  for (const std::string& line : result.outcome.lines) text += printable(line) + "\n";
+  for (const std::string& line : result.needs_hand) text += "to do: " + printable(line) + "\n";
+  text += fmt::format(
+      "{} {}; it ran on\n", plan.container,
+      plan.is_undo ? "has again what it had before the restore" : "has what was restored");
+  return text + fmt::format(
+                    "{} is in the safety set {}: `backup-before-apply restore {} --undo` brings it "
+                    "back\n",
+                    plan.is_undo ? "what was restored" : "what it had before", result.safety_set,
+                    plan.module);
+}
+
 }  // namespace
 
 std::string restore_plan_text(const RestorePlan& plan) {
+  if (plan.in_place) return in_place_plan_text(plan);
   std::string text = title_of(plan);
   text += "  exchanged\n";
   for (const RestorePlan::Exchange& one : plan.exchanges) {
@@ -68,10 +100,13 @@ Json restore_plan_json(const RestorePlan& plan) {
           {"users", std::move(users)},
           {"replaced", std::move(replaced)},
           {"compose_override", plan.compose_override},
+          {"in_place", plan.in_place},
+          {"steps", plan.steps},
           {"notes", plan.notes}};
 }
 
 std::string restore_text(const RestoreResult& result) {
+  if (result.plan.in_place) return in_place_text(result);
   const RestorePlan& plan = result.plan;
   std::string text;
   for (const std::string& line : result.outcome.lines) text += line + "\n";
@@ -112,6 +147,7 @@ Json restore_json(const RestoreResult& result) {
   json["carried_over"] = result.outcome.carried_over;
   json["keeper"] = result.outcome.keeper;
   json["put_aside"] = result.outcome.put_aside;
+  json["safety_set"] = result.safety_set;
   return json;
 }
 

@@ -11,6 +11,7 @@
 #include "bba/services/files.hpp"
 #include "client.hpp"
 #include "compare_objects.hpp"
+#include "put_objects.hpp"
 #include "restore.hpp"
 #include "stream_objects.hpp"
 
@@ -71,6 +72,12 @@ class ObjectsKind : public service::ArtifactKind {
   service::Restore restore(const store::Manifest& manifest,
                            const store::ArtifactRecord& record) const override {
     return restore_objects(manifest, record);
+  }
+  bool goes_in_place() const override { return true; }
+  std::unique_ptr<service::InPlace> in_place(
+      service::RestoreTarget& live, const Capture& present,
+      const service::InPlaceOptions& options) const override {
+    return put_objects(live, present, options);
   }
   bool implies_directories() const override { return true; }
   void compare(service::RestoreTarget& target) const override { compare_objects(target); }

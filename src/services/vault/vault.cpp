@@ -6,6 +6,7 @@
 #include "bba/service/asking.hpp"
 #include "bba/service/restore_steps.hpp"
 #include "bba/services/files.hpp"
+#include "install_snapshot.hpp"
 #include "server.hpp"
 #include "snapshot_check.hpp"
 
@@ -109,6 +110,13 @@ class SnapshotKind : public service::ArtifactKind {
     restore.steps.push_back(std::make_shared<RestoreSnapshot>(
         program, std::move(env), string_member(manifest.facts, "cluster_id").value_or("")));
     return restore;
+  }
+
+  bool goes_in_place() const override { return true; }
+  std::unique_ptr<service::InPlace> in_place(
+      service::RestoreTarget& live, const Capture& present,
+      const service::InPlaceOptions& options) const override {
+    return install_snapshot(live, present, options);
   }
 
   void compare(service::RestoreTarget& target) const override {

@@ -2,13 +2,16 @@
 
 #include <doctest/doctest.h>
 
-#include "unit/pipe/support.hpp"
+#include "bba/run/cleanup.hpp"
+#include "bba/store/lock.hpp"
+#include "unit/session.hpp"
 
 namespace bba::run {
 namespace {
 
+using bba::test::contains;
+using bba::test::write_file;
 using pipe::test::TempDir;
-using pipe::test::write_file;
 
 InPlaceState state_of(const std::string& module) {
   InPlaceState state;
@@ -61,6 +64,37 @@ TEST_CASE("a file that does not say what was done is an error, not nothing to un
   write_file(directory + "/vault.in-place.json", R"({"module": "vault"})");
   CHECK_THROWS_AS(in_place_state(directory, "vault"), Error);
   CHECK_THROWS_AS(in_place_states(directory), Error);
+}
+
+TEST_CASE("recover names a restore in place that was broken off, and settles one that is whole") {
+  bba::test::BackupFixture fixture;
+  const std::string directory = fixture.state();
+  write_in_place_state(directory, state_of("vault"));
+  InPlaceState minio = state_of("minio");
+  minio.whole = false;
+  write_in_place_state(directory, minio);
+  InPlaceState done = state_of("done");
+  done.unfinished = false;
+  write_in_place_state(directory, done);
+  {
+    // Its run is still at it.
+    const store::ModuleLock lock(directory, "minio");
+    const RecoverOutcome recovered = recover(fixture.session);
+    CHECK(recovered.failed.empty());
+    CHECK_FALSE(recovered.broken_off);
+    REQUIRE(recovered.done.size() == 1);
+    CHECK(contains(recovered.done[0], "restore in place: vault: it was broken off"));
+    CHECK(contains(recovered.done[0], "restore vault --undo"));
+  }
+  CHECK_FALSE(in_place_state(directory, "vault")->unfinished);
+  const RecoverOutcome recovered = recover(fixture.session);
+  CHECK(recovered.done.empty());
+  REQUIRE(recovered.failed.size() == 1);
+  CHECK(contains(recovered.failed[0], minio.safety_set));
+  CHECK(contains(recovered.failed[0], "restore minio --undo"));
+  CHECK(recovered.broken_off);
+  CHECK_FALSE(recovered.unfinished);
+  CHECK(in_place_state(directory, "minio")->unfinished);
 }
 
 }  // namespace bba::run

@@ -7,6 +7,7 @@
 #include "bba/base/text.hpp"
 #include "bba/conf/platform.hpp"
 #include "bba/run/host_name.hpp"
+#include "bba/run/restore_record.hpp"
 #include "bba/run/target.hpp"
 #include "bba/service/mounts.hpp"
 #include "bba/services/registry.hpp"
@@ -75,6 +76,29 @@ std::optional<std::string> host_warning(run::Session& session, const std::string
   return fmt::format("module.yaml says that {} lives on {}, and this is {}", module, said, here);
 }
 
+// What restores have parked beside a bind mount lies inside of a mount of whoever mounts the
+// directory above: as paths of the container, to be left out.
+std::vector<std::string> parked_in(const run::Session& session,
+                                   const std::vector<wire::Mount>& mounts) {
+  std::vector<run::ParkedState> states;
+  try {
+    states = run::parked_states(session.settings.state_dir, "");
+  } catch (const Error&) {
+    // Not for everybody to read, or damaged; then it is in the archive, which is no loss.
+  }
+  std::vector<std::string> paths;
+  for (const run::ParkedState& state : states) {
+    for (const run::BuiltPlace& place : state.places) {
+      if (!place.volume.empty()) continue;
+      for (const wire::Mount& mount : mounts) {
+        if (mount.source.empty() || !lies_within(place.directory, mount.source)) continue;
+        paths.push_back(mount.destination + place.directory.substr(mount.source.size()));
+      }
+    }
+  }
+  return paths;
+}
+
 // `warnings` gets what the operator should know of the platform's files.
 service::Target find_target(run::Session& session, const BackupRequest& request,
                             const std::vector<wire::ContainerSummary>& all,
@@ -106,6 +130,9 @@ service::Target find_target(run::Session& session, const BackupRequest& request,
   target.found_by = found.step;
   target.container = session.engine.inspect(found.container.id);
   service::resolve_sources(target.container.mounts);
+  for (std::string& path : parked_in(session, target.container.mounts)) {
+    target.settings.excludes.push_back(std::move(path));
+  }
 
   if (request.module_class) {
     target.module_class = *request.module_class;

@@ -71,8 +71,8 @@ TEST_CASE("restore, files in a volume: the old state is there, and undo goes bac
 TEST_CASE("restore, a bind mount with what the set leaves out: that is carried over") {
   NEEDS_ENGINE();
   E2eFixture fixture;
-  const std::string directory = fixture.path("data of the app");
-  fs::create_directory(directory);
+  const std::string directory = fixture.path("apps/data of the app");
+  fs::create_directories(directory);
   const std::string module =
       fixture.start("bind", {"--volume", directory + ":/data"}, image, forever);
   write_file(fixture.path("config.yaml"),
@@ -88,12 +88,20 @@ TEST_CASE("restore, a bind mount with what the set leaves out: that is carried o
   // Beside it, and gone once it is not wanted any more.
   const auto beside = [&] {
     std::size_t count = 0;
-    for (const std::string& name : names_in(fixture.path("."))) {
+    for (const std::string& name : names_in(fixture.path("apps"))) {
       count += name.starts_with(".bba-parked-") ? 1 : 0;
     }
     return count;
   };
   CHECK(beside() == 1);
+  // Who has the directory above does not take it for data.
+  const std::string above =
+      fixture.start("above", {"--volume", fixture.path("apps") + ":/apps"}, image, forever);
+  const Ended taken = succeeds(fixture, {"backup", above});
+  const Ended entries = run({"tar", "--list", "--gzip", "--file", std::string(trimmed(taken.out))});
+  CHECK(has(entries.out, "apps/data of the app/a"));
+  CHECK_FALSE(has(entries.out, ".bba-parked-"));
+  docker({"rm", "--force", above});
   succeeds(fixture, {"restore", module, "--undo", "--yes"});
   CHECK(shell(module, "cat /data/a") == "new");
   succeeds(fixture, {"prune", "--parked"});

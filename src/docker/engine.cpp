@@ -376,6 +376,10 @@ void Engine::remove_container(const std::string& container) {
   impl_->remove(container_path(container, "?force=1&v=1"));
 }
 
+void Engine::remove_container_alone(const std::string& container) {
+  impl_->remove(container_path(container, "?force=1&v=0"));
+}
+
 void Engine::rename_container(const std::string& container, const std::string& name) {
   impl_->post(container_path(container, "/rename?name=" + wire::percent_encoded(name)));
 }

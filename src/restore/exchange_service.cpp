@@ -142,10 +142,8 @@ class JournalledRestore {
   void exchange(const std::function<void()>& prepare,
                 const std::function<Clock::time_point(std::size_t)>& prove) {
     note(RestorePhase::exchanging);
-    std::vector<std::string> live;
-    for (const run::ExchangePair& pair : record_.pairs) live.push_back(pair.live);
     stopped_ = Clock::now();
-    run::stop_users(session_.engine, record_.containers, live);
+    run::stop_users(session_.engine, record_.containers, run::directories_of(record_.pairs));
     prepare();
     for (const run::ExchangePair& pair : record_.pairs) sync_file_system_of(pair.built);
     session_.stop.throw_if_requested();
@@ -424,7 +422,9 @@ ExchangeOutcome undo_by_exchange(run::Session& session, run::Cleanup& cleanup,
   require_predecessors(session.engine, session.settings.state_dir, record);
   ExchangeOutcome outcome;
   outcome.keeper = record.keeper;
-  for (const run::Replacement& one : record.replacements) outcome.put_aside.push_back(one.aside);
+  for (const run::Replacement& one : record.replacements) {
+    if (!one.old_id.empty()) outcome.put_aside.push_back(one.aside);
+  }
   JournalledRestore restore(session, cleanup, std::move(record));
   carry_out(restore, session, [&] {
     restore.exchange([] {},

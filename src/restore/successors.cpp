@@ -104,7 +104,8 @@ void require_predecessors(docker::Engine& engine, const std::string& state_direc
       if (moved) model = *moved;
       if (there && !moved) return;
       // One that lives in a namespace that is gone can never be started again.
-      engine.remove_container(one.aside);
+      // Its anonymous volumes are named by the one that is made.
+      engine.remove_container_alone(one.aside);
       const std::string made = make(engine, one.aside, model);
       again.push_back({one.new_id, made, one.name, one.aside, {}});
       one.new_id = made;

@@ -209,6 +209,8 @@ RecoverOutcome undo_abandoned(std::vector<store::AbandonedJournal> abandoned_jou
         if (!trouble.empty()) throw Error(ErrorKind::engine, trouble);
         docker::Engine engine(docker::socket_path(journal.host), limits, stop);
         UndoneEntry undone = undo_entry(engine, journal, entry);
+        // The service may be changed from here on: a second time would not do the same.
+        if (entry.kind == store::CleanupKind::restore) store::complete(journal, entry);
         all_undone = all_undone && undone.complete;
         for (std::string& line : undone.needs_hand) recovered.failed.push_back(std::move(line));
         (undone.complete ? recovered.done : recovered.waiting).push_back(std::move(undone.what));

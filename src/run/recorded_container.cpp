@@ -49,10 +49,10 @@ void name_volumes(const std::vector<wire::Mount>& mounts, Json& host_config) {
       return string_member(one, "Target") == mount.destination;
     });
     if (given == named.end()) {
-      named.push_back({{"Type", "volume"},
-                       {"Source", mount.name},
-                       {"Target", mount.destination},
-                       {"ReadOnly", !mount.rw}});
+      // As the engine gives it back, so that the container made from it is the same.
+      Json one{{"Type", "volume"}, {"Source", mount.name}, {"Target", mount.destination}};
+      if (!mount.rw) one["ReadOnly"] = true;
+      named.push_back(std::move(one));
     } else if (string_member(*given, "Source").value_or("").empty()) {
       (*given)["Source"] = mount.name;
     }

@@ -9,14 +9,10 @@ namespace {
 
 constexpr std::string_view infix = "-replaced-";
 
-// Gives `taker` the name, and `leaver`, if it is still there, another one.
+// Gives `taker` the name, and `leaver` another one. One that is gone has none.
 void give_name(docker::Engine& engine, const std::string& taker, const std::string& name,
                const std::string& leaver, const std::string& other) {
   const auto taking = engine.find(taker);
-  if (!taking && !taker.empty()) {
-    throw Error(ErrorKind::container,
-                fmt::format("the container that is to be called {} is gone", name));
-  }
   auto leaving = engine.find(leaver);
   if (taking && taking->name != name) {
     if (leaving && leaving->name == name) {

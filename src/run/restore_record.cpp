@@ -213,6 +213,7 @@ std::vector<ExchangePair> exchanged(std::vector<ExchangePair> pairs) {
 std::vector<Replacement> replaced(const RestoreRecord& record) {
   std::vector<Replacement> back;
   for (const Replacement& one : record.replacements) {
+    if (one.old_id.empty()) continue;  // nothing was put aside
     const auto held =
         std::find_if(record.containers.begin(), record.containers.end(),
                      [&](const HeldContainer& container) { return container.id == one.old_id; });
@@ -276,7 +277,10 @@ std::vector<std::string> start_users(docker::Engine& engine,
   std::vector<std::string> not_started;
   for (std::size_t i = 0; i < containers.size(); ++i) {
     const HeldContainer& held = containers[i];
-    if (!engine.find(held.id)) continue;
+    if (!engine.find(held.id)) {
+      if (i < services) not_started.push_back(fmt::format("{} is gone: make it again", held.name));
+      continue;
+    }
     if (!held.ran) {
       // A service was started to be looked at, though it had not run.
       if (i < services) stop_one(engine, held);
@@ -293,12 +297,6 @@ std::vector<std::string> start_users(docker::Engine& engine,
     if (engine.find(held.id)) engine.set_restart_policy(held.id, held.restart_policy);
   }
   return not_started;
-}
-
-std::vector<std::string> live_directories(const RestoreRecord& record) {
-  std::vector<std::string> directories;
-  for (const ExchangePair& pair : record.pairs) directories.push_back(pair.live);
-  return directories;
 }
 
 void stop_containers(docker::Engine& engine, const std::vector<HeldContainer>& containers) {
@@ -346,8 +344,8 @@ void remove_built(docker::Engine& engine, const std::vector<BuiltPlace>& places,
 void remove_new_containers(docker::Engine& engine, const std::string& state_directory,
                            const RestoreRecord& record) {
   for (auto one = record.replacements.rbegin(); one != record.replacements.rend(); ++one) {
-    // By its name where the engine had not yet told the id.
-    engine.remove_container(one->new_id.empty() ? one->aside : one->new_id);
+    // By its name where the engine had not yet told the id. The volumes are those of the other one.
+    engine.remove_container_alone(one->new_id.empty() ? one->aside : one->new_id);
   }
   remove_configurations(state_directory, record.module, record.time);
 }
@@ -396,7 +394,7 @@ void reverse_exchanges(docker::Engine& engine, const RestoreRecord& record) {
   }
   stop_containers(engine, all);
   // Somebody else may use what was not exchanged.
-  if (!done.empty()) require_unmounted(live_directories(record));
+  if (!done.empty()) require_unmounted(directories_of(record.pairs));
   for (auto one = record.replacements.rbegin(); one != record.replacements.rend(); ++one) {
     reverse_replacement(engine, *one);
   }
@@ -433,6 +431,13 @@ RestoreEnd finish(docker::Engine& engine, const std::string& state_directory,
   for (const Replacement& one : record.replacements) replace(engine, one);
   write_parked(state_directory, parked_by(record, false));
   auto not_started = start_users(engine, final_containers(record), record.services);
+  for (const Replacement& one : record.replacements) {
+    // Nobody ran in its place, so that nobody was stopped.
+    if (!one.old_id.empty() || !engine.find(one.new_id)) continue;
+    engine.set_restart_policy(one.new_id, one.restart_policy);
+    not_started.push_back(
+        fmt::format("{} is back, and does not run: docker start {}", one.name, one.name));
+  }
   return {"finished: the service has what was restored", std::move(not_started)};
 }
 
@@ -499,6 +504,15 @@ const std::string& final_id(const RestoreRecord& record, const std::string& id) 
   return id;
 }
 
+std::vector<std::string> directories_of(const std::vector<ExchangePair>& pairs) {
+  std::vector<std::string> directories;
+  for (const ExchangePair& pair : pairs) {
+    directories.push_back(pair.live);
+    directories.push_back(pair.built);
+  }
+  return directories;
+}
+
 std::vector<ParkedState> parked_states(const std::string& state_directory,
                                        const std::string& module) {
   std::vector<ParkedState> states;
@@ -522,9 +536,23 @@ std::vector<ParkedState> parked_states(const std::string& state_directory,
   return states;
 }
 
+std::vector<std::string> containers_put_aside(docker::Engine& engine, const ParkedState& parked) {
+  std::vector<std::string> names;
+  for (const Replacement& one : parked.replacements) {
+    // By its name: one that was given another is somebody's service again.
+    const auto container = engine.find(one.aside);
+    if (container && container->name == one.aside && !container->running) {
+      names.push_back(one.aside);
+    }
+  }
+  return names;
+}
+
 void remove_parked(docker::Engine& engine, const std::string& state_directory,
                    const ParkedState& parked) {
-  for (const Replacement& one : parked.replacements) engine.remove_container(one.new_id);
+  for (const std::string& name : containers_put_aside(engine, parked)) {
+    engine.remove_container_alone(name);
+  }
   remove_configurations(state_directory, parked.module, parked.time);
   remove_built(engine, parked.places, parked.keeper);
   remove_state(state_directory, parked_name(parked.module, parked.time));

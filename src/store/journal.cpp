@@ -211,6 +211,12 @@ std::vector<AbandonedJournal> abandoned_journals(const std::string& state_direct
   return found;
 }
 
+void complete(const AbandonedJournal& journal, const JournalEntry& entry) {
+  const Fd file(::open(journal.path.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) throw system_error(storage, "writing " + journal.path, errno);
+  append(file.get(), record_of("settle", {entry.kind, entry.id, entry.name}), journal.path);
+}
+
 void forget(const AbandonedJournal& journal) {
   if (::unlink(journal.path.c_str()) != 0 && errno != ENOENT) {
     throw system_error(storage, "removing " + journal.path, errno);

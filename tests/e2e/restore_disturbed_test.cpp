@@ -170,6 +170,33 @@ TEST_CASE("restore, the service is removed meanwhile: the data is what it was") 
   }
 }
 
+TEST_CASE(
+    "rollback, the service is removed meanwhile: the users run, and nothing is left to recover") {
+  NEEDS_ENGINE();
+  E2eFixture fixture;
+  const FileService service(fixture);
+  const std::string user =
+      fixture.start("user", {"--volume", service.volume + ":/data"}, files_image, forever);
+  // So that the container differs from the one that was backed up.
+  docker({"rename", service.module, service.module + "-was"});
+  fixture.adopt(service.module + "-was");
+  docker({"stop", "--time", "0", service.module + "-was"});
+  docker({"run", "--detach", "--name", service.module, "--network", "none", "--label", "other=1",
+          "--volume", service.volume + ":/data", files_image, "sleep", "1000000"});
+  docker({"rm", service.module + "-was"});
+  Relay relay(fixture);
+  Process run = stalled(relay, {"rollback", service.module, "--yes"}, "/archive?");
+  docker({"rm", "--force", service.module});
+  const Ended ended = released(relay, run);
+  CAPTURE(ended.err);
+  CHECK(ended.exit_code != 0);
+  CHECK(difference(service.new_state, service.now()) == "");
+  CHECK(runs(user));
+  CHECK(fixture.journals() == Strings{});
+  fixture.wait_for_guard_to_end();
+  CHECK(succeeds(fixture, {"recover"}).out == "");
+}
+
 TEST_CASE("restore, a container is started on the directory meanwhile: exit 6, and as before") {
   NEEDS_ENGINE();
   E2eFixture fixture;

@@ -215,3 +215,25 @@ TEST_CASE("restore, MariaDB: a log outside of the data, and another release, are
   CHECK(shop.parked.volumes() == Strings{});
   CHECK(fixture.journals() == Strings{});
 }
+
+TEST_CASE(
+    "rollback, MariaDB: the present server is of another release, and need not read the dump") {
+  NEEDS_ENGINE();
+  E2eFixture fixture;
+  const Shop shop(fixture);
+  shop.ask("CREATE DATABASE shop; CREATE TABLE shop.t (n INT); INSERT INTO shop.t VALUES (7)");
+  succeeds(fixture, {"backup", shop.module()});
+  docker({"rm", "--force", shop.module()});
+  Strings again{"run", "--detach", "--name", shop.module(), "--label", "bba.fixture=1"};
+  for (const std::string& option : shop.options({})) again.push_back(option);
+  again.insert(again.end(), {"--network", "none", "--env",
+                             "MARIADB_ROOT_PASSWORD=" + std::string(mariadb_password),
+                             "bba-fixture/mariadb:10", "--version=11.4.1-MariaDB"});
+  docker(again);
+  shop.server.wait_until_ready();
+  shop.ask("DROP DATABASE shop");
+  succeeds(fixture, {"rollback", shop.module(), "--yes"});
+  CHECK(shop.ask("SELECT n FROM shop.t") == "7");
+  CHECK_FALSE(has(shop.ask("SELECT VERSION()"), "11.4"));
+  succeeds(fixture, {"prune", "--parked"});
+}

@@ -108,6 +108,37 @@ TEST_CASE("restore, a bind mount with what the set leaves out: that is carried o
   CHECK(beside() == 0);
 }
 
+TEST_CASE("undo, somebody looks at what is parked: not exchanged under their hands") {
+  NEEDS_ENGINE();
+  E2eFixture fixture;
+  const FileService service(fixture);
+  succeeds(fixture, {"restore", service.module, "--yes"});
+  const std::string looker = fixture.start(
+      "looker", {"--volume", service.parked.volumes().front() + ":/look"}, image, forever);
+  const Ended ended = fixture.bba({"restore", service.module, "--undo", "--yes"});
+  CAPTURE(ended.err);
+  CHECK(ended.exit_code == 6);
+  CHECK(has(ended.err, "is still mounted, by "));
+  CHECK(difference(service.old_state, service.now()) == "");
+  CHECK(service.runs());
+  CHECK(shell(looker, "cat /look/a") == "new");
+  docker({"rm", "--force", looker});
+  succeeds(fixture, {"restore", service.module, "--undo", "--yes"});
+  CHECK(difference(service.new_state, service.now()) == "");
+}
+
+TEST_CASE("undo, the service was made anew on another volume: refused") {
+  NEEDS_ENGINE();
+  E2eFixture fixture;
+  const FileService service(fixture);
+  succeeds(fixture, {"restore", service.module, "--yes"});
+  docker({"rm", "--force", service.module});
+  docker({"run", "--detach", "--name", service.module, "--network", "none", "--volume",
+          fixture.volume("another") + ":/data", image, "sleep", "1000000"});
+  check_refused(fixture, {"restore", service.module, "--undo", "--yes"}, 4, "is not mounted in");
+  CHECK(difference(service.old_state, service.now()) == "");
+}
+
 TEST_CASE("restore, the service does not stay up on what is restored: exchanged back, exit 6") {
   NEEDS_ENGINE();
   E2eFixture fixture;

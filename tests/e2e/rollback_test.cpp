@@ -190,8 +190,9 @@ TEST_CASE("rollback, the image was changed: data, image and configuration of the
   // It lives in the service's network, and cannot be started without the very container.
   const std::string beside = fixture.name("beside");
   fixture.adopt(beside);
-  docker({"run", "--detach", "--name", beside, "--network", "container:" + service.module,
-          files_image, "sleep", "1000000"});
+  docker({"run", "--detach", "--restart", "always", "--volume", "/notes", "--name", beside,
+          "--network", "container:" + service.module, files_image, "sleep", "1000000"});
+  shell(beside, "echo kept >/notes/n");
   const PutAside beside_aside(beside);
 
   // A restore leaves the image, and says what to do.
@@ -216,6 +217,10 @@ TEST_CASE("rollback, the image was changed: data, image and configuration of the
   CHECK_FALSE(runs(aside.front()));
   CHECK(restart_policy(aside.front()) == "no");
   CHECK(has(done.out, aside.front()));
+  CHECK(shell(beside, "cat /notes/n") == "kept");
+  CHECK(restart_policy(beside) == "always");
+  // Another time there is nothing to be replaced.
+  CHECK(has(succeeds(fixture, {"rollback", service.module, "--dry-run"}).out, "it stays"));
   // No command takes it for the service, though it has its labels and volumes.
   CHECK(has(succeeds(fixture, {"plan", service.module}).out, "container    " + service.module));
   succeeds(fixture, {"backup", service.module});
@@ -229,13 +234,47 @@ TEST_CASE("rollback, the image was changed: data, image and configuration of the
   const Ended again = succeeds(fixture, {"rollback", service.module, "--undo", "--yes"});
   service.check_is_old();
   CHECK(runs(beside));
+  CHECK(shell(beside, "cat /notes/n") == "kept");
+  CHECK(restart_policy(beside) == "always");
 
-  succeeds(fixture, {"prune", service.module, "--parked"});
+  const Ended pruned = succeeds(fixture, {"prune", service.module, "--parked"});
+  CHECK(has(pruned.out, "container " + service.module + "-replaced-"));
   CHECK(put_aside(service.module) == Strings{});
   CHECK(put_aside(beside) == Strings{});
   CHECK(service.parked.volumes() == Strings{});
   for (const std::string& name : names_in(fixture.state())) CHECK(name.ends_with(".lock"));
   service.check_is_old();
+}
+
+TEST_CASE("rollback, what was put aside is somebody's service again: prune leaves it alone") {
+  NEEDS_ENGINE();
+  E2eFixture fixture;
+  const UpgradedService service(fixture);
+  succeeds(fixture, {"rollback", service.module, "--yes"});
+  const Strings aside = put_aside(service.module);
+  REQUIRE(aside.size() == 1);
+  docker({"rm", "--force", service.module});
+  docker({"rename", aside.front(), service.module});
+  docker({"start", service.module});
+  shell(service.module, "echo precious >/cache/c");
+  succeeds(fixture, {"prune", service.module, "--parked"});
+  CHECK(runs(service.module));
+  CHECK(shell(service.module, "cat /cache/c") == "precious");
+}
+
+TEST_CASE("rollback, a volume that the container had is gone: refused, and none is made empty") {
+  NEEDS_ENGINE();
+  E2eFixture fixture;
+  const UpgradedService service(fixture);
+  docker({"rm", "--force", service.module});
+  docker({"volume", "rm", service.cache});
+  docker({"run", "--detach", "--name", service.module, "--volume", service.volume + ":/data",
+          "--volume", "/cache", service.other_image.tag, "sleep", "1000000"});
+  const std::string life = life_of(service.module);
+  check_refused(fixture, {"rollback", service.module, "--yes"}, 4,
+                "volume " + service.cache + ", which the container that was backed up has");
+  CHECK(life_of(service.module) == life);
+  CHECK_FALSE(has(docker({"volume", "ls", "--quiet"}), service.cache));
 }
 
 TEST_CASE("rollback, nothing but the data was changed: it is a restore") {
@@ -262,7 +301,7 @@ TEST_CASE("rollback, the image is gone or the set does not know the container: r
   docker({"run", "--detach", "--name", service.module, "--volume", service.volume + ":/data",
           "--volume", service.cache + ":/cache", image, "sleep", "1000000"});
   const std::string life = life_of(service.module);
-  check_refused(fixture, {"rollback", service.module, "--yes"}, 4, "is not on this engine");
+  check_refused(fixture, {"rollback", service.module, "--yes"}, 4, "the image that was backed up");
   CHECK(life_of(service.module) == life);
   CHECK(difference(service.new_state, service.now()) == "");
 

@@ -32,6 +32,7 @@ struct RestorePlan {
   };
   std::vector<Exchange> exchanges;
   std::vector<run::HeldContainer> users;  // stopped meanwhile, the services first
+  std::size_t services = 1;               // how many of them are restored
   // The containers that a rollback makes anew, or its undo exchanges again.
   struct Replaced {
     std::string container;

@@ -142,6 +142,8 @@ class Engine {
   std::string create_container(const std::string& name, const Json& body);
   // Removes with its anonymous volumes, running or not; 404 is success.
   void remove_container(const std::string& container);
+  // The same, and its anonymous volumes stay.
+  void remove_container_alone(const std::string& container);
   void rename_container(const std::string& container, const std::string& name);
   // `endpoint` is an EndpointSettings of the API.
   void connect_network(const std::string& network, const std::string& container,

@@ -28,8 +28,8 @@ bool is_name_of_replaced(std::string_view name);
 
 // Whether the new one has the name.
 bool is_replaced(docker::Engine& engine, const Replacement& replacement);
-// Exchanges the names, from wherever an earlier try has come to. An old one that is gone has none.
-// Throws Error{container} where the new one is gone, or somebody else has the name.
+// Exchanges the names, from wherever an earlier try has come to. One that is gone has none. Throws
+// docker::ApiError where somebody else has the name.
 void replace(docker::Engine& engine, const Replacement& replacement);
 // Back again.
 void reverse_replacement(docker::Engine& engine, const Replacement& replacement);

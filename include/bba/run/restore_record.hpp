@@ -86,7 +86,14 @@ wire::Container kept_configuration(const std::string& state_directory, const std
 // Newest first. A file that cannot be read is an Error{storage}.
 std::vector<ParkedState> parked_states(const std::string& state_directory,
                                        const std::string& module);
-// Removes the directories, the volumes, their keeper and the file. What is gone is no error.
+// The directories that an exchange needs for itself: nobody may have one of them mounted.
+std::vector<std::string> directories_of(const std::vector<ExchangePair>& pairs);
+
+// The names of the containers that are still put aside: one that runs, or that was given another
+// name, is somebody's service again.
+std::vector<std::string> containers_put_aside(docker::Engine& engine, const ParkedState& parked);
+// Removes those, without their anonymous volumes, the directories, the volumes, their keeper and
+// the file. What is gone is no error.
 void remove_parked(docker::Engine& engine, const std::string& state_directory,
                    const ParkedState& parked);
 

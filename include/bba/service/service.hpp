@@ -48,6 +48,8 @@ struct ExchangePlace {
   const store::ArtifactRecord& record;
   std::string destination;  // of the mount, in the container
   std::string host_path;    // its source on this host
+  // Whether the present server goes with its container: `live` is then the one that was recorded.
+  bool is_replaced = false;
 };
 
 class ArtifactKind {

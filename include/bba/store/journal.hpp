@@ -65,6 +65,8 @@ struct AbandonedJournal {
 // be read. Into `being_undone` go the paths of those that a guard holds, as it is undoing them.
 std::vector<AbandonedJournal> abandoned_journals(const std::string& state_directory,
                                                  std::vector<std::string>* being_undone = nullptr);
+// Notes in the journal that the entry was undone, so that nobody undoes it once more.
+void complete(const AbandonedJournal& journal, const JournalEntry& entry);
 void forget(const AbandonedJournal& journal);
 
 }  // namespace bba::store

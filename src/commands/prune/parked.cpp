@@ -40,6 +40,9 @@ std::vector<PrunedParked> prune_parked(run::Session& session, const PruneRequest
     for (const run::BuiltPlace& place : parked.places) {
       one.removed.push_back(place.volume.empty() ? place.directory : "volume " + place.volume);
     }
+    for (const std::string& name : run::containers_put_aside(session.engine, parked)) {
+      one.removed.push_back("container " + name);
+    }
     if (!request.dry_run) {
       run::remove_parked(session.engine, state_dir, parked);
       for (const std::string& what : one.removed) request.removed(what);

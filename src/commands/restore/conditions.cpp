@@ -126,7 +126,7 @@ std::vector<restore::RestorePart> restore_parts(run::Session& session, const sto
       const wire::Mount& mount = mount_at(container, *destination);
       if (mount.type == "volume") require_plain_volume(session.engine, container, mount);
       const service::ExchangePlace place{container, record, *destination,
-                                         tree::resolved(mount.source)};
+                                         tree::resolved(mount.source), &container != &present};
       for (const restore::RestorePart& other : parts) {
         if (other.place.host_path == place.host_path) {
           throw Error(ErrorKind::container,
@@ -141,6 +141,23 @@ std::vector<restore::RestorePart> restore_parts(run::Session& session, const sto
     });
   }
   return parts;
+}
+
+void require_mounts(run::Session& session, const wire::Container& container) {
+  for (const wire::Mount& mount : container.mounts) {
+    const bool is_volume = mount.type == "volume";
+    const bool is_there = is_volume ? session.engine.find_volume(mount.name).has_value()
+                          : mount.type == "bind" ? run::file_id(mount.source).has_value()
+                                                 : true;
+    if (is_there) continue;
+    throw Error(ErrorKind::container,
+                fmt::format("{} {}, which the container that was backed up has at {}, is gone",
+                            is_volume ? "volume" : "directory",
+                            is_volume ? mount.name : mount.source, mount.destination),
+                is_volume
+                    ? "bring it back or, if it may be empty, docker volume create " + mount.name
+                    : "bring it back or, if it may be empty, mkdir " + mount.source);
+  }
 }
 
 void require_room_beside(const store::Manifest& manifest,

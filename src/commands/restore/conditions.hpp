@@ -16,6 +16,10 @@ std::vector<restore::RestorePart> restore_parts(run::Session& session, const sto
                                                 const wire::Container& container,
                                                 const wire::Container& present);
 
+// Throws Error{container} where a volume or a directory is gone that the container has mounted: the
+// engine would make an empty one in its place.
+void require_mounts(run::Session& session, const wire::Container& container);
+
 // Throws Error{storage} where the file systems of the parts have no room for a second copy.
 // `wanted` has what other sets want there, bytes by device, and gets what this one wants.
 void require_room_beside(const store::Manifest& manifest,

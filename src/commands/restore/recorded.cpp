@@ -44,6 +44,11 @@ std::optional<wire::Container> recorded_if_other(run::Session& session, const Ch
   }
   if (run::same_configuration(recorded, present)) return std::nullopt;
   require_image(session, manifest.container);
+  // What runs now is the present one.
+  recorded.state = present.state;
+  recorded.running = present.running;
+  recorded.paused = present.paused;
+  recorded.restarting = present.restarting;
   return recorded;
 }
 

@@ -8,6 +8,7 @@
 #include "bba/commands/plan.hpp"
 #include "bba/conf/platform.hpp"
 #include "bba/store/lock.hpp"
+#include "bba/tree/host_path.hpp"
 #include "choose_set.hpp"
 #include "commands/live_container.hpp"
 #include "conditions.hpp"
@@ -57,6 +58,7 @@ std::unique_ptr<PreparedService> prepare_service(run::Session& session, ChosenSe
   prepared->present = live_container(session, set.manifest.container);
   if (rollback) {
     prepared->recorded = recorded_if_other(session, prepared->chosen, prepared->present);
+    if (prepared->recorded) require_mounts(session, *prepared->recorded);
   }
   prepared->parts = restore_parts(session, set, prepared->container(), prepared->present);
   return prepared;
@@ -100,6 +102,14 @@ void require_own_directories(const std::vector<std::unique_ptr<PreparedService>>
   }
 }
 
+// What the container has mounted there, as a path of this host; empty where it has nothing.
+std::string source_at(const wire::Container& container, const std::string& destination) {
+  for (const wire::Mount& mount : container.mounts) {
+    if (mount.destination == destination) return tree::resolved(mount.source);
+  }
+  return {};
+}
+
 void describe(const PreparedService& service, bool rollback, RestorePlan& plan) {
   const store::Manifest& manifest = service.chosen.set.manifest;
   for (const restore::RestorePart& part : service.parts) {
@@ -109,6 +119,12 @@ void describe(const PreparedService& service, bool rollback, RestorePlan& plan) 
   const std::string& name = service.present.name;
   if (service.recorded) {
     plan.replaced.push_back({name, manifest.container.image});
+    for (const restore::RestorePart& part : service.parts) {
+      const std::string today = source_at(service.present, part.place.destination);
+      if (today.empty() || today == part.place.host_path) continue;
+      plan.notes.push_back(fmt::format("at {}, {} has {} today: that stays as it is",
+                                       part.place.destination, name, today));
+    }
   } else if (rollback) {
     plan.notes.push_back(
         fmt::format("{} has the image and the configuration that were backed up: it stays", name));
@@ -155,6 +171,7 @@ Prepared prepare(run::Session& session, const RestoreRequest& request, const std
     describe(*service, request.rollback, plan);
   }
   plan.container = join(names, ", ");
+  plan.services = names.size();
   plan.compose_override = compose_override(replaced);
   plan.users = restore::users_of(session.engine, containers, directories);
   return prepared;
@@ -166,6 +183,25 @@ struct PreparedUndo {
   run::ParkedState parked;
   RestorePlan plan;
 };
+
+// A service that was made anew on other volumes would not notice the exchange.
+void require_used(const std::vector<wire::Container>& containers,
+                  const std::vector<run::ExchangePair>& pairs) {
+  for (const run::ExchangePair& pair : pairs) {
+    const bool is_used =
+        std::any_of(containers.begin(), containers.end(), [&](const wire::Container& container) {
+          return std::any_of(
+              container.mounts.begin(), container.mounts.end(),
+              [&](const wire::Mount& mount) { return tree::resolved(mount.source) == pair.live; });
+        });
+    if (is_used) continue;
+    throw Error(ErrorKind::container,
+                fmt::format("{}, which the restore has exchanged, is not mounted in {} any more",
+                            pair.live, containers.front().name),
+                "make the container on the volumes that it had, or copy what is parked by hand: " +
+                    pair.built);
+  }
+}
 
 PreparedUndo prepare_undo(run::Session& session, const RestoreRequest& request,
                           const std::string& module) {
@@ -187,9 +223,11 @@ PreparedUndo prepare_undo(run::Session& session, const RestoreRequest& request,
     }
     containers.push_back(*std::move(container));
   }
+  if (newest->replacements.empty()) require_used(containers, newest->pairs);
   RestorePlan plan;
   plan.module = request.module;
   plan.container = join(newest->services, ", ");
+  plan.services = newest->services.size();
   plan.is_undo = true;
   for (const run::Replacement& one : newest->replacements) plan.replaced.push_back({one.name, ""});
   plan.set = newest->set;

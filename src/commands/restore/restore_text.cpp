@@ -124,6 +124,16 @@ std::string restore_text(const RestoreResult& result) {
   for (const std::string& name : result.outcome.put_aside) {
     text += fmt::format("container {} is the one that was replaced: it does not run\n", name);
   }
+  if (!result.outcome.put_aside.empty()) {
+    text +=
+        "never start it: it would change what was restored. `docker compose start` and `docker "
+        "compose restart` do, as it has the labels of the service\n";
+  }
+  for (std::size_t i = 0; i < plan.services && i < plan.users.size(); ++i) {
+    if (plan.users[i].ran) continue;
+    text += fmt::format("{} did not run before, and was stopped again: docker start {}\n",
+                        plan.users[i].name, plan.users[i].name);
+  }
   if (!plan.compose_override.empty()) {
     text +=
         "`docker compose up` would bring the other image back. Until the compose file names this "

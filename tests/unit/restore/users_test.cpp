@@ -48,7 +48,7 @@ struct UsersFixture {
   std::vector<run::HeldContainer> users() {
     fake.on("GET /containers/json", {send(answer(200, dump_json(list)))});
     docker::Engine engine(fake.socket_path(), {}, nullptr);
-    return users_of(engine, service, {"/srv/data", "/srv/more"});
+    return users_of(engine, {&service}, {"/srv/data", "/srv/more"});
   }
   Lines ids() {
     Lines ids;

@@ -84,7 +84,9 @@ TEST_CASE("creation: from the image's id, on the same volumes, those without a n
   CHECK(body.at("HostConfig").at("Binds") == sample().host_config.at("Binds"));
   CHECK(body.at("HostConfig").at("Mounts").size() == 2);
   REQUIRE(volume_at(body, "/cache"));
-  CHECK(volume_at(body, "/cache")->at("Source") == "anonymous1");
+  // As the engine gives it back, so that the container made from this is the same once more.
+  CHECK(dump_json(*volume_at(body, "/cache")) ==
+        R"({"Type":"volume","Target":"/cache","Source":"anonymous1"})");
   REQUIRE(volume_at(body, "/logs"));
   CHECK(volume_at(body, "/logs")->at("Source") == "anonymous2");
   CHECK(volume_at(body, "/logs")->at("ReadOnly") == true);

@@ -105,14 +105,21 @@ TEST_CASE("replace: what was done by an earlier try is not done again") {
   }
 }
 
-TEST_CASE("replace: without the new one nothing is renamed") {
+TEST_CASE("replace: the new one is gone, and the old one is put aside nevertheless") {
   NamesFixture names("db", "");
-  CHECK_THROWS_AS(replace(names.engine, replacement), Error);
-  CHECK(names.renames() == Calls{});
+  replace(names.engine, replacement);
+  CHECK(names.renames() == Calls{"old " + replacement.aside});
+  CHECK_FALSE(is_replaced(names.engine, replacement));
 }
 
 TEST_CASE("reverse: the old one has the name again, though the new one is gone") {
   NamesFixture names(replacement.aside, "");
   reverse_replacement(names.engine, replacement);
   CHECK(names.renames() == Calls{"old db"});
+}
+
+TEST_CASE("reverse: the old one is gone, and the new one gives the name back nevertheless") {
+  NamesFixture names("", "db");
+  reverse_replacement(names.engine, replacement);
+  CHECK(names.renames() == Calls{"new " + replacement.aside});
 }

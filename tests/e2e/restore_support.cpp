@@ -120,4 +120,33 @@ void FileService::check_as_before() const {
   CHECK(restart_policy(module) == "always");
 }
 
+std::string which_state(const std::string& now, const std::string& old_state,
+                        const std::string& new_state) {
+  return now == old_state ? "old" : now == new_state ? "new" : "neither: " + now;
+}
+
+void check_killed_at_its_steps(const E2eFixture& fixture, const std::string& module,
+                               const std::string& building,
+                               const std::function<std::string()>& state) {
+  REQUIRE(state() == "new");
+  const std::string start =
+      "/containers/" + string_member(inspect(module), "Id").value() + "/start";
+  struct Step {
+    std::string request;
+    bool proven;
+    bool with_guard;
+  };
+  // Each takes seconds. A guard and recover do the same; all steps of both are tried with files.
+  for (const Step& step : {Step{building, false, false}, Step{start, false, false},
+                           Step{start, false, true}, Step{"\"Name\":\"always\"", true, true}}) {
+    CAPTURE(step.request);
+    CAPTURE(step.with_guard);
+    kill_restore(fixture, module, step.request, step.with_guard,
+                 step.proven ? "finished" : "undone");
+    CHECK(runs(module));
+    CHECK(state() == (step.proven ? "old" : "new"));
+    CHECK(restart_policy(module) == "always");
+  }
+}
+
 }  // namespace e2e

@@ -2,6 +2,7 @@
 // that are stopped at a step of theirs.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -67,5 +68,17 @@ Process stalled(Relay& relay, const Strings& arguments, const std::string& reque
 void kill_restore(const E2eFixture& fixture, const std::string& module, const std::string& request,
                   bool with_guard, const std::string& outcome,
                   const Strings& command = {"restore"});
+
+// "old", "new", or what it is where it is neither.
+std::string which_state(const std::string& now, const std::string& old_state,
+                        const std::string& new_state);
+
+// Kills restores of a service under `restart: always` while they build, that is as they send
+// `building`, between exchange and start, and once they are proven. Its set has the old state, and
+// it has the new one, as `state` says by all that it has; it says too whether it takes writes.
+// Afterwards the service has the one or the other, and runs.
+void check_killed_at_its_steps(const E2eFixture& fixture, const std::string& module,
+                               const std::string& building,
+                               const std::function<std::string()>& state);
 
 }  // namespace e2e

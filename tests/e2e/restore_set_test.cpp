@@ -1,5 +1,7 @@
 // Restores of sets that belong together: all of them or none, in the order in which the services
 // depend on each other.
+#include <algorithm>
+#include <csignal>
 #include <filesystem>
 
 #include "e2e/restore_support.hpp"

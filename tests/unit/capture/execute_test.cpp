@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <doctest/doctest.h>
@@ -110,8 +111,18 @@ TEST_CASE("a dump becomes a set that has no name until it is published, and then
   CHECK(record.restore.back() == "restore db-20261123T120000Z.txt.gz as number 1");
 
   publish(sets, dump.directory);
-  CHECK(names_in(dump.fixture.backups()) ==
-        Lines{"db-20261123T120000Z.manifest.json", "db-20261123T120000Z.txt.gz"});
+  CHECK(names_in(dump.fixture.backups()) == Lines{"db-20261123T120000Z.container.json",
+                                                  "db-20261123T120000Z.manifest.json",
+                                                  "db-20261123T120000Z.txt.gz"});
+  // What it takes to make the container again, with its secrets, and so for its owner alone.
+  const auto& configuration = sets.front().manifest.container.configuration;
+  REQUIRE(configuration);
+  const std::string configured = read_file(dump.fixture.path(configuration->file));
+  CHECK(configured.size() == configuration->bytes);
+  CHECK(sha256_of(configured) == configuration->sha256);
+  struct stat status {};
+  REQUIRE(::stat(dump.fixture.path(configuration->file).c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0600);
   const std::string stored = read_file(dump.fixture.path(record.file));
   CHECK(stored.size() == record.bytes);
   CHECK(sha256_of(stored) == record.sha256);
@@ -169,7 +180,7 @@ TEST_CASE("sets that were taken together name each other") {
   publish(sets, dump.directory);
   CHECK(sets[0].manifest.members == Lines{"web-20261123T120000Z.manifest.json"});
   CHECK(sets[1].manifest.members == Lines{"db-20261123T120000Z.manifest.json"});
-  CHECK(names_in(dump.fixture.backups()).size() == 4);
+  CHECK(names_in(dump.fixture.backups()).size() == 6);
   check_whole(dump.fixture, "db");
   check_whole(dump.fixture, "web");
 }

@@ -358,7 +358,7 @@ TEST_CASE("once it was started, it is exchanged back and what clients may have w
   CHECK(parked[0].failed);
   CHECK(parked[0].module == "forgejo");
   CHECK(parked[0].set == "the-set");
-  CHECK(parked[0].container == "db");
+  CHECK(parked[0].services == Lines{"db"});
   CHECK(parked[0].time == noon);
   CHECK(parked[0].keeper == "keeper");
   CHECK(parked[0].places.size() == 2);

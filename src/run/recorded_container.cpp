@@ -85,6 +85,20 @@ Json endpoint_of(const wire::Container& container, const Json& settings) {
   return endpoint;
 }
 
+// Whatever the order of the keys: our objects keep the one in which they were made.
+bool same(const Json& a, const Json& b) {
+  if (a.is_array() && b.is_array()) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), same);
+  }
+  if (!a.is_object() || !b.is_object()) return a == b;
+  if (a.size() != b.size()) return false;
+  for (const auto& [key, value] : a.items()) {
+    const auto other = b.find(key);
+    if (other == b.end() || !same(value, *other)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string container_record(const wire::Container& container) {
@@ -146,7 +160,11 @@ ContainerCreation creation_of(const wire::Container& container) {
 bool same_configuration(const wire::Container& a, const wire::Container& b) {
   const ContainerCreation one = creation_of(a);
   const ContainerCreation other = creation_of(b);
-  return one.body == other.body && one.networks == other.networks;
+  return same(one.body, other.body) &&
+         std::equal(one.networks.begin(), one.networks.end(), other.networks.begin(),
+                    other.networks.end(), [](const auto& left, const auto& right) {
+                      return left.first == right.first && same(left.second, right.second);
+                    });
 }
 
 }  // namespace bba::run

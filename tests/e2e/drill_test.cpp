@@ -129,7 +129,7 @@ TEST_CASE("E, a good set is restored completely, the receipt says so, and the ga
   CHECK(parse_json(again.out) == parse_json(read_file(path)));
   CHECK(again.out != pretty_json(receipt));
   check_ended(fixture.bba({"prune", container, "--keep-last", "1"}), 0);
-  CHECK(names_in(fixture.backups()).size() == 4);
+  CHECK(names_in(fixture.backups()).size() == 5);
 }
 
 TEST_CASE("E, content or a mode that differs after the restore: exit 7, naming the path") {

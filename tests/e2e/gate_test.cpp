@@ -397,9 +397,9 @@ TEST_CASE(
   const Ended dry = fixture.bba({"prune", kuma.id, "--keep-last", "2", "--dry-run"});
   CHECK(dry.exit_code == 0);
   CHECK(has(dry.out, "would go  " + fs::path(manifest_of(artifacts[0])).filename().string()));
-  CHECK(names_in(fixture.backups()).size() == 6);
+  CHECK(names_in(fixture.backups()).size() == 9);
   CHECK(fixture.bba({"prune", kuma.id, "--keep-last", "2"}).exit_code == 0);
-  CHECK(names_in(fixture.backups()).size() == 4);
+  CHECK(names_in(fixture.backups()).size() == 6);
   CHECK_FALSE(fs::exists(artifacts[0]));
   CHECK(fixture.bba({"prune"}).exit_code == 2);
 

@@ -50,7 +50,7 @@ TEST_CASE("standard output has the artifacts' paths, or the manifest, and nothin
   CHECK(file.starts_with(volume.container + "-20"));
   CHECK(file.ends_with("Z.tar.gz"));
   CHECK(mode_of(fixture.backups()) == 0700);
-  CHECK(names_in(fixture.backups()).size() == 2);
+  CHECK(names_in(fixture.backups()).size() == 3);
   for (const std::string& name : names_in(fixture.backups())) {
     CHECK(mode_of(fixture.backups() + "/" + name) == 0600);
   }

@@ -170,31 +170,48 @@ TEST_CASE("restore, the service is removed meanwhile: the data is what it was") 
   }
 }
 
-TEST_CASE(
-    "rollback, the service is removed meanwhile: the users run, and nothing is left to recover") {
+TEST_CASE("rollback, the present container is removed meanwhile: nothing is held up by that") {
   NEEDS_ENGINE();
-  E2eFixture fixture;
-  const FileService service(fixture);
-  const std::string user =
-      fixture.start("user", {"--volume", service.volume + ":/data"}, files_image, forever);
-  // So that the container differs from the one that was backed up.
-  docker({"rename", service.module, service.module + "-was"});
-  fixture.adopt(service.module + "-was");
-  docker({"stop", "--time", "0", service.module + "-was"});
-  docker({"run", "--detach", "--name", service.module, "--network", "none", "--label", "other=1",
-          "--volume", service.volume + ":/data", files_image, "sleep", "1000000"});
-  docker({"rm", service.module + "-was"});
-  Relay relay(fixture);
-  Process run = stalled(relay, {"rollback", service.module, "--yes"}, "/archive?");
-  docker({"rm", "--force", service.module});
-  const Ended ended = released(relay, run);
-  CAPTURE(ended.err);
-  CHECK(ended.exit_code != 0);
-  CHECK(difference(service.new_state, service.now()) == "");
-  CHECK(runs(user));
-  CHECK(fixture.journals() == Strings{});
-  fixture.wait_for_guard_to_end();
-  CHECK(succeeds(fixture, {"recover"}).out == "");
+  for (const bool is_stopped_by_then : {false, true}) {
+    CAPTURE(is_stopped_by_then);
+    E2eFixture fixture;
+    const FileService service(fixture);
+    const std::string user =
+        fixture.start("user", {"--volume", service.volume + ":/data"}, files_image, forever);
+    // So that the container differs from the one that was backed up.
+    docker({"rm", "--force", service.module});
+    docker({"run", "--detach", "--name", service.module, "--network", "none", "--label", "other=1",
+            "--volume", service.volume + ":/data", files_image, "sleep", "1000000"});
+    const std::string id = id_of(service.module);
+    Relay relay(fixture);
+    Process run = stalled(relay, {"rollback", service.module, "--yes"},
+                          is_stopped_by_then ? "/start" : "/archive?");
+    docker({"rm", "--force", id});
+    if (!is_stopped_by_then) {
+      const Ended ended = released(relay, run);
+      CAPTURE(ended.err);
+      CHECK(ended.exit_code == 0);
+      CHECK(difference(service.old_state, service.now()) == "");
+      CHECK(service.runs());
+      succeeds(fixture, {"prune", "--parked"});
+    } else {
+      const auto guard = fixture.guard();
+      REQUIRE(guard);
+      ::kill(*guard, SIGKILL);
+      run.signal(SIGKILL);
+      CHECK(run.wait().exit_code == -SIGKILL);
+      relay.hold_at("");
+      const Ended recovered = fixture.bba({"recover"});
+      CAPTURE(recovered.err);
+      CHECK(recovered.exit_code == 11);
+      CHECK(has(recovered.err, service.module + " is gone: make it again"));
+      CHECK(difference(service.new_state, service.now()) == "");
+      CHECK(succeeds(fixture, {"recover"}).out == "");
+    }
+    CHECK(runs(user));
+    CHECK(fixture.journals() == Strings{});
+    fixture.wait_for_guard_to_end();
+  }
 }
 
 TEST_CASE("restore, a container is started on the directory meanwhile: exit 6, and as before") {

@@ -129,6 +129,14 @@ TEST_CASE("same configuration: another id, address or state does not matter, all
   now.networks["apps_default"]["IPAddress"] = "10.1.0.77";
   CHECK(same_configuration(recorded, now));
 
+  // The engine gives back what named its volumes, in an order of its own.
+  wire::Container made_from_it = now;
+  Json named = creation_of(recorded).body.at("HostConfig").at("Mounts");
+  made_from_it.host_config = Json{{"Mounts", std::move(named)}};
+  made_from_it.host_config.update(recorded.host_config);
+  made_from_it.host_config["Mounts"] = creation_of(recorded).body.at("HostConfig").at("Mounts");
+  CHECK(same_configuration(recorded, made_from_it));
+
   wire::Container other_image = now;
   other_image.image = "sha256:bbbb";
   CHECK_FALSE(same_configuration(recorded, other_image));

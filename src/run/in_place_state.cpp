@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 #include <unistd.h>
 
+#include "bba/base/error.hpp"
+#include "bba/base/fd.hpp"
 #include "bba/base/json.hpp"
-#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
-#include "bba/store/artifact_file.hpp"
+#include "state_file.hpp"
 
 namespace bba::run {
 
@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::string_view suffix = ".in-place.json";
 constexpr std::size_t most_bytes = 1 << 20;
-constexpr unsigned mode = 0600;
 
 std::string path_of(const std::string& state_directory, const std::string& module) {
   return state_directory + '/' + module + std::string(suffix);
@@ -45,23 +44,14 @@ InPlaceState read_state(const std::string& path) {
 }  // namespace
 
 void write_in_place_state(const std::string& state_directory, const InPlaceState& state) {
-  const auto directory = store::OwnedDirectory::open_or_create(state_directory);
-  const std::string path = path_of(directory.path(), state.module);
-  const std::string text = pretty_json(Json{{"module", state.module},
-                                            {"container", state.container},
-                                            {"set", state.set},
-                                            {"safety_set", state.safety_set},
-                                            {"time", format_compact(state.time)},
-                                            {"whole", state.whole},
-                                            {"unfinished", state.unfinished}});
-  if (directory.contains(base_name(path))) {
-    return store::replace_file(directory.fd(), path, text, mode);
-  }
-  store::ArtifactFile file(directory);
-  file.write(as_bytes(text));
-  file.sync();
-  file.publish(base_name(path));
-  directory.sync();
+  write_state_file(state_directory, state.module + std::string(suffix),
+                   pretty_json(Json{{"module", state.module},
+                                    {"container", state.container},
+                                    {"set", state.set},
+                                    {"safety_set", state.safety_set},
+                                    {"time", format_compact(state.time)},
+                                    {"whole", state.whole},
+                                    {"unfinished", state.unfinished}}));
 }
 
 std::optional<InPlaceState> in_place_state(const std::string& state_directory,
@@ -76,14 +66,8 @@ std::optional<InPlaceState> in_place_state(const std::string& state_directory,
 
 std::vector<InPlaceState> in_place_states(const std::string& state_directory) {
   std::vector<InPlaceState> states;
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(state_directory, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string path = it->path().string();
-    if (path.ends_with(suffix)) states.push_back(read_state(path));
-  }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    throw system_error(ErrorKind::storage, state_directory, error.value());
+  for (const std::string& name : state_files(state_directory, suffix)) {
+    states.push_back(read_state(state_directory + '/' + name));
   }
   std::sort(states.begin(), states.end(),
             [](const InPlaceState& a, const InPlaceState& b) { return a.module < b.module; });

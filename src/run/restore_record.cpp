@@ -8,11 +8,10 @@
 #include <thread>
 #include <utility>
 
-#include "bba/base/path.hpp"
 #include "bba/base/text.hpp"
 #include "bba/run/cleanup.hpp"
 #include "bba/run/recorded_container.hpp"
-#include "bba/store/artifact_file.hpp"
+#include "state_file.hpp"
 
 namespace bba::run {
 
@@ -23,7 +22,6 @@ using namespace std::chrono_literals;
 constexpr std::string_view parked_suffix = ".parked.json";
 constexpr std::string_view configuration_suffix = ".container.json";
 constexpr std::size_t most_bytes = 16 << 20;
-constexpr unsigned mode = 0600;
 
 constexpr std::array<std::pair<RestorePhase, std::string_view>, 4> phases{
     {{RestorePhase::building, "building"},
@@ -108,27 +106,7 @@ bool read_replacements(const Json& object, std::vector<Replacement>& replacement
   });
 }
 
-// --- files of the state directory
-
-// Written as a whole, whether there is one or not.
-void write_state(const std::string& state_directory, const std::string& name,
-                 const std::string& text) {
-  const auto directory = store::OwnedDirectory::open_or_create(state_directory);
-  if (directory.contains(name)) {
-    return store::replace_file(directory.fd(), directory.path() + '/' + name, text, mode);
-  }
-  store::ArtifactFile file(directory);
-  file.write(as_bytes(text));
-  file.sync();
-  file.publish(name);
-  directory.sync();
-}
-
-void remove_state(const std::string& state_directory, const std::string& name) {
-  const auto directory = store::OwnedDirectory::open_existing(state_directory);
-  if (directory.contains(name)) directory.remove(name);
-  directory.sync();
-}
+// --- containers that were put aside
 
 // "postgres-20261123T084232Z.0123456789ab.container.json"
 std::string configuration_of(const std::string& module, Timestamp time, const std::string& id) {
@@ -138,19 +116,9 @@ std::string configuration_of(const std::string& module, Timestamp time, const st
 void remove_configurations(const std::string& state_directory, const std::string& module,
                            Timestamp time) {
   const std::string prefix = entry_id(module, time) + '.';
-  std::vector<std::string> names;
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(state_directory, error), end; !error && it != end;
-       it.increment(error)) {
-    std::string name = it->path().filename().string();
-    if (name.starts_with(prefix) && name.ends_with(configuration_suffix)) {
-      names.push_back(std::move(name));
-    }
+  for (const std::string& name : state_files(state_directory, configuration_suffix)) {
+    if (name.starts_with(prefix)) remove_state_file(state_directory, name);
   }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    throw system_error(ErrorKind::storage, state_directory, error.value());
-  }
-  for (const std::string& name : names) remove_state(state_directory, name);
 }
 
 // --- parked states
@@ -160,16 +128,16 @@ std::string parked_name(const std::string& module, Timestamp time) {
 }
 
 void write_parked(const std::string& state_directory, const ParkedState& parked) {
-  write_state(state_directory, parked_name(parked.module, parked.time),
-              pretty_json(Json{{"module", parked.module},
-                               {"set", parked.set},
-                               {"services", parked.services},
-                               {"time", format_compact(parked.time)},
-                               {"failed", parked.failed},
-                               {"places", json_of(parked.places)},
-                               {"pairs", json_of(parked.pairs)},
-                               {"keeper", parked.keeper},
-                               {"replacements", json_of(parked.replacements)}}));
+  write_state_file(state_directory, parked_name(parked.module, parked.time),
+                   pretty_json(Json{{"module", parked.module},
+                                    {"set", parked.set},
+                                    {"services", parked.services},
+                                    {"time", format_compact(parked.time)},
+                                    {"failed", parked.failed},
+                                    {"places", json_of(parked.places)},
+                                    {"pairs", json_of(parked.pairs)},
+                                    {"keeper", parked.keeper},
+                                    {"replacements", json_of(parked.replacements)}}));
 }
 
 // Earlier versions restored one service, and wrote its name alone.
@@ -516,20 +484,14 @@ std::vector<std::string> directories_of(const std::vector<ExchangePair>& pairs) 
 std::vector<ParkedState> parked_states(const std::string& state_directory,
                                        const std::string& module) {
   std::vector<ParkedState> states;
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(state_directory, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string path = it->path().string();
-    if (!path.ends_with(parked_suffix)) continue;
+  for (const std::string& name : state_files(state_directory, parked_suffix)) {
+    const std::string path = state_directory + '/' + name;
     auto parked = read_parked(path);
     if (!parked) {
       throw Error(ErrorKind::storage, path + " does not say what a restore has parked",
                   "docker volume ls --filter label=bba.parked lists the volumes");
     }
     if (module.empty() || parked->module == module) states.push_back(*std::move(parked));
-  }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    throw system_error(ErrorKind::storage, state_directory, error.value());
   }
   std::sort(states.begin(), states.end(),
             [](const ParkedState& a, const ParkedState& b) { return a.time > b.time; });
@@ -555,13 +517,13 @@ void remove_parked(docker::Engine& engine, const std::string& state_directory,
   }
   remove_configurations(state_directory, parked.module, parked.time);
   remove_built(engine, parked.places, parked.keeper);
-  remove_state(state_directory, parked_name(parked.module, parked.time));
+  remove_state_file(state_directory, parked_name(parked.module, parked.time));
 }
 
 void keep_configuration(const std::string& state_directory, const std::string& module,
                         Timestamp time, const wire::Container& container) {
-  write_state(state_directory, configuration_of(module, time, container.id),
-              container_record(container));
+  write_state_file(state_directory, configuration_of(module, time, container.id),
+                   container_record(container));
 }
 
 wire::Container kept_configuration(const std::string& state_directory, const std::string& module,

@@ -195,11 +195,7 @@ TEST_CASE("rollback, the present container is removed meanwhile: nothing is held
       CHECK(service.runs());
       succeeds(fixture, {"prune", "--parked"});
     } else {
-      const auto guard = fixture.guard();
-      REQUIRE(guard);
-      ::kill(*guard, SIGKILL);
-      run.signal(SIGKILL);
-      CHECK(run.wait().exit_code == -SIGKILL);
+      kill_with_guard(fixture, run);
       relay.hold_at("");
       const Ended recovered = fixture.bba({"recover"});
       CAPTURE(recovered.err);
@@ -250,11 +246,7 @@ TEST_CASE("restore, killed while what it has built is removed: recover removes t
   Relay relay(fixture);
   {
     Process run = stalled(relay, {"restore", module, "--yes"}, "/stop?");
-    const auto guard = fixture.guard();
-    REQUIRE(guard);
-    ::kill(*guard, SIGKILL);
-    run.signal(SIGKILL);
-    CHECK(run.wait().exit_code == -SIGKILL);
+    kill_with_guard(fixture, run);
   }
   {
     // The second of the two volumes.

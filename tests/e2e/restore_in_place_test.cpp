@@ -1,12 +1,10 @@
 // Restores into services that take their data through their own programs while they run: what comes
 // back, what stays, what is refused before anything is touched, and what is known of one that was
 // killed.
-#include <csignal>
 #include <filesystem>
 
 #include "e2e/minio.hpp"
-#include "e2e/relay.hpp"
-#include "e2e/support.hpp"
+#include "e2e/restore_support.hpp"
 #include "e2e/vault.hpp"
 
 namespace e2e {
@@ -49,11 +47,7 @@ void kill_at(E2eFixture& fixture, const std::string& request, const Strings& arg
   wait_until("the run stalls at " + request, 60s, [&] { return relay.holds() || !run.running(); });
   INFO(run.err());
   REQUIRE(relay.holds());
-  const auto guard = fixture.guard();
-  REQUIRE(guard);
-  ::kill(*guard, SIGKILL);
-  run.signal(SIGKILL);
-  CHECK(run.wait().exit_code == -SIGKILL);
+  kill_with_guard(fixture, run);
   relay.hold_at("");
 }
 

@@ -1,7 +1,6 @@
 // Restores of sets that belong together: all of them or none, in the order in which the services
 // depend on each other.
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
 
 #include "e2e/restore_support.hpp"
@@ -140,11 +139,7 @@ TEST_CASE("restore, several services killed between exchange and start: both as 
   {
     Process run = stalled(relay, sidecar.arguments({"restore", sidecar.init, "--yes"}),
                           "/containers/" + id + "/start");
-    const auto guard = sidecar.fixture.guard();
-    REQUIRE(guard);
-    ::kill(*guard, SIGKILL);
-    run.signal(SIGKILL);
-    CHECK(run.wait().exit_code == -SIGKILL);
+    kill_with_guard(sidecar.fixture, run);
   }
   relay.hold_at("");
   const Ended recovered = sidecar.fixture.bba({"recover"});

@@ -71,6 +71,22 @@ Process stalled(Relay& relay, const Strings& arguments, const std::string& reque
   return run;
 }
 
+namespace {
+
+void kill_alone(Process& run) {
+  run.signal(SIGKILL);
+  CHECK(run.wait().exit_code == -SIGKILL);
+}
+
+}  // namespace
+
+void kill_with_guard(const E2eFixture& fixture, Process& run) {
+  const auto guard = fixture.guard();
+  REQUIRE(guard);
+  ::kill(*guard, SIGKILL);
+  kill_alone(run);
+}
+
 void kill_restore(const E2eFixture& fixture, const std::string& module, const std::string& request,
                   bool with_guard, const std::string& outcome, const Strings& command) {
   Strings arguments = command;
@@ -79,12 +95,10 @@ void kill_restore(const E2eFixture& fixture, const std::string& module, const st
   {
     Process run = stalled(relay, arguments, request);
     if (with_guard) {
-      const auto guard = fixture.guard();
-      REQUIRE(guard);
-      ::kill(*guard, SIGKILL);
+      kill_with_guard(fixture, run);
+    } else {
+      kill_alone(run);
     }
-    run.signal(SIGKILL);
-    CHECK(run.wait().exit_code == -SIGKILL);
   }
   relay.hold_at("");
   if (with_guard) {

@@ -62,6 +62,9 @@ class FileService {
 // A run that stalls as it is about to send `request`.
 Process stalled(Relay& relay, const Strings& arguments, const std::string& request);
 
+// Kills the guard of a run that is under way, and then the run.
+void kill_with_guard(const E2eFixture& fixture, Process& run);
+
 // Kills a restore of the module that is about to send `request`; with its guard, and then what it
 // left is put right by `recover`, or the run alone, and then its guard does that. `outcome`: part
 // of what recover says.
